@@ -1,0 +1,38 @@
+# Run `make` for the list. Nothing here reads from the terminal or needs more than Python and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+N ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help install test check demo crash bench
+
+help:  ## print this list
+	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
+	  | while IFS='|' read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
+
+install: $(INSTALLED)  ## make .venv with the package and the tools of the gate
+
+$(INSTALLED): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Counterpoint needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  --editable . --requirement requirements/dev.txt
+	@touch $@
+
+test: install check  ## install, then the whole gate
+
+check: $(INSTALLED)  ## the whole gate: format, lint, layers, types, tests, coverage
+	tools/check
+
+demo: install  ## run the shop: orders, payments, a failure and its compensation
+	$(BIN)/python -m examples.shop.demo
+
+crash: install  ## kill a node N times (N=200) at random moments and check the promises
+	$(BIN)/python -m tests.crash.run --rounds $(N)
+
+bench: install  ## measure, and print the tables of docs and decisions
+	$(BIN)/python -m benchmarks
