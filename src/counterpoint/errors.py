@@ -1,0 +1,227 @@
+"""Every error that Counterpoint raises, and the outcomes that users define or catch.
+
+* CounterpointError
+  x DefinitionError
+  x ArgumentsError
+  x PayloadError
+    + PayloadTooLargeError
+  x NotInWorkflowError
+  x NotInActivityError
+  x WorkflowRefusedError
+  x NonDeterminismError
+  x ExecutionNotFoundError
+  x ExecutionExistsError
+  x ExecutionRefusedError
+  x NodeStoppedError
+  x StoreError
+    + ConflictError
+    + StoreLockedError
+    + StoreBusyError
+    + StoreCorruptError
+    + StoreVersionError
+    + StoreFullError
+    + StoreReadOnlyError
+    + StoreBrokenError
+  . ExecutionFailed
+  . ActivityFailed
+  . DeadlineExceeded
+  . BusinessError
+* NotDone
+* RetryAfter
+
+Names end in ``Error`` where something is wrong with the program or its surroundings; ``x`` marks
+them. Plain names, marked ``.``, are outcomes of a process: users catch them as control flow.
+``NotDone`` and ``RetryAfter`` are raised by users to say something about an attempt.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+
+class CounterpointError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class DefinitionError(CounterpointError):
+    """A service, activity, workflow or app is declared in a way that cannot work."""
+
+
+class ArgumentsError(CounterpointError):
+    """Arguments do not fit the parameters of what was called; `fields` names the culprits."""
+
+    def __init__(self, message: str, *, fields: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class PayloadError(CounterpointError):
+    """A value cannot be written to, or read back from, the journal."""
+
+
+class PayloadTooLargeError(PayloadError):
+    """A value takes more bytes than the setting `payload_bytes_max` allows."""
+
+    def __init__(self, what: str, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{what} takes {size_bytes:,} bytes and payload_bytes_max is {limit_bytes:,}: "
+            "store the data elsewhere and pass a reference, or raise the setting"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class NotInWorkflowError(CounterpointError):
+    """Something that only works inside a workflow was used elsewhere, or the other way round."""
+
+
+class NotInActivityError(CounterpointError):
+    """Something that only works inside an activity was used elsewhere."""
+
+
+class WorkflowRefusedError(CounterpointError):
+    """Workflow code asked its event loop for I/O, threads or processes."""
+
+
+class NonDeterminismError(CounterpointError):
+    """Replayed workflow code did something else than its journal says."""
+
+    def __init__(self, message: str, *, expected: str, found: str, line: str | None = None) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+        self.line = line
+
+
+class ExecutionNotFoundError(CounterpointError):
+    """No execution has this id."""
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(f"no execution has the id {execution_id!r}")
+        self.execution_id = execution_id
+
+
+class ExecutionExistsError(CounterpointError):
+    """The id belongs to an execution of another workflow or with other arguments."""
+
+    def __init__(self, execution_id: str, difference: str) -> None:
+        super().__init__(f"the id {execution_id!r} is taken: {difference}")
+        self.execution_id = execution_id
+
+
+class ExecutionRefusedError(CounterpointError):
+    """What was asked of an execution cannot be done in the state that it is in."""
+
+    def __init__(self, execution_id: str, reason: str) -> None:
+        super().__init__(f"{execution_id}: {reason}")
+        self.execution_id = execution_id
+        self.reason = reason
+
+
+class NodeStoppedError(CounterpointError):
+    """The node takes no more work: it is stopping, stopped, or its store failed."""
+
+
+class StoreError(CounterpointError):
+    """A store could not do what its port promises."""
+
+
+class ConflictError(StoreError):
+    """Executions with these ids exist already; nothing of the commit was written."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__("executions exist already: " + ", ".join(ids))
+        self.ids = tuple(ids)
+
+
+class StoreLockedError(StoreError):
+    """Another process hosts this store; use `app.client()` to reach it from here."""
+
+    def __init__(self, store: str, pid: int | None) -> None:
+        who = f"process {pid}" if pid else "another process"
+        super().__init__(
+            f"{store} is hosted by {who}: stop that node first, or talk to it from this process "
+            "with `async with app.client() as client: ...`"
+        )
+        self.pid = pid
+
+
+class StoreBusyError(StoreError):
+    """Another process held the store for longer than the busy timeout; nothing was written."""
+
+
+class StoreCorruptError(StoreError):
+    """The store's content is damaged, or is not Counterpoint's."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer Counterpoint than this one."""
+
+
+class StoreFullError(StoreError):
+    """The disk, a quota or the store's own limit is used up; nothing was written."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The store cannot be written to; nothing was written."""
+
+
+class StoreBrokenError(StoreError):
+    """The store failed in the middle of a commit: whether it was written is unknown."""
+
+
+class ExecutionFailed(CounterpointError):  # noqa: N818 - an outcome, not a mistake
+    """An execution ended without a result; `status` says how and `error` why."""
+
+    def __init__(
+        self, execution_id: str, status: str, error: BaseException | None, message: str
+    ) -> None:
+        super().__init__(f"{execution_id} {status}: {message}" if message else execution_id)
+        self.execution_id = execution_id
+        self.status = status
+        self.error = error
+
+
+class ActivityFailed(CounterpointError):  # noqa: N818 - an outcome, not a mistake
+    """A call of an activity failed for good.
+
+    `attempts` counts the attempts that began, `type` and `facts` describe the last error, and
+    `outcome_unknown` says that the activity may nevertheless have happened.
+    """
+
+    def __init__(
+        self,
+        activity: str,
+        *,
+        call: int,
+        attempts: int,
+        outcome_unknown: bool,
+        type: str,
+        message: str,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        times = "attempt" if attempts == 1 else "attempts"
+        unknown = ", outcome unknown" if outcome_unknown else ""
+        super().__init__(f"{activity} failed after {attempts} {times}{unknown}: {type}: {message}")
+        self.activity = activity
+        self.call = call
+        self.attempts = attempts
+        self.outcome_unknown = outcome_unknown
+        self.type = type
+        self.message = message
+        self.facts = dict(facts or {})
+
+
+class DeadlineExceeded(CounterpointError, TimeoutError):  # noqa: N818 - an outcome
+    """The workflow's own `deadline=` passed."""
+
+
+class NotDone(Exception):  # noqa: N818 - a statement, not a mistake
+    """Raised by an activity, usually `from` its cause, to say that nothing happened: try again."""
+
+
+class RetryAfter(Exception):  # noqa: N818 - a statement, not a mistake
+    """Raised by an activity to fail this attempt and set the delay before the next one."""
+
+    def __init__(self, delay: timedelta, message: str = "") -> None:
+        super().__init__(message or f"retry after {delay}")
+        self.delay = delay

@@ -1,0 +1,1 @@
+"""Immutable data that every other layer speaks in."""

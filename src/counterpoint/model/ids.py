@@ -1,0 +1,46 @@
+"""Identifiers: how they are made, bounded and combined.
+
+*Step numbers.* The calls of an execution are numbered 1, 2, 3, … in the order in which they were
+made. The step number of a call is its number; the step number of its compensation is minus that.
+"""
+
+import hashlib
+import os
+import time
+
+EXECUTION_ID_CHARS_MAX = 200
+IDEMPOTENCY_KEY_CHARS_MAX = 64
+_HASHED = "~"
+
+
+def generate_id() -> str:
+    """Return a new id of 32 hexadecimal characters, ordered by time of making (milliseconds)."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
+def idempotency_key(execution_id: str, run: int, step: int) -> str:
+    """Return the key that every attempt of one step carries: at most 64 ASCII characters.
+
+    The last two parts are numbers, so that ids which contain slashes cannot collide; an id that is
+    too long, not ASCII or looks like a hash is replaced by its hash.
+    """
+    tail = f"/{run}/{step}" if step > 0 else f"/{run}/{-step}c"
+    if (
+        execution_id.isascii()
+        and execution_id[:1] != _HASHED
+        and len(execution_id) + len(tail) <= IDEMPOTENCY_KEY_CHARS_MAX
+    ):
+        return execution_id + tail
+    digest = hashlib.blake2b(execution_id.encode(), digest_size=18).hexdigest()
+    return _HASHED + digest + tail
+
+
+def check_execution_id(execution_id: str) -> str | None:
+    """Return what is wrong with an id that a user chose, or None."""
+    if not execution_id:
+        return "an execution id cannot be empty"
+    if len(execution_id) > EXECUTION_ID_CHARS_MAX:
+        return f"an execution id has at most {EXECUTION_ID_CHARS_MAX} characters"
+    if not execution_id.isprintable():
+        return "an execution id has printable characters only"
+    return None

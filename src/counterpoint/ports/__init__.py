@@ -1,0 +1,1 @@
+"""What the runtime needs from its surroundings: Protocols, with prose about what they guarantee."""
