@@ -1,0 +1,210 @@
+"""The reference store: dictionaries. What it does is what every store does."""
+
+import os
+from collections.abc import Iterable, Sequence
+from heapq import nsmallest
+from itertools import islice
+
+from counterpoint.errors import (
+    ConflictError,
+    StoreBrokenError,
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+)
+from counterpoint.model.rows import (
+    Commit,
+    DueRow,
+    ExecutionRow,
+    ExecutionUpdate,
+    JournalRow,
+    MailRow,
+    Query,
+)
+from counterpoint.model.states import Status
+from counterpoint.ports.store import StoreFeatures
+from counterpoint.stores.rows import check_digests
+
+_WAKING = (Status.RUNNING, Status.COMPENSATING)
+
+
+class MemoryStore:
+    """A store in this process's memory; closing and opening the same object keeps what it holds.
+
+    App("shop", services=[orders], store=MemoryStore())
+    """
+
+    features = StoreFeatures(durable=False, shared=False)
+
+    def __init__(self) -> None:
+        self._open = False
+        self._node = False
+        self._posted = False
+        self._next_key = 1
+        self._next_position = 1
+        self._executions: dict[int, ExecutionRow] = {}
+        self._keys: dict[str, dict[int, int]] = {}  # id -> run -> key
+        self._wake_at: dict[int, int] = {}
+        self._journal: dict[int, dict[int, JournalRow]] = {}
+        self._mail: dict[int, MailRow] = {}
+        self._requests: set[str] = set()
+
+    async def open(self, *, node: bool) -> None:
+        if node and self._node:
+            raise StoreLockedError("this MemoryStore", os.getpid())
+        self._open = True
+        self._node = self._node or node
+
+    async def close(self) -> None:
+        self._open = self._node = False
+
+    async def reserve_keys(self, count: int) -> range:
+        self._check(hosting=True)
+        first = self._next_key
+        self._next_key += count
+        return range(first, self._next_key)
+
+    async def commit(self, commit: Commit) -> None:
+        self._check(hosting=bool(commit.starts or commit.journal or commit.updates or commit.taken))
+        self._check_conflicts(commit.starts)
+        self._check_journal(commit.journal)
+        for start in commit.starts:
+            self._keys.setdefault(start.id, {})[start.run] = start.key
+            self._put(start)
+        for record in commit.journal:
+            self._journal.setdefault(record.execution_key, {})[record.first_seq] = record
+        for update in commit.updates:
+            self._update(update)
+        for position in commit.taken:
+            if (taken := self._mail.pop(position, None)) is not None:
+                self._requests.discard(taken.request_id)
+        for mail in commit.mail:
+            self._post(mail)
+
+    async def execution(self, execution_id: str) -> ExecutionRow | None:
+        self._check()
+        runs = self._keys.get(execution_id)
+        return self._executions[runs[max(runs)]] if runs else None
+
+    async def executions(self, query: Query) -> list[ExecutionRow]:
+        self._check()
+        if query.attributes:
+            return []  # no commit writes attributes yet
+        newest_first = (self._executions[key] for key in sorted(self._executions, reverse=True))
+        return list(islice((row for row in newest_first if _matches(row, query)), query.limit))
+
+    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
+        self._check()
+        rows = self._journal.get(key, {})
+        found = [rows[seq] for seq in sorted(rows) if seq > after_seq]
+        check_digests(found)
+        return found
+
+    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
+        self._check()
+        moments = ((wake_at, key) for key, wake_at in self._wake_at.items() if wake_at <= until)
+        found = nsmallest(limit, (moment for moment in moments if moment > after))
+        return [DueRow(wake_at, key, self._executions[key].id) for wake_at, key in found]
+
+    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+        self._check()
+        return list(islice((row for row in self._mail.values() if row.position > after), limit))
+
+    async def changed(self) -> bool:
+        self._check()
+        posted, self._posted = self._posted, False
+        return posted
+
+    async def counts(self) -> dict[Status, int]:
+        self._check()
+        counts: dict[Status, int] = {}
+        for row in self._executions.values():
+            counts[row.status] = counts.get(row.status, 0) + 1
+        return counts
+
+    async def forget(self, *, finished_before: int, limit: int) -> int:
+        self._check(hosting=True)
+        finished = (
+            (row.finished_at, key)
+            for key, row in self._executions.items()
+            if row.finished_at is not None and row.finished_at < finished_before
+        )
+        oldest = nsmallest(limit, finished)
+        for _, key in oldest:
+            row = self._executions.pop(key)
+            self._wake_at.pop(key, None)
+            self._journal.pop(key, None)
+            del self._keys[row.id][row.run]
+        return len(oldest)
+
+    def _check(self, *, hosting: bool = False) -> None:
+        if not self._open:
+            raise StoreError("the store is not open: await open() first")
+        if hosting and not self._node:
+            raise StoreReadOnlyError("a client of a store can only post mail to it")
+
+    def _check_conflicts(self, starts: Sequence[ExecutionRow]) -> None:
+        seen: set[tuple[str, int]] = set()
+        taken: dict[str, None] = {}
+        for row in starts:
+            if row.run in self._keys.get(row.id, ()) or (row.id, row.run) in seen:
+                taken[row.id] = None
+            seen.add((row.id, row.run))
+        if taken:
+            raise ConflictError(list(taken))
+        for row in starts:
+            if row.key in self._executions:
+                raise StoreBrokenError(
+                    f"an execution has the key {row.key} already; nothing was written: reserve "
+                    "keys before you use them"
+                )
+
+    def _check_journal(self, rows: Iterable[JournalRow]) -> None:
+        seen: set[tuple[int, int]] = set()
+        for row in rows:
+            place = (row.execution_key, row.first_seq)
+            if row.first_seq in self._journal.get(row.execution_key, ()) or place in seen:
+                raise StoreBrokenError(
+                    f"the execution with key {row.execution_key} has a record {row.first_seq} "
+                    "already; nothing was written: open the store again"
+                )
+            seen.add(place)
+
+    def _put(self, row: ExecutionRow) -> None:
+        self._executions[row.key] = row
+        if row.wake_at is not None and row.status in _WAKING:
+            self._wake_at[row.key] = row.wake_at
+        else:
+            self._wake_at.pop(row.key, None)
+
+    def _update(self, update: ExecutionUpdate) -> None:
+        if (row := self._executions.get(update.key)) is not None:
+            self._put(
+                row._replace(
+                    status=update.status,
+                    version=update.version,
+                    wake_at=update.wake_at,
+                    finished_at=update.finished_at,
+                )
+            )
+
+    def _post(self, mail: MailRow) -> None:
+        if mail.request_id not in self._requests:
+            self._requests.add(mail.request_id)
+            self._mail[self._next_position] = mail._replace(position=self._next_position)
+            self._next_position += 1
+            self._posted = True
+
+
+def _matches(row: ExecutionRow, query: Query) -> bool:
+    wanted = (
+        (query.workflow, row.name),
+        (query.service, row.service),
+        (query.correlation_id, row.correlation_id or row.id),
+    )
+    return (
+        all(value is None or value == found for value, found in wanted)
+        and (not query.statuses or row.status in query.statuses)
+        and (query.since is None or row.created_at >= query.since)
+        and (query.before is None or row.key < query.before)
+    )

@@ -1,0 +1,356 @@
+"""The store in one SQLite file.
+
+*Threads.* Everything runs on the thread of the caller's event loop, without awaiting: handing a
+commit to a writer thread and back costs more than the commit, and beside a busy loop the thread
+waits for Python's lock at every step of SQLite. So a commit takes as few steps as possible (see
+`rows`).
+
+*Durability.* A write-ahead log with `synchronous=FULL`: a commit is synced before it returns. The
+node alone writes executions and journals, under an operating system lock (see `locks`); clients
+write mail in the moments between its commits, for which SQLite's own locks serve.
+
+*Failure.* SQLite's errors become the port's (see `failures`). After an error that leaves a
+commit's outcome unknown the connection is closed and every call is refused until the store is
+opened again; the node's lock is kept until then.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+from counterpoint.errors import (
+    ConflictError,
+    StoreBrokenError,
+    StoreError,
+    StoreLockedError,
+    StoreReadOnlyError,
+)
+from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
+from counterpoint.model.states import Status
+from counterpoint.ports.store import StoreFeatures
+from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, translate_commit
+from counterpoint.stores.locks import NodeLock
+from counterpoint.stores.migrate import MIGRATIONS, migrate, schema_version
+from counterpoint.stores.queries import load_queries
+from counterpoint.stores.rows import (
+    Execute,
+    ManyRows,
+    Value,
+    check_digests,
+    execution_row,
+    one_chunk,
+    plain_starts,
+)
+
+_SQL = load_queries("sqlite/executions.sql", "sqlite/journal.sql", "sqlite/mailbox.sql")
+_STARTS = ManyRows(_SQL["insert_executions"])
+_PLAIN_STARTS = ManyRows(_SQL["insert_plain_executions"])
+_JOURNAL = ManyRows(_SQL["insert_journal"])
+_UPDATES = ManyRows(_SQL["update_executions"])
+_MAIL = ManyRows(_SQL["insert_mail"])
+_DELETE_MAIL = _SQL["delete_mail"]
+
+_COMPILED_STATEMENTS = 256
+_CONSTRAINT = 19  # SQLITE_CONSTRAINT, the primary code of every broken constraint
+_NOTHING: list[Value] = []
+
+
+class SqliteStore:
+    """A store that one node and any number of clients on this machine share as one file.
+
+    App("shop", services=[orders], store=SqliteStore("shop.db"))
+    """
+
+    features = StoreFeatures()
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        busy_timeout: timedelta = timedelta(seconds=5),
+        max_pages: int | None = None,
+    ) -> None:
+        if str(path) in ("", ":memory:"):
+            raise StoreError("SqliteStore keeps a file: use MemoryStore() for a store in memory")
+        self.path = Path(path)
+        self._name = str(path)
+        self._busy_timeout = busy_timeout
+        self._max_pages = max_pages
+        self._lock = NodeLock(self.path)
+        self._db: sqlite3.Connection | None = None
+        self._execute: Execute = self._not_open
+        self._node = False
+        self._broken: str | None = None
+        self._next_key = 0
+        self._data_version = 0
+
+    async def open(self, *, node: bool) -> None:
+        if self._db is not None:
+            if node:
+                raise StoreLockedError(self._name, os.getpid())
+            raise StoreError(f"{self._name} is open already: make another SqliteStore for it")
+        self._check_path()
+        if node:
+            self._lock.acquire()
+        try:
+            self._connect(node=node)
+        except sqlite3.Error as error:
+            self._disconnect()
+            raise translate(error, self._name) from error
+        except BaseException:
+            self._disconnect()
+            raise
+
+    async def close(self) -> None:
+        self._disconnect()
+
+    async def reserve_keys(self, count: int) -> range:
+        self._check_node()
+        first = self._next_key
+        self._next_key += count
+        return range(first, self._next_key)
+
+    async def commit(self, commit: Commit) -> None:
+        if not self._node and (commit.starts or commit.journal or commit.updates or commit.taken):
+            self._check_node()
+        execute = self._execute
+        committing = False
+        try:
+            if _is_one_step(commit):
+                committing = True
+                _write(execute, commit)
+            else:
+                execute("BEGIN IMMEDIATE", _NOTHING)
+                _write(execute, commit)
+                committing = True
+                execute("COMMIT", _NOTHING)
+        except (sqlite3.Error, *BINDING_ERRORS) as error:
+            raise self._failed_commit(error, commit, committing) from error
+        except BaseException:
+            self._rollback()
+            raise
+
+    async def execution(self, execution_id: str) -> ExecutionRow | None:
+        rows = self._read(_SQL["newest_execution"], execution_id)
+        return execution_row(rows[0]) if rows else None
+
+    async def executions(self, query: Query) -> list[ExecutionRow]:
+        conditions, values = _conditions(query)
+        where = " WHERE " + " AND ".join(conditions) if conditions else ""
+        text = _SQL["executions"] + where + " ORDER BY key DESC LIMIT ?"
+        return [execution_row(row) for row in self._read(text, *values, query.limit)]
+
+    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
+        rows = [JournalRow._make(row) for row in self._read(_SQL["read_journal"], key, after_seq)]
+        check_digests(rows)
+        return rows
+
+    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
+        rows = self._read(_SQL["due_executions"], *after, until, limit)
+        return [DueRow._make(row) for row in rows]
+
+    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+        return [MailRow._make(row) for row in self._read(_SQL["read_mail"], after, limit)]
+
+    async def changed(self) -> bool:
+        ((version,),) = self._read("PRAGMA data_version")
+        before, self._data_version = self._data_version, version
+        return bool(version != before)
+
+    async def counts(self) -> dict[Status, int]:
+        return {Status(status): count for status, count in self._read(_SQL["count_executions"])}
+
+    async def forget(self, *, finished_before: int, limit: int) -> int:
+        self._check_node()
+        execute = self._execute
+        committing = False
+        try:
+            execute("BEGIN IMMEDIATE", _NOTHING)
+            found = self._read(_SQL["finished_executions"], finished_before, limit)
+            keys = json.dumps([key for (key,) in found])
+            execute(_SQL["remember_highest_key"], [self._next_key - 1])
+            execute(_SQL["delete_journal"], [keys])
+            execute(_SQL["delete_attributes"], [keys])
+            execute(_SQL["delete_executions"], [keys])
+            committing = True
+            execute("COMMIT", _NOTHING)
+        except sqlite3.Error as error:
+            raise self._failed_commit(error, Commit(), committing) from error
+        except BaseException:
+            self._rollback()
+            raise
+        return len(found)
+
+    # ---- opening and closing --------------------------------------------------------------
+
+    def _check_path(self) -> None:
+        if self.path.is_dir():
+            raise StoreReadOnlyError(f"{self._name} is a directory: name a file in it")
+        if not self.path.parent.is_dir():
+            raise StoreReadOnlyError(
+                f"{self._name} cannot be created: the directory {self.path.parent} does not exist"
+            )
+
+    def _connect(self, *, node: bool) -> None:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=self._busy_timeout.total_seconds(),
+            isolation_level=None,
+            cached_statements=_COMPILED_STATEMENTS,
+        )
+        self._db = connection
+        version = schema_version(connection, self._name)  # before anything is written
+        if self._max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"{self._name} is on a file system without shared memory, which SQLite's "
+                "write-ahead log needs: put it on a local disk"
+            )
+        if version < len(MIGRATIONS):
+            migrate(connection, self._name)
+        if node:
+            self._host(connection)
+        (self._data_version,) = connection.execute("PRAGMA data_version").fetchone()
+        self._execute = connection.cursor().execute
+        self._node = node
+        self._broken = None
+
+    def _host(self, connection: sqlite3.Connection) -> None:
+        # Only the lock's holder uses keys, so what it has given out since can stay in memory: a key
+        # that no row and no counter shows was never written anywhere.
+        connection.execute("BEGIN IMMEDIATE")  # and a file that cannot be written fails here
+        (highest,) = connection.execute(_SQL["highest_key"]).fetchone()
+        connection.execute("ROLLBACK")
+        self._next_key = highest + 1
+
+    def _disconnect(self) -> None:
+        self._hang_up()
+        self._broken = None
+        self._node = False
+        self._lock.release()
+
+    def _hang_up(self) -> None:
+        self._execute = self._not_open
+        if self._db is not None:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+
+    # ---- using the connection -------------------------------------------------------------
+
+    def _not_open(self, _text: str, _values: list[Value]) -> NoReturn:
+        if self._broken is not None:
+            raise StoreBrokenError(f"{self._broken}; it is closed until then")
+        raise StoreError(f"{self._name} is not open: await open() first")
+
+    def _check_node(self) -> None:
+        if self._db is None:
+            self._not_open("", _NOTHING)
+        if not self._node:
+            raise StoreReadOnlyError(f"a client of {self._name} can only post mail to it")
+
+    def _read(self, text: str, *values: Value) -> list[tuple[Any, ...]]:
+        if self._db is None:
+            self._not_open(text, _NOTHING)
+        try:
+            return self._db.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            raise translate(error, self._name) from error
+
+    def _rollback(self) -> bool:
+        """Whether the transaction, if any, is certainly over."""
+        if self._db is not None and self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error:
+                return False
+        return True
+
+    def _failed_commit(self, error: Exception, commit: Commit, committing: bool) -> StoreError:
+        certain = self._rollback()
+        code = error_code(error)
+        if certain and code is not None and code & 0xFF == _CONSTRAINT:
+            return self._conflict(error, commit.starts)
+        known = translate_commit(error, self._name) if committing else translate(error, self._name)
+        if not certain and not isinstance(known, StoreBrokenError):
+            known = StoreBrokenError(f"{self._name}: a commit could not be undone: open it again")
+        if isinstance(known, StoreBrokenError):
+            self._hang_up()
+            self._broken = str(known)
+        return known
+
+    def _conflict(self, error: Exception, starts: Sequence[ExecutionRow]) -> StoreError:
+        wanted = json.dumps([(row.id, row.run) for row in starts])
+        taken = {(row[0], row[1]) for row in self._read(_SQL["existing_executions"], wanted)}
+        ids: dict[str, None] = {}
+        for row in starts:
+            if (row.id, row.run) in taken:
+                ids[row.id] = None
+            taken.add((row.id, row.run))  # from here on it is taken by this very commit
+        if ids:
+            return ConflictError(list(ids))
+        return StoreBrokenError(
+            f"{self._name}: another writer used the same key or record number; nothing was "
+            f"written ({error}): open it again"
+        )
+
+
+def _is_one_step(commit: Commit) -> bool:
+    """Whether SQLite makes one statement of *commit*, which is then a transaction by itself."""
+    parts = (commit.starts, commit.journal, commit.updates, commit.taken, commit.mail)
+    used = [rows for rows in parts if rows]
+    return len(used) == 1 and one_chunk(used[0])
+
+
+def _write(execute: Execute, commit: Commit) -> None:
+    if commit.starts:
+        plain = plain_starts(commit.starts)
+        if plain is None:
+            _STARTS.write(execute, commit.starts)
+        else:
+            _PLAIN_STARTS.write(execute, plain)
+    if commit.journal:
+        _JOURNAL.write(execute, commit.journal)
+    if commit.updates:
+        _UPDATES.write(execute, commit.updates)
+    if commit.taken:
+        execute(_DELETE_MAIL, [json.dumps(list(commit.taken))])
+    if commit.mail:
+        _MAIL.write(execute, [row[1:] for row in commit.mail])
+
+
+def _conditions(query: Query) -> tuple[list[str], list[Value]]:
+    conditions: list[str] = []
+    values: list[Value] = []
+    if len(query.statuses) == 1:  # written out, as SQLite must see it to use a partial index
+        conditions.append(f"status = '{Status(query.statuses[0]).value}'")
+    elif query.statuses:
+        listed = ", ".join(f"'{Status(status).value}'" for status in query.statuses)
+        conditions.append(f"status IN ({listed})")
+    for condition, value in (
+        ("name = ?", query.workflow),
+        ("service = ?", query.service),
+        ("created_at >= ?", query.since),
+        ("key < ?", query.before),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    if query.correlation_id is not None:
+        conditions.append("(correlation_id = ? OR (correlation_id IS NULL AND id = ?))")
+        values += [query.correlation_id] * 2
+    for name, value in query.attributes.items():
+        conditions.append(
+            "key IN (SELECT execution_key FROM attributes WHERE name = ? AND value = ?)"
+        )
+        values += [name, value]
+    return conditions, values
