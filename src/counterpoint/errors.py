@@ -25,7 +25,8 @@
   . ExecutionFailed
   . ActivityFailed
   . DeadlineExceeded
-  . BusinessError
+  . RecordedError
+  . BusinessError (`authoring.business`: it knows how facts are validated)
 * NotDone
 * RetryAfter
 
@@ -209,6 +210,16 @@ class ActivityFailed(CounterpointError):  # noqa: N818 - an outcome, not a mista
         self.type = type
         self.message = message
         self.facts = dict(facts or {})
+
+
+class RecordedError(CounterpointError):
+    """An error that was recorded by its name and message; its type does not cross the journal."""
+
+    def __init__(self, type: str, message: str, facts: Mapping[str, object]) -> None:
+        super().__init__(f"{type}: {message}")
+        self.type = type
+        self.message = message
+        self.facts = dict(facts)
 
 
 class DeadlineExceeded(CounterpointError, TimeoutError):  # noqa: N818 - an outcome

@@ -1,0 +1,91 @@
+"""Errors to and from their recorded form."""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from counterpoint.authoring.business import BusinessError, business_name, business_type
+from counterpoint.errors import ActivityFailed, RecordedError
+from counterpoint.model.records import CallFailed, Failure
+
+MESSAGE_CHARS_MAX = 2_000
+TRACEBACK_CHARS_MAX = 4_000
+ACTIVITY_FAILED = "counterpoint.ActivityFailed"
+
+
+def failure_of(error: BaseException, service: str) -> Failure:
+    """Return the recorded form of an error that *service* raised; never raises itself."""
+    message = safe_str(error)[:MESSAGE_CHARS_MAX]
+    if isinstance(error, BusinessError):
+        return Failure(business_name(error, service), message, True, msgspec.Raw(error.payload))
+    if isinstance(error, ActivityFailed):
+        return Failure(ACTIVITY_FAILED, message, False, _activity_facts(error))
+    kind = type(error)
+    return Failure(f"{kind.__module__}.{kind.__qualname__}", message, traceback=_where(error))
+
+
+def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
+    """Return the error that *failure* records: its own type where that crosses the journal.
+
+    *near* is a function in whose module a business error's class is looked for first.
+    """
+    if failure.business:
+        found = business_type(failure.type, near)
+        if found is not None and failure.facts is not None:
+            return found.from_payload(bytes(failure.facts))
+    if failure.type == ACTIVITY_FAILED and failure.facts is not None:
+        return ActivityFailed(**msgspec.json.decode(failure.facts))
+    facts = msgspec.json.decode(failure.facts) if failure.facts is not None else {}
+    return RecordedError(failure.type, failure.message, facts)
+
+
+def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> Exception:
+    """Return what a workflow sees of a failed call: the business error itself, or `ActivityFailed`."""
+    failure = record.error
+    if failure.business:
+        error = error_of(failure, near)
+        error.call = record.call  # type: ignore[attr-defined]
+        return error
+    return ActivityFailed(
+        activity,
+        call=record.call,
+        attempts=record.attempts,
+        outcome_unknown=record.outcome_unknown,
+        type=failure.type,
+        message=failure.message,
+        facts=msgspec.json.decode(failure.facts) if failure.facts is not None else None,
+    )
+
+
+def safe_str(error: BaseException) -> str:
+    """Return `str(error)`, or what can be said where that fails."""
+    try:
+        text = str(error)
+        text.encode()
+    except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
+        return f"{type(error).__qualname__} (its message cannot be shown: {type(second).__name__})"
+    return text
+
+
+def _activity_facts(error: ActivityFailed) -> msgspec.Raw:
+    facts: dict[str, object] = {
+        "activity": error.activity,
+        "call": error.call,
+        "attempts": error.attempts,
+        "outcome_unknown": error.outcome_unknown,
+        "type": error.type,
+        "message": error.message,
+        "facts": error.facts,
+    }
+    return msgspec.Raw(msgspec.json.encode(facts, enc_hook=str))
+
+
+def _where(error: BaseException) -> str | None:
+    try:
+        text = "".join(traceback.format_exception(error, limit=-12))
+        text.encode()
+    except Exception:  # noqa: BLE001 - formatting calls the user's __str__ and __repr__
+        return None
+    return text[-TRACEBACK_CHARS_MAX:]

@@ -1,0 +1,111 @@
+"""All definitions of an app by recorded name, and its workflows as the kernel's programs."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.failures import failure_of
+from counterpoint.authoring.service import Service
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.errors import DeadlineExceeded, DefinitionError, PayloadTooLargeError
+from counterpoint.model.records import Failure, Payload
+
+AnyActivity = Activity[..., Any]
+AnyWorkflow = Workflow[Any, *tuple[Any, ...]]
+
+
+class WorkflowProgram:
+    """One workflow as the kernel sees it."""
+
+    def __init__(self, workflow: AnyWorkflow, registry: "Registry") -> None:
+        self.workflow = workflow
+        self.registry = registry
+        self.saga = workflow.saga
+        self.payload_bytes_max = registry.payload_bytes_max
+
+    def begin(self, arguments: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+        """Return the code's coroutine; a deadline is `asyncio.timeout` around it."""
+        code: Coroutine[Any, Any, Any] = self.workflow.function(**arguments)
+        deadline = self.workflow.deadline
+        if deadline is None:
+            return code
+        return _within(code, deadline.total_seconds(), self.workflow.name)
+
+    def decode_arguments(self, arguments: Payload) -> dict[str, Any]:
+        return self.workflow.signature.decode_arguments(arguments)
+
+    def encode_result(self, value: object) -> Payload:
+        result = self.workflow.signature.encode_result(value)
+        size = len(bytes(result))
+        if size > self.payload_bytes_max:
+            raise PayloadTooLargeError(
+                f"the result of {self.workflow.name}",
+                size_bytes=size,
+                limit_bytes=self.payload_bytes_max,
+            )
+        return result
+
+    def failure(self, error: BaseException) -> Failure:
+        return failure_of(error, self.workflow.service)
+
+    def compensation_of(self, activity: str) -> str | None:
+        found = self.registry.activities.get(activity)
+        return found.undo.name if found is not None and found.undo is not None else None
+
+
+class Registry:
+    """The definitions of the services that an app is made of.
+
+    Raises:
+        DefinitionError: two services or definitions share a name, or a type cannot be resolved.
+    """
+
+    def __init__(self, services: Sequence[Service], *, payload_bytes_max: int) -> None:
+        self.payload_bytes_max = payload_bytes_max
+        self.services: dict[str, Service] = {}
+        self.activities: dict[str, AnyActivity] = {}
+        self.workflows: dict[str, AnyWorkflow] = {}
+        self._programs: dict[str, WorkflowProgram] = {}
+        for service in services:
+            if service.name in self.services:
+                raise DefinitionError(f"two services are called {service.name!r}")
+            self.services[service.name] = service
+            self._add(service)
+
+    def _add(self, service: Service) -> None:
+        for name, activity in service.activities.items():
+            if name in self.activities:
+                raise DefinitionError(f"two activities are called {name}; pass name= to one")
+            activity.resolve()
+            self.activities[name] = activity
+        for name, workflow in service.workflows.items():
+            if name in self.workflows:
+                raise DefinitionError(f"two workflows are called {name}; pass name= to one")
+            workflow.resolve()
+            self.workflows[name] = workflow
+            self._programs[name] = WorkflowProgram(workflow, self)
+
+    def program(self, workflow: str) -> WorkflowProgram | None:
+        """Return the program of a recorded workflow name, or None if this app has none."""
+        return self._programs.get(workflow)
+
+    def activity(self, name: str) -> AnyActivity | None:
+        """Return the activity of a recorded name, or None if this app has none."""
+        return self.activities.get(name)
+
+    def compensation(self, activity: str) -> Compensation | None:
+        """Return the compensation of an activity's recorded name, or None."""
+        found = self.activities.get(activity)
+        return found.undo if found is not None else None
+
+
+async def _within(code: Coroutine[Any, Any, Any], seconds: float, name: str) -> Any:
+    timeout = asyncio.timeout(seconds)
+    try:
+        async with timeout:
+            return await code
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise DeadlineExceeded(f"{name} did not end within its deadline of {seconds:g} s") from None

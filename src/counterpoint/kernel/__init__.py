@@ -1,0 +1,1 @@
+"""The pure core: journal records in, decisions out; no clock, socket, thread or log."""

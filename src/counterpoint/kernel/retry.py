@@ -1,0 +1,68 @@
+"""What follows an attempt that ended without a result: another one, or the end of the call."""
+
+from datetime import timedelta
+
+from counterpoint.kernel.state import Step
+from counterpoint.model import records as r
+from counterpoint.model.outcomes import Raised
+from counterpoint.model.policies import Retry
+
+LOST_IN_A_ROW_MAX = 3
+"""After so many nodes died during a step, it waits for a person: it may be what kills them."""
+
+
+def microseconds(delay: timedelta) -> int:
+    """Return a duration as integer microseconds."""
+    return delay // timedelta(microseconds=1)
+
+
+def after_failed_attempt(
+    number: int, step: Step, raised: Raised, policy: Retry, now: int, share: float
+) -> r.AttemptFailed | r.CallFailed:
+    """Return the record of a call's failed attempt: with its next time, or the call's failure.
+
+    *share* in [0, 1) is the dice that the policy's jitter uses.
+    """
+    if raised.final or step.attempts >= policy.max_attempts:
+        return r.CallFailed(
+            now,
+            number,
+            raised.error,
+            step.attempts,
+            step.may_have_happened or raised.may_have_happened,
+        )
+    delay = raised.retry_after
+    if delay is None:
+        delay = policy.delay_after(step.attempts, share)
+    return r.AttemptFailed(
+        now,
+        number,
+        step.attempts,
+        raised.error,
+        raised.may_have_happened,
+        now + max(0, microseconds(delay)),
+    )
+
+
+def after_failed_compensation(
+    number: int, step: Step, raised: Raised, policy: Retry, now: int, share: float
+) -> r.AttemptFailed:
+    """Return the record of a compensation's failed attempt: there is always another one."""
+    delay = raised.retry_after
+    if delay is None:
+        patient = step.attempts >= policy.max_attempts
+        delay = policy.cap if patient else policy.delay_after(step.attempts, share)
+    return r.AttemptFailed(
+        now,
+        number,
+        step.attempts,
+        raised.error,
+        raised.may_have_happened,
+        now + max(0, microseconds(delay)),
+    )
+
+
+def after_lost_attempt(number: int, step: Step, now: int) -> r.AttemptLost:
+    """Return the record of an attempt whose node died: tried again at once, but not for ever."""
+    wait = step.lost_in_a_row + 1 >= LOST_IN_A_ROW_MAX
+    return r.AttemptLost(now, number, step.attempts, None if wait else now)

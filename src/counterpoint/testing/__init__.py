@@ -1,0 +1,1 @@
+"""What users need to test their processes and adapters: shipped, and tested like the rest."""

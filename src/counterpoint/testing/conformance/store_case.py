@@ -1,0 +1,140 @@
+"""What the store suites share: how a store is made, and rows to put into it."""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import ClassVar
+
+import pytest
+
+from counterpoint.model.rows import Commit, ExecutionRow, JournalRow, MailRow, Query
+from counterpoint.model.states import Status
+from counterpoint.ports.store import Store, StoreFeatures
+
+Snapshot = dict[str, list[tuple[object, ...]]]
+
+
+class StoreCase(ABC):
+    """One test's store: subclasses say what it is, the suites what it does."""
+
+    features: ClassVar[StoreFeatures] = StoreFeatures()
+
+    @abstractmethod
+    def make_store(self) -> Store:
+        """Return a store that is not open; in one test every call means the same data.
+
+        A store that cannot be shared returns the same object each time.
+        """
+
+    def raw_rows(self, table: str) -> list[tuple[object, ...]] | None:
+        """Return the rows of `executions`, `journal` or `mailbox` without asking the store.
+
+        In the order of the columns of `model.rows`, by primary key; None if there is no such way.
+        """
+        del table
+        return None
+
+    @pytest.fixture
+    async def node(self) -> AsyncIterator[Store]:
+        """Give an open store that hosts."""
+        async with self.opened(node=True) as store:
+            yield store
+
+    @asynccontextmanager
+    async def opened(self, *, node: bool) -> AsyncGenerator[Store, None]:
+        """Open a store and close it."""
+        store = self.make_store()
+        await store.open(node=node)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    @asynccontextmanager
+    async def another(self, node: Store) -> AsyncGenerator[Store, None]:
+        """Give a client beside *node*: another connection where the store can be shared."""
+        if not self.features.shared:
+            yield node
+            return
+        async with self.opened(node=False) as client:
+            yield client
+
+    def reopened(self) -> AbstractAsyncContextManager[Store]:
+        """Open the node again after it was closed, if what it wrote is still there then."""
+        if not self.features.durable:
+            pytest.skip("StoreFeatures.durable is false")
+        return self.opened(node=True)
+
+    async def everything(self, store: Store) -> Snapshot:
+        """Return all that was written: by the back door if there is one, else by reading."""
+        tables = ("executions", "journal", "mailbox")
+        raw = {table: self.raw_rows(table) for table in tables}
+        found = {table: rows for table, rows in raw.items() if rows is not None}
+        return found if len(found) == len(tables) else await read_everything(store)
+
+
+async def read_everything(store: Store) -> Snapshot:
+    """Return all that a store holds, by its own reads."""
+    executions = (await store.executions(Query(limit=100_000)))[::-1]
+    journals = [await store.journal(row.key) for row in executions]
+    mail = await store.mail(after=0, limit=100_000)
+    return {
+        "executions": list[tuple[object, ...]](executions),
+        "journal": [row for rows in journals for row in rows],
+        "mailbox": list[tuple[object, ...]](mail),
+    }
+
+
+def execution(
+    key: int,
+    id: str | None = None,
+    *,
+    run: int = 1,
+    status: Status = Status.RUNNING,
+    wake_at: int | None = 1_000,
+    finished_at: int | None = None,
+    name: str = "orders.place_order",
+    correlation_id: str | None = None,
+) -> ExecutionRow:
+    """Return an execution's row; what a test does not name does not matter to it."""
+    return ExecutionRow(
+        key=key,
+        id=f"execution-{key}" if id is None else id,
+        run=run,
+        kind="saga",
+        service=name.partition(".")[0],
+        name=name,
+        version=1,
+        status=status,
+        fingerprint=b"\x00\xff fingerprint",
+        created_at=key * 10,
+        wake_at=wake_at,
+        finished_at=finished_at,
+        correlation_id=correlation_id,
+    )
+
+
+def entry(key: int, first_seq: int = 1, body: bytes = b'[["ended",1]]') -> JournalRow:
+    """Return a journal row of one record, with the right digest."""
+    return JournalRow(key, first_seq, 1, "json", body, zlib.crc32(body))
+
+
+def letter(request_id: str, execution_id: str = "execution-1") -> MailRow:
+    """Return mail that is not posted yet."""
+    return MailRow(0, request_id, "signal", execution_id, 5, "json", b'{"name":"go"}')
+
+
+async def start(store: Store, *rows: ExecutionRow) -> None:
+    """Commit executions and nothing else."""
+    await store.commit(Commit(starts=rows))
+
+
+async def post(store: Store, *request_ids: str) -> None:
+    """Commit mail and nothing else."""
+    await store.commit(Commit(mail=[letter(request_id) for request_id in request_ids]))
+
+
+def ids(rows: Sequence[ExecutionRow]) -> list[str]:
+    """Return the ids of rows, in their order."""
+    return [row.id for row in rows]
