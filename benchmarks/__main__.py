@@ -1,0 +1,5 @@
+"""`python -m benchmarks`: every table, one after the other."""
+
+from benchmarks import bare
+
+bare.main()
