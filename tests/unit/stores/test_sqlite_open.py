@@ -154,7 +154,7 @@ async def test_directory_that_cannot_be_written_is_refused(
     protect(directory, 0o555)
     request.getfixturevalue("ordinary_user")
 
-    with pytest.raises(StoreReadOnlyError, match="permissions"):
+    with pytest.raises(StoreReadOnlyError, match="written"):
         await SqliteStore(directory / "counterpoint.db").open(node=node)
 
 
