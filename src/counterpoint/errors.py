@@ -167,7 +167,13 @@ class StoreReadOnlyError(StoreError):
 
 
 class StoreBrokenError(StoreError):
-    """The store failed in the middle of a commit: whether it was written is unknown."""
+    """The store failed in the middle of a commit: whether it was written is unknown.
+
+    `fatal` says that opening it again in this process would not tell: the system has reported that it
+    could not make written data durable, and may report so only once.
+    """
+
+    fatal: bool = False
 
 
 class ExecutionFailed(CounterpointError):  # noqa: N818 - an outcome, not a mistake

@@ -21,7 +21,7 @@ def failure_of(error: BaseException, service: str) -> Failure:
     if isinstance(error, BusinessError):
         return Failure(business_name(error, service), message, True, msgspec.Raw(error.payload))
     if isinstance(error, ActivityFailed):
-        return Failure(ACTIVITY_FAILED, message, False, _activity_facts(error))
+        return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
     kind = type(error)
     return Failure(f"{kind.__module__}.{kind.__qualname__}", message, traceback=_where(error))
 
@@ -33,12 +33,18 @@ def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
     """
     if failure.business:
         found = business_type(failure.type, near)
-        if found is not None and failure.facts is not None:
+        if found is not None:
             return found.from_payload(bytes(failure.facts))
-    if failure.type == ACTIVITY_FAILED and failure.facts is not None:
-        return ActivityFailed(**msgspec.json.decode(failure.facts))
-    facts = msgspec.json.decode(failure.facts) if failure.facts is not None else {}
+    facts = facts_of(failure)
+    if failure.type == ACTIVITY_FAILED:
+        return ActivityFailed(**facts)
     return RecordedError(failure.type, failure.message, facts)
+
+
+def facts_of(failure: Failure) -> dict[str, Any]:
+    """Return the recorded facts of an error as plain JSON values; empty if there are none."""
+    facts: dict[str, Any] = msgspec.json.decode(failure.facts) or {}
+    return facts
 
 
 def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> Exception:
@@ -55,7 +61,7 @@ def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> E
         outcome_unknown=record.outcome_unknown,
         type=failure.type,
         message=failure.message,
-        facts=msgspec.json.decode(failure.facts) if failure.facts is not None else None,
+        facts=facts_of(failure),
     )
 
 

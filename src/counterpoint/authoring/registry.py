@@ -49,6 +49,9 @@ class WorkflowProgram:
     def failure(self, error: BaseException) -> Failure:
         return failure_of(error, self.workflow.service)
 
+    def knows(self, activity: str) -> bool:
+        return activity in self.registry.activities
+
     def compensation_of(self, activity: str) -> str | None:
         found = self.registry.activities.get(activity)
         return found.undo.name if found is not None and found.undo is not None else None

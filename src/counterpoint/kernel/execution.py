@@ -103,6 +103,12 @@ class Execution:
         self._begin(record, arguments)
         self._run()
 
+    def begin_stored(self, record: r.Started, arguments: Any) -> None:
+        """Begin the code of an execution that was only stored so far."""
+        self.state.apply(record)
+        self._begin(record, arguments)
+        self._run()
+
     def deliver(self, record: r.Input, value: Any = MISSING) -> None:
         """Record an input and apply it to the code."""
         self._record(record)
@@ -180,7 +186,7 @@ class Execution:
     def advance_saga(self) -> None:
         """Let a compensating saga decide its next steps."""
         while self.state.status is Status.COMPENSATING and self._expected is None:
-            decision = saga.next_decision(self.state, self.program.compensation_of, self.now)
+            decision = saga.next_decision(self.state, self.program, self.now)
             if decision is None:
                 return
             self._record(decision)
@@ -424,10 +430,10 @@ class Execution:
             self._finish(r.CompensationStarted(self.now, error, cancelled))
             return
         status = Status.CANCELLED if cancelled else Status.FAILED
-        self._finish(r.Ended(self.now, status.value, None, error, failed_call))
+        self._finish(r.Ended(self.now, status.value, r.NULL, error, failed_call))
 
     def _must_undo(self) -> bool:
-        return saga.anything_to_undo(self.state, self.program.compensation_of)
+        return saga.anything_to_undo(self.state, self.program)
 
     def _finish(self, decision: r.Decision) -> None:
         """The code is over: decide its end and drop its frames."""

@@ -43,6 +43,10 @@ class Program(Protocol):
         """Describe an error for the journal; never raises."""
         ...
 
+    def knows(self, activity: str) -> bool:
+        """Whether the app has an activity of that recorded name."""
+        ...
+
     def compensation_of(self, activity: str) -> str | None:
         """Return the recorded name of an activity's compensation, or None."""
         ...

@@ -9,6 +9,8 @@ from counterpoint.model.policies import Retry
 
 LOST_IN_A_ROW_MAX = 3
 """After so many nodes died during a step, it waits for a person: it may be what kills them."""
+LOST = r.Failure("counterpoint.NodeLost", "the node died while the attempt was under way")
+CANCELLED = r.Failure("asyncio.CancelledError", "the call was cancelled")
 
 
 def microseconds(delay: timedelta) -> int:
@@ -62,7 +64,11 @@ def after_failed_compensation(
     )
 
 
-def after_lost_attempt(number: int, step: Step, now: int) -> r.AttemptLost:
-    """Return the record of an attempt whose node died: tried again at once, but not for ever."""
+def after_lost_attempt(
+    number: int, step: Step, policy: Retry, now: int
+) -> r.AttemptLost | r.CallFailed:
+    """Return the record of an attempt whose node died: it counts like a timeout."""
+    if number > 0 and step.attempts >= policy.max_attempts:
+        return r.CallFailed(now, number, LOST, step.attempts, outcome_unknown=True)
     wait = step.lost_in_a_row + 1 >= LOST_IN_A_ROW_MAX
     return r.AttemptLost(now, number, step.attempts, None if wait else now)

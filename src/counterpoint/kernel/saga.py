@@ -13,14 +13,10 @@ The next step is computed from the folded journal alone, so a crash at any point
 one.
 """
 
-from collections.abc import Callable
-
+from counterpoint.kernel.program import Program
 from counterpoint.kernel.state import Call, ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
-
-CompensationOf = Callable[[str], str | None]
-"""From an activity's name to its compensation's name, or None."""
 
 
 def may_have_happened(call: Call) -> bool:
@@ -30,14 +26,17 @@ def may_have_happened(call: Call) -> bool:
     return call.outcome_unknown
 
 
-def anything_to_undo(state: ExecutionState, compensation_of: CompensationOf) -> bool:
+def anything_to_undo(state: ExecutionState, program: Program) -> bool:
     """Whether a call that may have happened has a compensation."""
-    return any(may_have_happened(c) and compensation_of(c.name) for c in state.calls.values())
+    return any(
+        may_have_happened(call) and program.compensation_of(call.name) is not None
+        for call in state.calls.values()
+    )
 
 
 def next_decision(
-    state: ExecutionState, compensation_of: CompensationOf, now: int
-) -> r.Decision | None:
+    state: ExecutionState, program: Program, now: int
+) -> r.Decision | r.IncidentRaised | None:
     """Return what a compensating saga does next; None while it waits for a step."""
     unsettled = [number for number in state.open_steps if number > 0]
     for number in unsettled:
@@ -51,8 +50,15 @@ def next_decision(
             continue
         if call.undo is not None:
             return None
-        name = compensation_of(call.name)
+        if not program.knows(call.name):
+            return r.IncidentRaised(
+                now,
+                "unknown-activity",
+                f"call {number} has to be undone, and no service of this app has {call.name}",
+                number,
+            )
+        name = program.compensation_of(call.name)
         if name is not None:
             return r.CompensationScheduled(number, name)
     status = Status.CANCELLED if state.undoing_cancelled else Status.COMPENSATED
-    return r.Ended(now, status.value, None, state.error)
+    return r.Ended(now, status.value)

@@ -42,6 +42,8 @@ class Call:
     error: r.Failure | None = None
     outcome_unknown: bool = False
     cancelled: bool = False
+    attempts: int = 0
+    """Attempts that began, once it has settled."""
     calls_made_at_failure: int = 0
     undo: Step | None = None
     """The compensation under way."""
@@ -118,7 +120,9 @@ class ExecutionState:
 
     def _settle(self, number: int) -> Call:
         call = self.calls[number]
-        call.step = None
+        if call.step is not None:
+            call.attempts = call.step.attempts
+            call.step = None
         self.open_steps.pop(number, None)
         return call
 
@@ -183,7 +187,8 @@ class ExecutionState:
     def ended(self, record: r.Ended) -> None:
         self.updated_at = record.at
         self.status = Status(record.status)
-        self.result = record.result
+        if self.status is Status.COMPLETED:
+            self.result = record.result
         self.error = record.error or self.error
         self.failed_call = record.failed_call
         self.timers.clear()

@@ -32,7 +32,8 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     message: str
     business: bool = False
     """The error is a `BusinessError`: `facts` are its own fields."""
-    facts: Payload | None = None
+    facts: Payload = NULL
+    """JSON null where there are none."""
     traceback: str | None = None
     """Where it was raised, bounded in length; for people only."""
 
@@ -165,7 +166,7 @@ class Ended(_Record, frozen=True, tag="ended"):
 
     at: int
     status: str
-    result: Payload | None = None
+    result: Payload = NULL
     error: Failure | None = None
     failed_call: int | None = None
     """The call whose failure ended a workflow, when there is one."""

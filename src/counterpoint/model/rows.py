@@ -48,7 +48,7 @@ class JournalRow(NamedTuple):
     execution_key: int
     first_seq: int
     """The number of its first record; the first record of an execution is 1."""
-    count: int
+    records: int
     codec: str
     body: bytes
     digest: int

@@ -1,0 +1,55 @@
+"""Counterpoint coordinates business processes that span services: durable sagas in one library."""
+
+from counterpoint.app import App
+from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.service import Service
+from counterpoint.errors import (
+    ActivityFailed,
+    ArgumentsError,
+    CounterpointError,
+    DeadlineExceeded,
+    DefinitionError,
+    ExecutionExistsError,
+    ExecutionFailed,
+    ExecutionNotFoundError,
+    ExecutionRefusedError,
+    NodeStoppedError,
+    NonDeterminismError,
+    NotDone,
+    PayloadError,
+    RetryAfter,
+    StoreError,
+    StoreLockedError,
+    WorkflowRefusedError,
+)
+from counterpoint.model.policies import Retry
+from counterpoint.model.settings import Settings
+from counterpoint.model.states import Status
+from counterpoint.runtime.handle import Execution
+
+__all__ = [
+    "ActivityFailed",
+    "App",
+    "ArgumentsError",
+    "BusinessError",
+    "CounterpointError",
+    "DeadlineExceeded",
+    "DefinitionError",
+    "Execution",
+    "ExecutionExistsError",
+    "ExecutionFailed",
+    "ExecutionNotFoundError",
+    "ExecutionRefusedError",
+    "NodeStoppedError",
+    "NonDeterminismError",
+    "NotDone",
+    "PayloadError",
+    "Retry",
+    "RetryAfter",
+    "Service",
+    "Settings",
+    "Status",
+    "StoreError",
+    "StoreLockedError",
+    "WorkflowRefusedError",
+]

@@ -1,0 +1,183 @@
+"""The composition root: an app is made of services, a store and settings. Only this names adapters."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import unquote
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.authoring.service import Service
+from counterpoint.codecs.json import JsonCodec
+from counterpoint.errors import DefinitionError, NodeStoppedError
+from counterpoint.model.settings import Settings
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.store import Store
+from counterpoint.runtime.access import Access, ClientAccess, NodeAccess
+from counterpoint.runtime.client import Client
+from counterpoint.runtime.clock import SystemClock
+from counterpoint.runtime.health import Health, health_of
+from counterpoint.runtime.node import Node
+from counterpoint.stores.memory import MemoryStore
+from counterpoint.stores.sqlite import SqliteStore
+
+
+class App(Client):
+    """Services, composed and hosted.
+
+        app = App("shop", services=[orders, payments, inventory])
+
+        async with app:                      # this process is now a node
+            receipt = await app.run(place_order, order, id=f"order-{order.id}")
+
+    Settings are keyword arguments, or `COUNTERPOINT_*` variables, or defaults; see `Settings`.
+
+    Raises:
+        DefinitionError: the services do not fit together, or a setting is wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        services: Sequence[Service],
+        store: str | Store | None = None,
+        clock: Clock | None = None,
+        **settings: Any,
+    ) -> None:
+        if not name:
+            raise DefinitionError("an app needs a name")
+        self.name = name
+        if isinstance(store, str):
+            settings["store"] = store
+        self.settings = Settings.load(settings)
+        self.registry = Registry(services, payload_bytes_max=self.settings.payload_bytes_max)
+        self.store: str | Store = self.settings.store if store is None else store
+        self._clock = clock
+        self._node: Node | None = None
+        self._given_memory: MemoryStore | None = None
+
+    def __repr__(self) -> str:
+        return f"<app {self.name}>"
+
+    async def __aenter__(self) -> Self:
+        """Become the node of the store.
+
+        Raises:
+            StoreLockedError: another process is; use `app.client()`.
+            StoreError: the store cannot be opened.
+        """
+        if self._node is not None:
+            raise NodeStoppedError(f"the app {self.name!r} is running already")
+        node = Node(
+            self.registry,
+            self._open_store(),
+            self._clock or SystemClock(),
+            JsonCodec(),
+            self.settings,
+        )
+        await node.start()
+        self._node = node
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop: take no more work, let activities finish, leave the rest to the next start."""
+        await self.stop()
+
+    async def stop(self, within: timedelta | None = None) -> None:
+        """Stop being a node; activities get *within* (default: `stop_within`) to finish."""
+        node, self._node = self._node, None
+        if node is not None:
+            await node.stop(None if within is None else within.total_seconds())
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """Reach the store without hosting it: start, find, wait, signal, cancel.
+
+            async with app.client() as client:
+                await client.start(place_order, order, id="order-1")
+        """
+        store = self._open_store()
+        await store.open(node=False)
+        access = ClientAccess(
+            self.registry,
+            store,
+            self._clock or SystemClock(),
+            JsonCodec(),
+            self.settings.poll_interval,
+        )
+        try:
+            yield _StoreClient(access)
+        finally:
+            await store.close()
+
+    async def idle(self, timeout: float | timedelta | None = None) -> None:
+        """Wait until nothing runs, is ready to run, or waits for a retry; for tests and scripts.
+
+        Timers and waits for signals do not count.
+
+        Raises:
+            TimeoutError: something still runs after *timeout* (seconds or a timedelta).
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        async with asyncio.timeout(seconds):
+            await self.node.idle()
+
+    def health(self) -> Health:
+        """Return how this node is: whether it takes work, what runs, what waits, what blocks it."""
+        return health_of(self.node)
+
+    @property
+    def node(self) -> Node:
+        """The running node.
+
+        Raises:
+            NodeStoppedError: the app is not running here.
+        """
+        if self._node is None:
+            raise NodeStoppedError(
+                f"the app {self.name!r} is not running here: use `async with app:` to host it, or "
+                "`async with app.client() as client:` to reach the process that does"
+            )
+        return self._node
+
+    def _access(self) -> Access:
+        return NodeAccess(self.node)
+
+    def _open_store(self) -> Store:
+        if not isinstance(self.store, str):
+            return self.store
+        if self.store == "memory:":
+            if self._given_memory is None:
+                self._given_memory = MemoryStore()
+            return self._given_memory
+        return store_from_url(self.store)
+
+
+class _StoreClient(Client):
+    def __init__(self, access: Access) -> None:
+        self._given = access
+
+    def _access(self) -> Access:
+        return self._given
+
+
+def store_from_url(url: str) -> Store:
+    """Return the store behind a URL such as `sqlite:///shop.db`.
+
+    Raises:
+        DefinitionError: nothing here understands the URL.
+    """
+    scheme, separator, path = url.partition("://")
+    if scheme == "sqlite" and separator and path.startswith("/") and len(path) > 1:
+        return SqliteStore(unquote(path[1:]))
+    raise DefinitionError(
+        f"{url!r} is not a store: use sqlite:///relative.db, sqlite:////absolute.db or memory:"
+    )

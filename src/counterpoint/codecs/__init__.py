@@ -1,0 +1,1 @@
+"""Codecs of stored bodies: adapters of `ports.codec`."""

@@ -1,0 +1,1 @@
+"""The asyncio loops around the kernel: they commit what it decides, then perform it."""

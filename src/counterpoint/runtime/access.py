@@ -1,0 +1,202 @@
+"""How a process reaches executions: as the node that hosts them, or as a client beside it."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Protocol
+
+from counterpoint.authoring.registry import AnyWorkflow, Registry
+from counterpoint.errors import (
+    ConflictError,
+    ExecutionNotFoundError,
+    ExecutionRefusedError,
+)
+from counterpoint.kernel.state import ExecutionState
+from counterpoint.model.records import Payload, Record, Started
+from counterpoint.model.rows import Commit, ExecutionRow
+from counterpoint.model.states import Status
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.mail import Mail, StartMail, mail_row
+from counterpoint.runtime.node import Node
+from counterpoint.runtime.resident import Finished
+from counterpoint.runtime.starts import check_same_start, execution_row
+
+
+class Access(Protocol):
+    """What handles and clients need; both implementations read the same store."""
+
+    registry: Registry
+    store: Store
+    codec: Codec
+
+    async def start(
+        self,
+        workflow: AnyWorkflow,
+        execution_id: str,
+        arguments: Payload,
+        decoded: Any,
+        correlation_id: str | None,
+    ) -> None:
+        """Start an execution, or find the one that was started with the same id and arguments."""
+        ...
+
+    async def post(self, execution_id: str, mail: Mail) -> None:
+        """Send something to an execution; durable once it returns."""
+        ...
+
+    async def finished(self, execution_id: str, timeout: float | None) -> Finished:
+        """Wait until an execution has ended."""
+        ...
+
+
+class NodeAccess:
+    """Access from the process that hosts the store."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.registry = node.registry
+        self.store = node.store
+        self.codec = node.codec
+
+    async def start(
+        self,
+        workflow: AnyWorkflow,
+        execution_id: str,
+        arguments: Payload,
+        decoded: Any,
+        correlation_id: str | None,
+    ) -> None:
+        node = self.node
+        now = node.clock.now()
+        key = await node.next_key()
+        row = execution_row(key, execution_id, workflow, arguments, now, correlation_id)
+        started = Started(now, workflow.name, workflow.version, arguments)
+        try:
+            await node.start_execution(workflow, row, started, decoded)
+        except ConflictError:
+            await self._check_existing(execution_id, workflow.name, arguments)
+
+    async def _check_existing(self, execution_id: str, workflow: str, arguments: Payload) -> None:
+        resident = self.node.residents.get(execution_id)
+        if resident is not None and resident.started is not None:
+            await asyncio.shield(resident.started)
+        row = await self.store.execution(execution_id)
+        if row is None:
+            raise ExecutionNotFoundError(execution_id)
+        check_same_start(row, workflow, arguments)
+
+    async def post(self, execution_id: str, mail: Mail) -> None:
+        row = mail_row(execution_id, mail, self.node.clock.now(), self.codec)
+        await self.node.post(row)
+
+    async def finished(self, execution_id: str, timeout: float | None) -> Finished:
+        row = await existing(self.store, execution_id)
+        if not row.status.live:
+            return await finished_from(self.store, self.codec, row)
+        future = self.node.result_of(execution_id)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        finally:
+            self.node.forget_result(execution_id, future)
+
+
+class ClientAccess:
+    """Access from beside the node: reads the store, posts mail, polls for results."""
+
+    def __init__(
+        self, registry: Registry, store: Store, clock: Clock, codec: Codec, poll: timedelta
+    ) -> None:
+        self.registry = registry
+        self.store = store
+        self.clock = clock
+        self.codec = codec
+        self._poll_seconds = poll.total_seconds()
+
+    async def start(
+        self,
+        workflow: AnyWorkflow,
+        execution_id: str,
+        arguments: Payload,
+        decoded: Any,
+        correlation_id: str | None,
+    ) -> None:
+        row = await self.store.execution(execution_id)
+        if row is not None:
+            check_same_start(row, workflow.name, arguments)
+            return
+        await self.post(execution_id, StartMail(workflow.name, arguments, correlation_id))
+
+    async def post(self, execution_id: str, mail: Mail) -> None:
+        row = mail_row(execution_id, mail, self.clock.now(), self.codec)
+        await self.store.commit(Commit(mail=[row]))
+
+    async def finished(self, execution_id: str, timeout: float | None) -> Finished:
+        async with asyncio.timeout(timeout):
+            while True:
+                row = await self.store.execution(execution_id)
+                if row is not None and not row.status.live:
+                    return await finished_from(self.store, self.codec, row)
+                if row is None and not await self._start_posted(execution_id):
+                    raise ExecutionNotFoundError(execution_id)
+                await asyncio.sleep(self._poll_seconds)
+
+    async def _start_posted(self, execution_id: str) -> bool:
+        after = 0
+        while rows := await self.store.mail(after=after, limit=500):
+            if any(row.execution_id == execution_id and row.kind == "start" for row in rows):
+                return True
+            after = rows[-1].position
+        return await self.store.execution(execution_id) is not None
+
+
+async def existing(store: Store, execution_id: str) -> ExecutionRow:
+    """Return the newest run of an execution.
+
+    Raises:
+        ExecutionNotFoundError: there is none.
+    """
+    row = await store.execution(execution_id)
+    if row is None:
+        raise ExecutionNotFoundError(execution_id)
+    return row
+
+
+async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:
+    """Return the whole journal of an execution."""
+    return journal_records(await store.journal(row.key), codec)
+
+
+async def finished_from(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
+    """Return how an ended execution ended, from its journal."""
+    state = ExecutionState()
+    for record in await records_of(store, codec, row):
+        state.apply(record)
+    return Finished(state.status, state.result, state.error)
+
+
+def check_live(row: ExecutionRow, what: str) -> None:
+    """Refuse an act on an execution that has ended.
+
+    Raises:
+        ExecutionRefusedError: it has.
+    """
+    if not row.status.live:
+        raise ExecutionRefusedError(row.id, f"it is {row.status} and cannot be {what}")
+
+
+def check_retryable(row: ExecutionRow) -> None:
+    """Refuse the retry of an execution that ended for good.
+
+    Raises:
+        ExecutionRefusedError: it is compensated, cancelled, terminated or continued.
+    """
+    refused = (Status.COMPENSATED, Status.CANCELLED, Status.TERMINATED, Status.CONTINUED)
+    if row.status in refused:
+        raise ExecutionRefusedError(
+            row.id, f"it is {row.status}: what was undone or ended is not retried; start a new one"
+        )
+
+

@@ -1,0 +1,391 @@
+"""Runs attempts of activities and compensations, and reports how each ended exactly once.
+
+An attempt is a task. It ends by itself, by its timeout (which a heartbeat starts anew), by being
+cancelled because the workflow no longer waits for it, or by the node's stop. Only the first three are
+reported: what a stopping node cuts off is found again, as a lost attempt, by the next one.
+
+Timeouts are kept in one queue per duration: attempts with the same timeout run out in the order in
+which they began, so that arming one costs an append and no timer of the event loop.
+"""
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from counterpoint.authoring.attempt import Attempt as AttemptContext
+from counterpoint.authoring.attempt import AttemptInfo, current_attempt
+from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.failures import failure_of
+from counterpoint.errors import PayloadError, PayloadTooLargeError, RetryAfter
+from counterpoint.errors import NotDone as NotDoneError
+from counterpoint.model.ids import idempotency_key
+from counterpoint.model.outcomes import Outcome, Raised, Returned
+from counterpoint.model.policies import Retry
+from counterpoint.model.records import Failure, Payload
+from counterpoint.ports.clock import Alarm, Clock
+from counterpoint.runtime.threads import Threads
+
+NEVER = 1 << 62
+
+
+class Work(Protocol):
+    """What is run: an activity or a compensation."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def timeout(self) -> timedelta | None: ...
+    @property
+    def concurrency(self) -> int | None: ...
+    @property
+    def retry(self) -> Retry: ...
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt under way, or waiting for its turn."""
+
+    owner: Any
+    """Whom the outcome is reported to; opaque here."""
+    execution_id: str
+    run: int
+    correlation_id: str
+    step: int
+    number: int
+    work: Work
+    decode: Callable[[], dict[str, Any]]
+    encode: Callable[[Any], Outcome]
+    heartbeat: Payload | None
+    ends_at: int = NEVER
+    last_beat_at: int = 0
+    task: "asyncio.Task[None] | None" = None
+    entered: bool = False
+    cancelled: bool = False
+    timed_out: bool = False
+    reported: bool = False
+    thread: "asyncio.Future[Any] | None" = field(default=None)
+
+
+Report = Callable[[Attempt, Outcome], None]
+Beat = Callable[[Attempt, Payload], None]
+
+
+class Activities:
+    """At most `max_running` attempts at once, and at most `concurrency` of each activity."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        threads: Threads,
+        *,
+        max_running: int,
+        payload_bytes_max: int,
+        report: Report,
+        beat: Beat,
+    ) -> None:
+        self.clock = clock
+        self.threads = threads
+        self.max_running = max_running
+        self.payload_bytes_max = payload_bytes_max
+        self.report = report
+        self.beat = beat
+        self.running: dict[Attempt, None] = {}
+        self._waiting: dict[str, deque[Attempt]] = {}
+        self._waiting_total = 0
+        self._running_of: dict[str, int] = {}
+        self._timeouts: dict[timedelta, deque[tuple[int, Attempt]]] = {}
+        self._alarm_at = NEVER
+        self._alarm: Alarm | None = None
+        self._stopping = False
+
+    # ---- what the node does -------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Attempts that wait for their turn."""
+        return self._waiting_total
+
+    def start(self, attempt: Attempt) -> None:
+        """Run an attempt now, or when there is room for it."""
+        if self._stopping:
+            return
+        if len(self.running) < self.max_running and self._has_room(attempt.work):
+            self._begin(attempt)
+        else:
+            self._waiting.setdefault(attempt.work.name, deque()).append(attempt)
+            self._waiting_total += 1
+
+    def cancel(self, attempt: Attempt) -> None:
+        """End an attempt that nobody waits for any more; its outcome is reported as usual."""
+        attempt.cancelled = True
+        if attempt.task is not None:
+            if attempt.entered:
+                attempt.task.cancel()
+            return
+        queue = self._waiting.get(attempt.work.name)
+        if queue is not None and attempt in queue:
+            queue.remove(attempt)
+            self._waiting_total -= 1
+            self._report(attempt, Raised(_CANCELLED, final=True, may_have_happened=False))
+
+    def forget(self, attempt: Attempt) -> None:
+        """End an attempt whose outcome nobody may hear any more."""
+        attempt.reported = True
+        self.cancel(attempt)
+
+    async def stop(self, within: float) -> list[Attempt]:
+        """Begin nothing more, let what runs finish for *within* seconds, then cut it off.
+
+        Returns the attempts that never began.
+        """
+        self._stopping = True
+        never_began = [attempt for queue in self._waiting.values() for attempt in queue]
+        self._waiting.clear()
+        self._waiting_total = 0
+        tasks = [a.task for a in self.running if a.task is not None]
+        if tasks and within > 0:
+            await asyncio.wait(tasks, timeout=within)
+        for attempt in list(self.running):
+            self.forget(attempt)
+        tasks = [task for task in tasks if not task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
+        return never_began
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    def _has_room(self, work: Work) -> bool:
+        if work.concurrency is not None and self._running_of.get(work.name, 0) >= work.concurrency:
+            return False
+        return work.is_async or not self.threads.exhausted
+
+    def _begin(self, attempt: Attempt) -> None:
+        work = attempt.work
+        self.running[attempt] = None
+        if work.concurrency is not None:
+            self._running_of[work.name] = self._running_of.get(work.name, 0) + 1
+        if work.timeout is not None:
+            self._arm(attempt, work.timeout)
+        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt), context=Context())
+
+    async def _run(self, attempt: Attempt) -> None:
+        outcome: Outcome | None = None
+        attempt.entered = True
+        try:
+            if attempt.cancelled:
+                outcome = Raised(_CANCELLED, final=True, may_have_happened=False)
+            else:
+                outcome = await self._outcome(attempt)
+        except asyncio.CancelledError:
+            outcome = self._cut_off(attempt)
+        except BaseException as error:  # noqa: BLE001 - SystemExit in an activity is its failure
+            outcome = self._raised(attempt, error)
+        finally:
+            self._end(attempt)
+            if outcome is not None:
+                self._report(attempt, outcome)
+
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        try:
+            arguments = attempt.decode()
+        except Exception as error:  # noqa: BLE001 - whatever a user's type raises
+            failure = failure_of(error, attempt.work.service)
+            return Raised(failure, final=True, may_have_happened=False)
+        current_attempt.set(
+            AttemptContext(
+                functools.partial(self._info, attempt),
+                functools.partial(self._heartbeat, attempt),
+                functools.partial(_previous, attempt),
+            )
+        )
+        function = attempt.work.function
+        if attempt.work.is_async:
+            value = await function(**arguments)
+        else:
+            value = await self._in_thread(attempt, functools.partial(function, **arguments))
+        return attempt.encode(value)
+
+    async def _in_thread(self, attempt: Attempt, function: Callable[[], Any]) -> Any:
+        """Wait for a thread, which nothing can stop: only the attempt's timeout gives it up."""
+        attempt.thread = thread = self.threads.submit(function)
+        while True:
+            try:
+                return await asyncio.shield(thread)
+            except asyncio.CancelledError:
+                if attempt.timed_out or attempt.reported or not attempt.cancelled:
+                    raise
+
+    def _raised(self, attempt: Attempt, error: BaseException) -> Outcome:
+        work = attempt.work
+        if isinstance(error, BusinessError):
+            return Raised(failure_of(error, work.service), final=True, may_have_happened=False)
+        if attempt.timed_out:
+            return Raised(self._timeout_failure(work))
+        if isinstance(error, NotDoneError):
+            return Raised(failure_of(error.__cause__ or error, work.service), False, False)
+        if isinstance(error, RetryAfter):
+            return Raised(failure_of(error.__cause__ or error, work.service), retry_after=error.delay)
+        final = isinstance(error, (*work.retry.stop_on, PayloadError, SystemExit))
+        return Raised(failure_of(error, work.service), final=final)
+
+    def _cut_off(self, attempt: Attempt) -> Outcome | None:
+        if attempt.timed_out:
+            return Raised(self._timeout_failure(attempt.work))
+        if attempt.cancelled:
+            return Raised(_CANCELLED, final=True)
+        if self._stopping:
+            return None
+        cancelled_itself = Failure("asyncio.CancelledError", "the activity cancelled itself")
+        return Raised(cancelled_itself)
+
+    def _timeout_failure(self, work: Work) -> Failure:
+        seconds = work.timeout.total_seconds() if work.timeout is not None else 0
+        return Failure("builtins.TimeoutError", f"the attempt took longer than {seconds:g} s")
+
+    def _end(self, attempt: Attempt) -> None:
+        del self.running[attempt]
+        attempt.ends_at = NEVER
+        work = attempt.work
+        if work.concurrency is not None:
+            self._running_of[work.name] -= 1
+        thread = attempt.thread
+        if thread is not None and not thread.done():
+            self.threads.lost += 1
+            thread.add_done_callback(self._thread_back)
+        if self._waiting_total and not self._stopping:
+            self._begin_waiting()
+
+    def _thread_back(self, thread: "asyncio.Future[Any]") -> None:
+        if not thread.cancelled():
+            thread.exception()
+        self.threads.lost -= 1
+        if self._waiting_total and not self._stopping:
+            self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        """Fill the free places, one of each activity in turn, so that none starves the others."""
+        progress = True
+        while progress and self._waiting:
+            progress = False
+            for name in list(self._waiting):
+                if len(self.running) >= self.max_running:
+                    return
+                queue = self._waiting[name]
+                if not self._has_room(queue[0].work):
+                    continue
+                self._waiting[name] = self._waiting.pop(name)
+                attempt = queue.popleft()
+                if not queue:
+                    del self._waiting[name]
+                self._waiting_total -= 1
+                self._begin(attempt)
+                progress = True
+
+    def _report(self, attempt: Attempt, outcome: Outcome) -> None:
+        if not attempt.reported:
+            attempt.reported = True
+            self.report(attempt, outcome)
+
+    # ---- time ---------------------------------------------------------------------------------
+
+    def _arm(self, attempt: Attempt, timeout: timedelta) -> None:
+        attempt.ends_at = self.clock.now() + timeout // timedelta(microseconds=1)
+        queue = self._timeouts.get(timeout)
+        if queue is None:
+            queue = self._timeouts[timeout] = deque()
+        while queue and queue[0][1].ends_at == NEVER:
+            queue.popleft()
+        if len(queue) > 2 * len(self.running) + 1_000:
+            queue = deque(entry for entry in queue if entry[1].ends_at != NEVER)
+            self._timeouts[timeout] = queue
+        queue.append((attempt.ends_at, attempt))
+        self._set_alarm(attempt.ends_at)
+
+    def _set_alarm(self, at: int) -> None:
+        if at < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = at
+            self._alarm = self.clock.call_at(at, self._look)
+
+    def _look(self) -> None:
+        """Time out what is due; put off what sent a heartbeat since its entry was made."""
+        now = self.clock.now()
+        self._alarm_at = NEVER
+        for timeout, queue in list(self._timeouts.items()):
+            while queue and (queue[0][1].ends_at == NEVER or queue[0][0] <= now):
+                ends_at, attempt = queue.popleft()
+                if attempt.ends_at == NEVER:
+                    continue
+                if attempt.ends_at > ends_at:
+                    index = len(queue)
+                    while index and queue[index - 1][0] > attempt.ends_at:
+                        index -= 1
+                    queue.insert(index, (attempt.ends_at, attempt))
+                else:
+                    self._time_out(attempt)
+            if queue:
+                self._set_alarm(queue[0][0])
+            else:
+                del self._timeouts[timeout]
+
+    def _time_out(self, attempt: Attempt) -> None:
+        attempt.timed_out = True
+        if attempt.task is not None:
+            attempt.task.cancel()
+
+    # ---- what the activity asks for -----------------------------------------------------------
+
+    def _info(self, attempt: Attempt) -> AttemptInfo:
+        deadline = None
+        if attempt.ends_at != NEVER:
+            deadline = datetime.fromtimestamp(attempt.ends_at / 1e6, tz=UTC)
+        return AttemptInfo(
+            attempt.work.name,
+            attempt.number,
+            idempotency_key(attempt.execution_id, attempt.run, attempt.step),
+            attempt.execution_id,
+            attempt.correlation_id,
+            deadline,
+        )
+
+    def _heartbeat(self, attempt: Attempt, detail: Any) -> None:
+        try:
+            payload = msgspec.Raw(msgspec.json.encode(detail))
+        except (TypeError, ValueError) as error:
+            raise PayloadError(f"a heartbeat's detail is a JSON value: {error}") from error
+        size = len(bytes(payload))
+        if size > self.payload_bytes_max:
+            raise PayloadTooLargeError(
+                "the heartbeat's detail", size_bytes=size, limit_bytes=self.payload_bytes_max
+            )
+        timeout = attempt.work.timeout
+        if timeout is not None and attempt.ends_at != NEVER:
+            attempt.ends_at = self.clock.now() + timeout // timedelta(microseconds=1)
+        attempt.heartbeat = payload
+        self.beat(attempt, payload)
+
+
+def _previous(attempt: Attempt) -> Any:
+    return None if attempt.heartbeat is None else msgspec.json.decode(attempt.heartbeat)
+
+
+def refused_result(error: Exception, service: str) -> Raised:
+    """Return the outcome of an attempt whose result cannot be recorded: it did happen."""
+    return Raised(failure_of(error, service), final=True, may_have_happened=True)
+
+
+_CANCELLED = Failure("asyncio.CancelledError", "the call was cancelled")

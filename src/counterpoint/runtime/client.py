@@ -1,0 +1,140 @@
+"""What a process can do with executions, whether it hosts them or not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.errors import ArgumentsError, DefinitionError, PayloadTooLargeError
+from counterpoint.model.ids import check_execution_id, generate_id
+from counterpoint.model.rows import ExecutionRow, Query
+from counterpoint.model.states import Status
+from counterpoint.runtime.access import Access
+from counterpoint.runtime.description import time_of
+from counterpoint.runtime.handle import Execution
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """One line of `app.executions()`: an execution without its journal."""
+
+    id: str
+    run: int
+    workflow: str
+    status: Status
+    created_at: datetime
+    finished_at: datetime | None
+    correlation_id: str
+
+
+class Client:
+    """Starts executions, finds them and waits for them."""
+
+    def _access(self) -> Access:
+        raise NotImplementedError
+
+    async def start(
+        self,
+        workflow: Workflow[R, Unpack[Ts]],
+        *args: Unpack[Ts],
+        id: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Execution[R]:
+        """Start an execution of *workflow*; it is durable once this returns.
+
+        An id that was started before gives the first execution again, whatever became of it.
+
+        Raises:
+            ArgumentsError: the arguments do not fit the workflow's parameters; names the fields.
+            PayloadError: they cannot be recorded, or are too large.
+            ExecutionExistsError: the id belongs to another workflow, or was given other arguments.
+            NodeStoppedError: the node takes no work.
+            StoreError: it may not have been started.
+        """
+        access = self._access()
+        if access.registry.workflows.get(workflow.name) is not workflow:
+            raise DefinitionError(
+                f"{workflow.name} is not of this app: add its service to App(services=[...])"
+            )
+        wrong = check_execution_id(id) if id is not None else None
+        if wrong is not None:
+            raise ArgumentsError(wrong, fields=["id"])
+        signature = workflow.signature
+        arguments = signature.encode_arguments(args, {})
+        size = len(bytes(arguments))
+        if size > access.registry.payload_bytes_max:
+            raise PayloadTooLargeError(
+                f"the arguments of {workflow.name}",
+                size_bytes=size,
+                limit_bytes=access.registry.payload_bytes_max,
+            )
+        decoded = signature.decode_arguments(arguments)
+        execution_id = id or generate_id()
+        await access.start(workflow, execution_id, arguments, decoded, correlation_id)
+        return Execution(self._access, execution_id)
+
+    async def run(
+        self,
+        workflow: Workflow[R, Unpack[Ts]],
+        *args: Unpack[Ts],
+        id: str | None = None,
+        correlation_id: str | None = None,
+        timeout: float | timedelta | None = None,
+    ) -> R:
+        """Start an execution and wait for its result.
+
+        Raises:
+            ExecutionFailed: it ended without a result.
+            TimeoutError: it did not end within *timeout*; it goes on.
+            and what `start` raises.
+        """
+        execution = await self.start(workflow, *args, id=id, correlation_id=correlation_id)
+        return await execution.result(timeout)
+
+    def execution(self, id: str) -> Execution[Any]:
+        """Return a handle on the execution of that id, without looking whether there is one."""
+        return Execution(self._access, id)
+
+    async def executions(
+        self,
+        *,
+        status: Status | str | None = None,
+        workflow: str | None = None,
+        service: str | None = None,
+        correlation_id: str | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator["ExecutionSummary"]:
+        """Iterate over executions, newest first; read from the store page by page."""
+        access = self._access()
+        before: int | None = None
+        while True:
+            query = Query(
+                statuses=() if status is None else (Status(status),),
+                workflow=workflow,
+                service=service,
+                correlation_id=correlation_id,
+                since=None if since is None else int(since.timestamp() * 1e6),
+                before=before,
+            )
+            rows = await access.store.executions(query)
+            for row in rows:
+                yield _summary(row)
+            if len(rows) < query.limit:
+                return
+            before = rows[-1].key
+
+
+def _summary(row: ExecutionRow) -> ExecutionSummary:
+    return ExecutionSummary(
+        row.id,
+        row.run,
+        row.name,
+        row.status,
+        time_of(row.created_at),
+        None if row.finished_at is None else time_of(row.finished_at),
+        row.correlation_id or row.id,
+    )

@@ -1,0 +1,347 @@
+"""Group commit: everything that became ready is written in one transaction, then performed.
+
+Safety argument (P1, P2, P4):
+
+1. Inputs are applied to executions in memory; what they decide is only collected. Nothing is performed,
+   answered, logged or shown before the commit that contains it has returned.
+2. One commit at a time. What becomes ready while it is being written waits for the next one, so the
+   journal rows of one execution are written in the order in which they were decided.
+3. If a commit does not clearly succeed, nothing of it is performed and every execution in memory is
+   dropped: some of it may be in the store. The store is opened again and what it says is the truth. A
+   start that was not acknowledged may then exist or not; its caller got an error that says so.
+4. A commit that is refused for what one execution wrote is written again one execution at a time, so
+   that one culprit stops nobody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from counterpoint.errors import (
+    ConflictError,
+    StoreBrokenError,
+    StoreBusyError,
+    StoreCorruptError,
+    StoreFullError,
+    StoreReadOnlyError,
+)
+from counterpoint.model.records import Record
+from counterpoint.model.rows import Commit, ExecutionRow, ExecutionUpdate, JournalRow, MailRow
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime.journals import journal_row
+from counterpoint.runtime.resident import Resident
+
+logger = logging.getLogger("counterpoint")
+
+BATCH_MAX = 2_000
+"""Executions in one commit."""
+STOPPED_BY_CODE = frozenset({"non-determinism", "unknown-activity"})
+"""Incidents in which nothing may happen before somebody deploys other code."""
+
+UNWRITABLE = (
+    StoreBusyError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreBrokenError,
+    StoreCorruptError,
+)
+"""What a store says when nobody could write now, whatever the commit holds."""
+
+Perform = Callable[[Resident, list[Record]], None]
+
+
+class Batch:
+    """What one commit writes, and who waits for it."""
+
+    __slots__ = ("journal", "mail", "performed", "starts", "stored", "taken", "updates", "waiters")
+
+    def __init__(self) -> None:
+        self.starts: list[ExecutionRow] = []
+        self.journal: list[JournalRow] = []
+        self.updates: list[ExecutionUpdate] = []
+        self.taken: list[int] = []
+        self.mail: list[MailRow] = []
+        self.waiters: list[asyncio.Future[None]] = []
+        self.stored: dict[int, asyncio.Future[None]] = {}
+        self.performed: list[tuple[Resident, list[Record]]] = []
+
+    def commit(self) -> Commit:
+        return Commit(self.starts, self.journal, self.updates, self.taken, self.mail)
+
+
+class Committer:
+    """The one writer of a node."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        codec: Codec,
+        *,
+        perform: Perform,
+        conflict: Callable[[Resident, ConflictError], None],
+        failed: Callable[[BaseException], None],
+        committed: Callable[[], None],
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.codec = codec
+        self._perform = perform
+        self._conflict = conflict
+        self._failed = failed
+        self._committed = committed
+        self._dirty: dict[Resident, None] = {}
+        self._mail: list[tuple[MailRow, asyncio.Future[None]]] = []
+        self._taken: list[int] = []
+        self._stored: list[tuple[ExecutionRow, JournalRow, int | None, asyncio.Future[None]]] = []
+        self._woken: asyncio.Event = asyncio.Event()
+        self.writing = False
+        self.commits = 0
+
+    # ---- what the node does -------------------------------------------------------------------
+
+    @property
+    def quiet(self) -> bool:
+        """Whether everything that became ready is written and performed."""
+        return not (self.writing or self._dirty or self._mail or self._taken or self._stored)
+
+    def touch(self, resident: Resident) -> None:
+        """Write what *resident* has pending with the next commit."""
+        self._dirty[resident] = None
+        self._woken.set()
+
+    def refuse(self, resident: Resident) -> None:
+        """Refuse a start whose id is in memory already."""
+        self._conflict(resident, ConflictError([resident.id]))
+
+    def is_dirty(self, resident: Resident) -> bool:
+        """Whether *resident* waits for the next commit."""
+        return resident in self._dirty
+
+    def post(self, mail: MailRow) -> "asyncio.Future[None]":
+        """Write mail with the next commit; the future is set when it is durable."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._mail.append((mail, future))
+        self._woken.set()
+        return future
+
+    def take(self, position: int) -> None:
+        """Delete mail that leaves no record."""
+        self._taken.append(position)
+        self._woken.set()
+
+    def store_only(
+        self, row: ExecutionRow, started: list[Record], taken: int | None
+    ) -> "asyncio.Future[None]":
+        """Write an execution that nobody holds in memory yet."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stored.append((row, journal_row(row.key, 1, started, self.codec), taken, future))
+        self._woken.set()
+        return future
+
+    async def run(self) -> None:
+        """Commit whenever something is ready, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit until nothing is ready."""
+        while self._dirty or self._mail or self._taken or self._stored:
+            await self._flush()
+
+    def drop(self, error: BaseException) -> None:
+        """Forget everything that waits for a commit; those who wait for it get *error*."""
+        for resident in self._dirty:
+            _fail(resident.started, error)
+        for _, future in self._mail:
+            _fail(future, error)
+        for _, _, _, future in self._stored:
+            _fail(future, error)
+        self._dirty.clear()
+        self._mail.clear()
+        self._taken.clear()
+        self._stored.clear()
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        batch = self._gather()
+        if not (batch.performed or batch.mail or batch.taken or batch.starts):
+            return
+        self.writing = True
+        try:
+            await self._write(batch)
+        except UNWRITABLE as error:
+            self._give_up(batch, error)
+        except Exception:
+            logger.exception("a commit was refused; writing it one execution at a time")
+            await self._write_singly(batch)
+        else:
+            self._acknowledge(batch)
+        finally:
+            self.writing = False
+        self._committed()
+
+    def _gather(self) -> Batch:
+        batch = Batch()
+        now = self.clock.now()
+        if len(self._dirty) <= BATCH_MAX:
+            dirty, self._dirty = self._dirty, {}
+        else:
+            dirty = dict.fromkeys(list(self._dirty)[:BATCH_MAX])
+            for resident in dirty:
+                del self._dirty[resident]
+            self._woken.set()
+        for resident in dirty:
+            self._add(batch, resident, now)
+        for mail, future in self._mail:
+            batch.mail.append(mail)
+            batch.waiters.append(future)
+        batch.taken += self._taken
+        for row, journal, taken, future in self._stored:
+            batch.starts.append(row)
+            batch.journal.append(journal)
+            batch.stored[row.key] = future
+            if taken is not None:
+                batch.taken.append(taken)
+        self._mail.clear()
+        self._taken.clear()
+        self._stored.clear()
+        return batch
+
+    def _add(self, batch: Batch, resident: Resident, now: int) -> None:
+        execution = resident.execution
+        records = execution.take_pending()
+        if resident.taken:
+            batch.taken += resident.taken
+            resident.taken = []
+        if not records:
+            return
+        batch.journal.append(journal_row(resident.key, resident.seq + 1, records, self.codec))
+        resident.seq += len(records)
+        state = execution.state
+        status = state.status
+        finished_at = None if status.live else state.updated_at
+        wake_at = next_wake(resident, now)
+        if resident.started is not None:
+            row = resident.row
+            if status is not row.status or wake_at != row.wake_at:
+                row = row._replace(status=status, wake_at=wake_at, finished_at=finished_at)
+            batch.starts.append(row)
+        elif status is not resident.status or wake_at != resident.wake_at:
+            batch.updates.append(
+                ExecutionUpdate(resident.key, status, resident.version, wake_at, finished_at)
+            )
+        resident.status = status
+        resident.wake_at = wake_at
+        batch.performed.append((resident, records))
+
+    async def _write(self, batch: Batch) -> None:
+        while True:
+            try:
+                await self.store.commit(batch.commit())
+            except ConflictError as error:
+                self._leave_out(batch, error)
+                if not (batch.starts or batch.journal or batch.mail or batch.taken):
+                    return
+            else:
+                self.commits += 1
+                return
+
+    def _leave_out(self, batch: Batch, error: ConflictError) -> None:
+        """Take the starts whose ids exist already out of the batch; their callers learn that."""
+        ids = set(error.ids)
+        refused = {row.key for row in batch.starts if row.id in ids}
+        batch.starts = [row for row in batch.starts if row.key not in refused]
+        batch.journal = [row for row in batch.journal if row.execution_key not in refused]
+        kept: list[tuple[Resident, list[Record]]] = []
+        for resident, records in batch.performed:
+            if resident.key in refused and resident.started is not None:
+                self._conflict(resident, error)
+            else:
+                kept.append((resident, records))
+        batch.performed = kept
+        for key in refused:
+            _fail(batch.stored.pop(key, None), error)
+
+    async def _write_singly(self, batch: Batch) -> None:
+        starts = {row.key: row for row in batch.starts}
+        updates = {row.key: row for row in batch.updates}
+        journal = {row.execution_key: row for row in batch.journal}
+        for resident, records in batch.performed:
+            one = Batch()
+            one.starts = [starts[resident.key]] if resident.key in starts else []
+            one.updates = [updates[resident.key]] if resident.key in updates else []
+            one.journal = [journal[resident.key]]
+            one.performed = [(resident, records)]
+            try:
+                await self._write(one)
+            except Exception as culprit:
+                logger.exception("execution %s could not be written", resident.id)
+                _fail(resident.started, culprit)
+            else:
+                self._acknowledge(one)
+        rest = Batch()
+        rest.mail, rest.taken, rest.waiters = batch.mail, batch.taken, batch.waiters
+        try:
+            await self._write(rest)
+        except Exception as culprit:
+            self._give_up(rest, culprit)
+        else:
+            self._acknowledge(rest)
+
+    def _acknowledge(self, batch: Batch) -> None:
+        for future in (*batch.waiters, *batch.stored.values()):
+            if not future.done():
+                future.set_result(None)
+        for resident, records in batch.performed:
+            started = resident.started
+            if started is not None:
+                resident.started = None
+                if not started.done():
+                    started.set_result(None)
+            if resident.execution.speech:
+                _speak(resident)
+            self._perform(resident, records)
+
+    def _give_up(self, batch: Batch, error: BaseException) -> None:
+        for future in (*batch.waiters, *batch.stored.values()):
+            _fail(future, error)
+        for resident, _ in batch.performed:
+            _fail(resident.started, error)
+        self.drop(error)
+        self._failed(error)
+
+
+def next_wake(resident: Resident, now: int) -> int | None:
+    """Return the execution's wake-up time for its row.
+
+    While an attempt is under way it is a time in the past, so that a node that starts finds it; the
+    same time is kept, so that a busy execution does not write its row at every step.
+    """
+    state = resident.execution.state
+    if not state.status.live:
+        return None
+    if state.incident is not None and state.incident.cause in STOPPED_BY_CODE:
+        return None
+    if state.busy:
+        known = resident.wake_at
+        return known if known is not None and known <= now else now
+    return state.next_wake()
+
+
+def _fail(future: "asyncio.Future[None] | None", error: BaseException) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+
+
+def _speak(resident: Resident) -> None:
+    speech = resident.execution.speech
+    resident.execution.speech = []
+    log = logging.getLogger("counterpoint.workflow")
+    for level, text in speech:
+        log.log(level, "%s: %s", resident.id, text, extra={"execution_id": resident.id})

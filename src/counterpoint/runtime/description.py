@@ -1,0 +1,220 @@
+"""What can be said of an execution without its code: `Execution.describe()` and `counterpoint show`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from counterpoint.kernel.state import Call, ExecutionState, Step
+from counterpoint.model import records as r
+from counterpoint.model.ids import idempotency_key
+from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CallDescription:
+    """One call of an activity, or its compensation."""
+
+    call: int
+    name: str
+    state: str
+    """`completed`, `failed`, `running`, `waiting for a retry`, `stuck`, `cancelled`; and for what was
+    undone: `undone`, `being undone`."""
+    arguments: Any
+    idempotency_key: str
+    result: Any = None
+    error: str | None = None
+    outcome_unknown: bool = False
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    heartbeat: Any = None
+    compensation: str | None = None
+    compensation_attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Everything that the journal tells about one execution; JSON-able by `to_json`."""
+
+    id: str
+    run: int
+    workflow: str
+    version: int
+    kind: str
+    status: Status
+    correlation_id: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    records: int
+    arguments: Any
+    result: Any
+    error: str | None
+    error_type: str | None
+    incident: str | None
+    calls: Sequence[CallDescription]
+    timers: Sequence[datetime]
+    """When the timers that it waits for are due, earliest first."""
+    awaited_signals: Sequence[str]
+    unread_signals: Sequence[str]
+    waits_for: Sequence[str]
+    """In words: everything that has to happen before it goes on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; times in ISO 8601."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One record of a journal, for people and tools."""
+
+    seq: int
+    type: str
+    """The record's tag, such as `scheduled` or `attempt-failed`."""
+    at: datetime | None
+    data: dict[str, Any]
+
+
+def time_of(microseconds: int) -> datetime:
+    """Return recorded microseconds as a UTC datetime."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def plain(payload: r.Payload | None) -> Any:
+    """Return a recorded value as plain JSON values."""
+    return None if payload is None else json.loads(bytes(payload))
+
+
+def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
+    """Return the description of an execution from its row and its whole journal."""
+    state = ExecutionState()
+    for record in records:
+        state.apply(record)
+    failed = state.error if state.status is not Status.COMPLETED else None
+    return Description(
+        id=row.id,
+        run=row.run,
+        workflow=row.name,
+        version=row.version,
+        kind=row.kind,
+        status=state.status,
+        correlation_id=row.correlation_id or row.id,
+        created_at=time_of(row.created_at),
+        updated_at=time_of(state.updated_at),
+        finished_at=None if row.finished_at is None else time_of(row.finished_at),
+        records=state.count,
+        arguments=plain(state.arguments),
+        result=plain(state.result),
+        error=None if failed is None else failed.message,
+        error_type=None if failed is None else failed.type,
+        incident=None if state.incident is None else state.incident.message,
+        calls=[_call(row, call) for call in state.calls.values()],
+        timers=sorted(time_of(at) for at in state.timers.values()),
+        awaited_signals=sorted(state.waits.values()),
+        unread_signals=sorted(state.unread),
+        waits_for=_waits(state),
+    )
+
+
+def journal_entries(records: Sequence[r.Record]) -> list[JournalEntry]:
+    """Return records numbered and as plain values."""
+    entries: list[JournalEntry] = []
+    for seq, record in enumerate(records, 1):
+        data = {
+            name: msgspec.to_builtins(_readable(getattr(record, name)))
+            for name in record.__struct_fields__
+            if name != "at"
+        }
+        at = getattr(record, "at", None)
+        tag = str(record.__struct_config__.tag)
+        entries.append(JournalEntry(seq, tag, None if at is None else time_of(at), data))
+    return entries
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, msgspec.Raw):
+        return plain(value)
+    if isinstance(value, r.Failure):
+        return {
+            "type": value.type,
+            "message": value.message,
+            "facts": plain(value.facts),
+            "traceback": value.traceback,
+        }
+    return value
+
+
+def _call(row: ExecutionRow, call: Call) -> CallDescription:
+    step = call.step
+    return CallDescription(
+        call=call.number,
+        name=call.name,
+        state=_state(call),
+        arguments=plain(call.arguments),
+        idempotency_key=idempotency_key(row.id, row.run, call.number),
+        result=plain(call.result),
+        error=_error(call),
+        outcome_unknown=call.outcome_unknown,
+        attempts=call.attempts if step is None else step.attempts,
+        next_attempt_at=_retry_time(step or call.undo),
+        heartbeat=plain(step.heartbeat) if step is not None else None,
+        compensation=call.undo_name,
+        compensation_attempts=call.undo.attempts if call.undo is not None else 0,
+    )
+
+
+def _retry_time(step: Step | None) -> datetime | None:
+    return None if step is None or step.retry_at is None else time_of(step.retry_at)
+
+
+def _error(call: Call) -> str | None:
+    failure = call.error
+    for step in (call.step, call.undo):
+        if step is not None and step.last_error is not None:
+            failure = step.last_error
+    return None if failure is None else f"{failure.type}: {failure.message}"
+
+
+def _state(call: Call) -> str:
+    if call.undone:
+        return "undone"
+    if call.undo is not None:
+        return "being undone"
+    step = call.step
+    if step is None:
+        if call.error is None:
+            return "completed"
+        return "cancelled" if call.cancelled else "failed"
+    if step.stuck:
+        return "stuck"
+    return "running" if step.retry_at is None else "waiting for a retry"
+
+
+def _waits(state: ExecutionState) -> list[str]:
+    words: list[str] = []
+    if state.incident is not None:
+        words.append(f"a person: {state.incident.message}")
+    for call in state.calls.values():
+        for step, name in ((call.step, call.name), (call.undo, call.undo_name)):
+            if step is not None:
+                words.append(_wait(step, f"{name} (call {call.number})"))
+    words += [f"the signal {name!r}" for name in sorted(state.waits.values())]
+    words += [f"a timer at {time_of(at).isoformat()}" for at in sorted(state.timers.values())]
+    return words
+
+
+def _wait(step: Step, what: str) -> str:
+    if step.stuck:
+        return f"a person to retry {what}"
+    if step.retry_at is not None:
+        at = time_of(step.retry_at).isoformat()
+        return f"attempt {step.attempts + 1} of {what} at {at}"
+    return f"attempt {step.attempts} of {what}, under way"

@@ -1,0 +1,112 @@
+"""Finds executions in the store that have work to do and are not in memory.
+
+Safety argument (nothing is forgotten): a live execution's row has a `wake_at` (in the past while an
+attempt is under way, a timer's or retry's time while it waits). The scan visits rows in the order of
+(wake_at, key), behind a cursor. A row below the cursor is in memory, or was skipped because this node
+cannot run it. Whoever leaves memory with a `wake_at` at or below the cursor moves the cursor back, so the
+scan meets it again; so does whatever is written without being in memory. After a crash the cursor begins
+before everything.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from counterpoint.model.rows import DueRow
+from counterpoint.ports.clock import Alarm, Clock
+from counterpoint.ports.store import Store
+
+PAGE = 500
+BEGINNING = (-(1 << 62), 0)
+FAR_FUTURE = 1 << 62
+
+
+class DueScan:
+    """Loads due executions while there is room for them."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        room: Callable[[], int],
+        load: Callable[[DueRow], Awaitable[None]],
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self._room = room
+        self._load = load
+        self._cursor = BEGINNING
+        self._woken = asyncio.Event()
+        self._alarm: Alarm | None = None
+        self._alarm_at = FAR_FUTURE
+        self.hungry = False
+        """Whether due executions wait in the store for room."""
+        self.scanning = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether everything that is due is in memory."""
+        return not (self.scanning or self.hungry or self._woken.is_set())
+
+    def restart(self) -> None:
+        """Scan from before everything: the store was opened (again)."""
+        self._cursor = BEGINNING
+        self._woken.set()
+
+    def poke(self) -> None:
+        """Look again: there is room, or something was written."""
+        self._woken.set()
+
+    def reconsider(self, wake_at: int | None) -> None:
+        """Make sure that a row with this `wake_at`, which is not in memory, is met again."""
+        if wake_at is None:
+            return
+        self._cursor = min(self._cursor, (wake_at - 1, FAR_FUTURE))
+        self._set_alarm(wake_at)
+
+    async def run(self) -> None:
+        """Scan whenever poked or due, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            self.scanning = True
+            try:
+                await self._scan()
+            finally:
+                self.scanning = False
+
+    def stop(self) -> None:
+        """Set no more alarms."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    async def _scan(self) -> None:
+        while True:
+            room = self._room()
+            self.hungry = room <= 0
+            if self.hungry:
+                return
+            limit = min(PAGE, room)
+            rows = await self.store.due(after=self._cursor, until=self.clock.now(), limit=limit)
+            for row in rows:
+                # Set before loading: what loading sends back below the cursor must stay there.
+                self._cursor = (row.wake_at, row.key)
+                await self._load(row)
+            if len(rows) < limit:
+                break
+            await asyncio.sleep(0)
+        coming = await self.store.due(after=self._cursor, until=FAR_FUTURE, limit=1)
+        if coming:
+            self._set_alarm(coming[0].wake_at)
+
+    def _set_alarm(self, at: int) -> None:
+        if at < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = at
+            self._alarm = self.clock.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm_at = FAR_FUTURE
+        self._alarm = None
+        self._woken.set()

@@ -1,0 +1,206 @@
+"""Performs what a commit has made durable: attempts begin or are cancelled, alarms are set, waiters told."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.failures import error_of
+from counterpoint.errors import PayloadTooLargeError
+from counterpoint.model import records as r
+from counterpoint.model.outcomes import Outcome, Returned
+from counterpoint.runtime import inputs
+from counterpoint.runtime.activities import NEVER, Attempt, refused_result
+from counterpoint.runtime.resident import Finished, Resident
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.node import Node
+
+logger = logging.getLogger("counterpoint")
+HEARTBEAT_INTERVAL = 1_000_000
+"""Microseconds between two recorded heartbeats of one attempt."""
+NOTHING = r.NULL
+
+
+class Effects:
+    """The hands of a node."""
+
+    NO_ALARM = NEVER
+
+    def __init__(self, node: "Node") -> None:
+        self.node = node
+
+    # ---- after a commit -----------------------------------------------------------------------
+
+    def perform(self, resident: Resident, records: list[r.Record]) -> None:
+        """Perform what *records*, now durable, decided."""
+        for record in records:
+            effect = _EFFECTS.get(type(record))
+            if effect is not None:
+                effect(self, resident, record)
+        node = self.node
+        node.settle(resident)
+        if node.rehearse and resident.id in node.residents:
+            node.spawn(node.rebuild(resident))
+
+    def call_scheduled(self, resident: Resident, record: r.CallScheduled) -> None:
+        call = resident.execution.state.calls.get(record.call)
+        if call is not None and call.step is not None and not call.cancelled:
+            self._start_call(resident, record.call, 1)
+
+    def call_cancelled(self, resident: Resident, record: r.CallCancelled) -> None:
+        attempt = resident.attempts.get(record.call)
+        if attempt is not None:
+            self.node.activities.cancel(attempt)
+        elif record.call in resident.execution.state.open_steps:
+            self.node.push(inputs.cancel_unstarted, resident, record.call)
+
+    def compensation_scheduled(self, resident: Resident, record: r.CompensationScheduled) -> None:
+        if -record.call in resident.execution.state.open_steps:
+            self._start_compensation(resident, record.call, 1)
+
+    def attempt_started(self, resident: Resident, record: r.AttemptStarted) -> None:
+        state = resident.execution.state
+        if record.step not in state.open_steps or record.step in resident.attempts:
+            return
+        if record.step > 0:
+            if not state.calls[record.step].cancelled:
+                self._start_call(resident, record.step, record.attempt)
+        else:
+            self._start_compensation(resident, -record.step, record.attempt)
+
+    def attempt_failed(self, resident: Resident, record: r.AttemptFailed) -> None:
+        if record.retry_at is not None:
+            self.set_alarm(resident, record.retry_at)
+
+    def attempt_lost(self, resident: Resident, record: r.AttemptLost) -> None:
+        if record.retry_at is not None:
+            self.set_alarm(resident, record.retry_at)
+
+    def timer_set(self, resident: Resident, record: r.TimerSet) -> None:
+        self.set_alarm(resident, record.due_at)
+
+    def ended(self, resident: Resident, record: r.Ended) -> None:
+        for attempt in list(resident.attempts.values()):
+            self.node.activities.forget(attempt)
+        resident.attempts.clear()
+        state = resident.execution.state
+        if not state.status.live:
+            self.node.finish(resident, Finished(state.status, state.result, state.error))
+
+    def incident_raised(self, resident: Resident, record: r.IncidentRaised) -> None:
+        logger.error("incident in %s (%s): %s", resident.id, record.cause, record.message)
+
+    def set_alarm(self, resident: Resident, at: int) -> None:
+        """Look at an execution's timers and retries at that moment."""
+        if at >= resident.alarm_at:
+            return
+        node = self.node
+        now = node.clock.now()
+        if at <= now:
+            node.push(inputs.look, resident)
+            return
+        resident.alarm_at = at
+        node.clock.call_at(at, lambda: node.push(inputs.alarm, resident, at))
+
+    # ---- attempts -----------------------------------------------------------------------------
+
+    def _start_call(self, resident: Resident, number: int, attempt: int) -> None:
+        call = resident.execution.state.calls[number]
+        activity = self.node.registry.activity(call.name)
+        if activity is None:
+            logger.warning("%s: no service of this app has %s", resident.id, call.name)
+            return
+        arguments = call.arguments
+        signature = activity.signature
+        limit = self.node.settings.payload_bytes_max
+
+        def encode(value: Any) -> Outcome:
+            try:
+                result = signature.encode_result(value)
+                size = len(bytes(result))
+                if size > limit:
+                    what = f"the result of {activity.name}"
+                    raise PayloadTooLargeError(what, size_bytes=size, limit_bytes=limit)
+                return Returned(result, signature.result.decode(result))
+            except Exception as error:  # noqa: BLE001 - whatever a user's type raises
+                return refused_result(error, activity.service)
+
+        self._start(resident, number, attempt, activity, lambda: signature.decode_arguments(arguments), encode)
+
+    def _start_compensation(self, resident: Resident, number: int, attempt: int) -> None:
+        call = resident.execution.state.calls[number]
+        compensation = self.node.registry.compensation(call.name)
+        activity = self.node.registry.activity(call.name)
+        if compensation is None or activity is None:
+            logger.warning("%s: nothing here undoes %s", resident.id, call.name)
+            return
+        function = activity.function
+
+        def decode() -> dict[str, Any]:
+            error = error_of(call.error, function) if call.error is not None else None
+            return compensation.bind(call.arguments, call.result, error)
+
+        self._start(resident, -number, attempt, compensation, decode, _undone)
+
+    def _start(
+        self,
+        resident: Resident,
+        step: int,
+        number: int,
+        work: Activity[..., Any] | Compensation,
+        decode: Callable[[], dict[str, Any]],
+        encode: Callable[[Any], Outcome],
+    ) -> None:
+        attempt = Attempt(
+            resident,
+            resident.id,
+            resident.row.run,
+            resident.correlation_id,
+            step,
+            number,
+            work,
+            decode,
+            encode,
+            resident.execution.state.open_steps[step].heartbeat,
+        )
+        resident.attempts[step] = attempt
+        self.node.activities.start(attempt)
+
+    def attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Hand an attempt's outcome to its execution in the next turn."""
+        self.node.push(inputs.attempt_ended, attempt.owner, attempt, outcome)
+
+    def heartbeat(self, attempt: Attempt, detail: msgspec.Raw) -> None:
+        """Keep the newest detail; it is recorded at most once a second. From any thread."""
+        self.node.call_threadsafe(self._beat, attempt, detail)
+
+    def _beat(self, attempt: Attempt, detail: msgspec.Raw) -> None:
+        resident: Resident = attempt.owner
+        waiting = attempt.step in resident.beats
+        resident.beats[attempt.step] = detail
+        if waiting:
+            return
+        node = self.node
+        at = max(node.clock.now(), attempt.last_beat_at + HEARTBEAT_INTERVAL)
+        attempt.last_beat_at = at
+        node.clock.call_at(at, lambda: node.push(inputs.heartbeat, resident, attempt.step))
+
+
+def _undone(value: Any) -> Outcome:
+    return Returned(NOTHING, None)
+
+
+_EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {
+    r.CallScheduled: Effects.call_scheduled,
+    r.CallCancelled: Effects.call_cancelled,
+    r.CompensationScheduled: Effects.compensation_scheduled,
+    r.AttemptStarted: Effects.attempt_started,
+    r.AttemptFailed: Effects.attempt_failed,
+    r.AttemptLost: Effects.attempt_lost,
+    r.TimerSet: Effects.timer_set,
+    r.Ended: Effects.ended,
+    r.IncidentRaised: Effects.incident_raised,
+}

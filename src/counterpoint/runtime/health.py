@@ -1,0 +1,52 @@
+"""How a node is, in one small value."""
+
+from dataclasses import dataclass
+
+from counterpoint.runtime.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A snapshot of one node."""
+
+    accepting: bool
+    """Whether it takes work now."""
+    problems: tuple[str, ...]
+    """What is wrong, in words; empty when all is well."""
+    resident: int
+    """Executions in memory."""
+    running: int
+    """Attempts under way."""
+    waiting: int
+    """Attempts that wait for `max_running` or their activity's `concurrency`."""
+    threads_lost: int
+    """Threads of `def` activities that outlived their timeout and still run."""
+    commits: int
+    """Commits since the start."""
+
+
+def health_of(node: Node) -> Health:
+    """Return a node's health."""
+    problems: list[str] = []
+    if node.fault is not None:
+        problems.append(f"the store failed: {node.fault}")
+    if node.watchdog.blocked_by is not None:
+        problems.append(f"the event loop is blocked by {node.watchdog.blocked_by}")
+    if node.threads.exhausted:
+        problems.append(
+            f"all {node.threads.threads_max} threads hang in `def` activities that timed out: "
+            "no other `def` activity can run; `async def` ones go on"
+        )
+    elif node.threads.lost:
+        problems.append(f"{node.threads.lost} threads hang in `def` activities that timed out")
+    if node.stopping:
+        problems.append("the node is stopping")
+    return Health(
+        accepting=not node.stopping and node.fault is None,
+        problems=tuple(problems),
+        resident=len(node.residents),
+        running=len(node.activities.running),
+        waiting=node.activities.waiting,
+        threads_lost=node.threads.lost,
+        commits=node.committer.commits,
+    )

@@ -1,0 +1,158 @@
+"""Takes over what others posted: read in order of arrival, at most once, deleted with its effect.
+
+A letter is read once by this node (positions only grow) and handed to its execution in a turn; the commit
+that records its effect deletes it. What cannot have an effect (an unknown or ended execution, an unknown
+workflow, an unreadable body) is deleted with a warning that names it: senders learn the same from the
+client before they post, so this is the rare loser of a race.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from counterpoint.errors import ArgumentsError, StoreError
+from counterpoint.model.records import RetryRequested, Started
+from counterpoint.model.rows import MailRow
+from counterpoint.runtime import inputs
+from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
+from counterpoint.runtime.starts import execution_row
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.node import Node
+
+logger = logging.getLogger("counterpoint")
+PAGE = 500
+
+
+class Intake:
+    """The reader of a node's mail."""
+
+    def __init__(self, node: "Node") -> None:
+        self.node = node
+        self._after = 0
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._reading = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether all mail that this node knows of is taken over."""
+        return not (self._reading or self._woken.is_set())
+
+    def poke(self) -> None:
+        """Look for mail now."""
+        self._woken.set()
+
+    def restart(self) -> None:
+        """Read all mail again: the store was opened again."""
+        self._after = 0
+        self._woken.set()
+
+    def again(self, row: MailRow) -> None:
+        """Read a letter again: its execution left memory before the letter reached it."""
+        self._after = min(self._after, row.position - 1)
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Take mail over whenever there is some, until cancelled."""
+        shared = self.node.store.features.shared
+        seconds = self.node.settings.poll_interval.total_seconds() if shared else None
+        while True:
+            try:
+                await asyncio.wait_for(self._woken.wait(), seconds)
+            except TimeoutError:
+                if self.node.fault is not None or not await self._changed():
+                    continue
+            self._woken.clear()
+            self._reading = True
+            try:
+                await self._read()
+            finally:
+                self._reading = False
+                self.node.check_idle()
+
+    async def _changed(self) -> bool:
+        try:
+            return await self.node.store.changed()
+        except StoreError as error:
+            logger.warning("the store cannot be polled: %s", error)
+            return False
+
+    async def _read(self) -> None:
+        while self.node.fault is None:
+            try:
+                rows = await self.node.store.mail(after=self._after, limit=PAGE)
+            except StoreError as error:
+                logger.warning("mail cannot be read: %s", error)
+                return
+            for row in rows:
+                self._after = row.position
+                await self._take(row)
+            if len(rows) < PAGE:
+                return
+
+    async def _take(self, row: MailRow) -> None:
+        node = self.node
+        try:
+            mail = read_mail(row, node.codec)
+        except msgspec.MsgspecError as error:
+            self._discard(row, f"its body cannot be read: {error}")
+            return
+        if isinstance(mail, StartMail):
+            await self._start(row, mail)
+            return
+        resident = await node.load(row.execution_id)
+        if resident is not None:
+            node.push(inputs.deliver_mail, resident, row, mail)
+        elif isinstance(mail, RetryMail):
+            await self._retry_failed(row, mail)
+        else:
+            self._discard(row, "the execution is unknown or has ended")
+
+    async def _start(self, row: MailRow, mail: StartMail) -> None:
+        node = self.node
+        program = node.registry.program(mail.workflow)
+        if program is None:
+            self._discard(row, f"no service of this app has {mail.workflow}")
+            return
+        if await node.store.execution(row.execution_id) is not None:
+            node.committer.take(row.position)  # the same start, posted twice
+            return
+        try:
+            program.decode_arguments(mail.arguments)
+        except ArgumentsError as error:
+            self._discard(row, str(error))
+            return
+        key = await node.next_key()
+        now = node.clock.now()
+        workflow = program.workflow
+        execution = execution_row(
+            key, row.execution_id, workflow, mail.arguments, now, mail.correlation_id
+        )
+        started = Started(now, workflow.name, workflow.version, mail.arguments)
+        written = node.committer.store_only(execution, [started], row.position)
+        written.add_done_callback(lambda done: self._written(done, execution.wake_at))
+
+    def _written(self, done: "asyncio.Future[None]", wake_at: int | None) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self.node.due.reconsider(wake_at)
+            self.node.due.poke()
+
+    async def _retry_failed(self, row: MailRow, mail: RetryMail) -> None:
+        node = self.node
+        found = await node.store.execution(row.execution_id)
+        if found is None or found.status != "failed":
+            self._discard(row, "there is nothing to retry")
+            return
+        records = journal_records(await node.store.journal(found.key), node.codec)
+        request = RetryRequested(
+            max(node.clock.now(), found.finished_at or 0), row.request_id, mail.actor, mail.reason
+        )
+        node.push(inputs.retry_failed, found, records, request, row.position)
+
+    def _discard(self, row: MailRow, why: str) -> None:
+        logger.warning("a %s for %r was not taken: %s", row.kind, row.execution_id, why)
+        self.node.committer.take(row.position)

@@ -1,0 +1,461 @@
+"""A node: hosts services, keeps executions in memory, and turns what happens into commits.
+
+The life of an input: it is pushed onto `_inbox`; one plain callback of the event loop, the *turn*, hands
+all of them to their executions in order of arrival (never inside a task: see `kernel.loop`); executions
+that recorded something are committed together (`committer`), and only then is performed what they
+decided: attempts begin, alarms are set, waiters learn results.
+"""
+
+import asyncio
+import functools
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from counterpoint.authoring.registry import AnyWorkflow, Registry
+from counterpoint.errors import (
+    ConflictError,
+    CounterpointError,
+    NodeStoppedError,
+    StoreBrokenError,
+    StoreError,
+)
+from counterpoint.kernel.execution import Execution
+from counterpoint.model.records import Started
+from counterpoint.model.rows import DueRow, ExecutionRow, MailRow
+from counterpoint.model.settings import Settings
+from counterpoint.model.states import Status
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime import inputs
+from counterpoint.runtime.activities import Activities
+from counterpoint.runtime.committer import Committer
+from counterpoint.runtime.due import DueScan
+from counterpoint.runtime.effects import Effects
+from counterpoint.runtime.intake import Intake
+from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.maintenance import Maintenance
+from counterpoint.runtime.resident import Finished, Resident
+from counterpoint.runtime.threads import Threads
+from counterpoint.runtime.watchdog import Watchdog
+
+logger = logging.getLogger("counterpoint")
+
+KEYS_RESERVED = 10_000
+Handler = Callable[..., None]
+
+
+class Node:
+    """The executions of one store, on one event loop."""
+
+    def __init__(
+        self, registry: Registry, store: Store, clock: Clock, codec: Codec, settings: Settings
+    ) -> None:
+        self.registry = registry
+        self.store = store
+        self.clock = clock
+        self.codec = codec
+        self.settings = settings
+        self.dice = random.Random()  # noqa: S311 - jitter of retries
+        self.residents: dict[str, Resident] = {}
+        self.idle_residents: OrderedDict[str, Resident] = OrderedDict()
+        self.fault: BaseException | None = None
+        """Why the node takes no work at the moment."""
+        self.stopping = False
+        self.rehearse = False
+        """Replace every execution by its replay after every commit (tests)."""
+        self._results: dict[str, list[asyncio.Future[Finished]]] = {}
+        self._loading: dict[str, asyncio.Future[Resident | None]] = {}
+        self._inbox: list[tuple[Handler, tuple[Any, ...]]] = []
+        self._turn_due = False
+        self._keys = iter(range(0))
+        self._idle_waiters: list[asyncio.Future[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._unhosted: set[str] = set()
+        self._build()
+
+    def _build(self) -> None:
+        settings = self.settings
+        self.threads = Threads(settings.threads_max)
+        self.effects = Effects(self)
+        self.activities = Activities(
+            self.clock,
+            self.threads,
+            max_running=settings.max_running,
+            payload_bytes_max=settings.payload_bytes_max,
+            report=self.effects.attempt_ended,
+            beat=self.effects.heartbeat,
+        )
+        self.committer = Committer(
+            self.store,
+            self.clock,
+            self.codec,
+            perform=self.effects.perform,
+            conflict=self._start_refused,
+            failed=self._store_failed,
+            committed=self.check_idle,
+        )
+        self.due = DueScan(self.store, self.clock, room=self.room, load=self._load_due)
+        self.intake = Intake(self)
+        self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
+        self.watchdog = Watchdog(settings.block_warning)
+
+    # ---- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store as its node and begin to work.
+
+        Raises:
+            StoreError: the store cannot be opened; see `ports.store`.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._context = Context()
+        await self.store.open(node=True)
+        self.due.restart()
+        for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
+            self._tasks.append(self._loop.create_task(run(), context=Context()))
+        self.watchdog.start(self._loop)
+
+    async def stop(self, within: float | None = None) -> None:
+        """Take no more work, let attempts finish, leave the rest to the next start."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.due.stop()
+        seconds = self.settings.stop_within.total_seconds() if within is None else within
+        never_began = await self.activities.stop(seconds)
+        now = self.clock.now()
+        for attempt in never_began:
+            inputs.postpone(self, now, attempt)
+        self._turn()
+        if self.fault is None:
+            await self.committer.flush()
+        await self._end()
+
+    async def crash(self) -> None:
+        """Stop as if the process had died: nothing more is written (tests)."""
+        self.stopping = True
+        self.due.stop()
+        for task in self._tasks:
+            task.cancel()
+        self.committer.drop(NodeStoppedError("the node crashed"))
+        await self.activities.stop(0)
+        await self._end()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.committer.drop(NodeStoppedError("the node stopped"))
+        self.watchdog.stop()
+        self.threads.close()
+        self._drop_residents()
+        stopped = NodeStoppedError("the node stopped before the execution ended; it goes on later")
+        for futures in self._results.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(stopped)
+        self._results.clear()
+        self.check_idle()
+        await self.store.close()
+
+    # ---- starting and reading -----------------------------------------------------------------
+
+    async def start_execution(
+        self, workflow: AnyWorkflow, row: ExecutionRow, started: Started, arguments: Any
+    ) -> None:
+        """Start an execution; returns once it is durable.
+
+        Raises:
+            ConflictError: the id exists.
+            NodeStoppedError, StoreError: it may not have been started.
+        """
+        self.check_accepting()
+        if self.room() <= 0:
+            await self.committer.store_only(row, [started], None)
+            self.due.reconsider(row.wake_at)
+            self.due.hungry = True
+            return
+        program = self.registry.program(workflow.name)
+        assert program is not None
+        resident = Resident(row, program, Execution(row.id, row.run, program))
+        resident.started = self._loop.create_future()
+        future = resident.started
+        self.push(inputs.begin, resident, started, arguments)
+        await future
+
+    def check_accepting(self) -> None:
+        """Raise if the node takes no work now.
+
+        Raises:
+            NodeStoppedError: it is stopping, or its store failed; the message says why.
+        """
+        if self.stopping:
+            raise NodeStoppedError("the node is stopping and takes no more work")
+        if self.fault is not None:
+            raise NodeStoppedError(f"the node takes no work: {self.fault}") from self.fault
+
+    async def next_key(self) -> int:
+        """Return a key for a new execution."""
+        key = next(self._keys, None)
+        if key is None:
+            self._keys = iter(await self.store.reserve_keys(KEYS_RESERVED))
+            key = next(self._keys)
+        return key
+
+    def result_of(self, execution_id: str) -> "asyncio.Future[Finished]":
+        """Return a future of how an execution ends; for one that has not ended yet."""
+        future: asyncio.Future[Finished] = self._loop.create_future()
+        self._results.setdefault(execution_id, []).append(future)
+        return future
+
+    def forget_result(self, execution_id: str, future: "asyncio.Future[Finished]") -> None:
+        """Wait no longer for a result."""
+        futures = self._results.get(execution_id)
+        if futures is not None and future in futures:
+            futures.remove(future)
+            if not futures:
+                del self._results[execution_id]
+
+    def finish(self, resident: Resident, finished: Finished) -> None:
+        """An execution has ended: drop it and tell those who wait."""
+        self.drop(resident)
+        for future in self._results.pop(resident.id, ()):
+            if not future.done():
+                future.set_result(finished)
+
+    def post(self, mail: MailRow) -> "asyncio.Future[None]":
+        """Write mail; the future is set when it is durable."""
+        self.check_accepting()
+        future = self.committer.post(mail)
+        future.add_done_callback(lambda _: self.intake.poke())
+        return future
+
+    async def idle(self) -> None:
+        """Wait until nothing runs, is ready to run, or waits for a retry."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._idle_waiters.append(future)
+        self._loop.call_soon(self.check_idle)
+        await future
+
+    def check_idle(self) -> None:
+        """Wake those who wait for the node to be idle, if it is."""
+        if self._idle_waiters and (self.stopping or self._is_idle()):
+            waiters, self._idle_waiters = self._idle_waiters, []
+            for future in waiters:
+                if not future.done():
+                    future.set_result(None)
+
+    def _is_idle(self) -> bool:
+        return (
+            self.fault is None
+            and not (self._inbox or self._loading or self._errands)
+            and self.committer.quiet
+            and self.due.quiet
+            and self.intake.quiet
+            and not (self.activities.running or self.activities.waiting)
+            and not any(r.waits_for_retry for r in self.residents.values())
+        )
+
+    # ---- turns --------------------------------------------------------------------------------
+
+    def push(self, handle: Handler, *args: Any) -> None:
+        """Hand something to an execution in the next turn: `handle(node, now, *args)`."""
+        self._inbox.append((handle, args))
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn, context=self._context)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        inbox, self._inbox = self._inbox, []
+        now = self.clock.now()
+        for handle, args in inbox:
+            try:
+                handle(self, now, *args)  # a workflow's code runs in here
+            except Exception:
+                logger.exception("an input could not be applied; its execution is left alone")
+                for resident in args:
+                    if isinstance(resident, Resident):
+                        self._give_up(resident)
+
+    def _give_up(self, resident: Resident) -> None:
+        """A defect of the engine met one execution: drop it, write nothing, go on with the others."""
+        resident.execution.take_pending()
+        for attempt in resident.attempts.values():
+            self.activities.forget(attempt)
+        self.drop(resident)
+        if resident.started is not None and not resident.started.done():
+            resident.started.set_exception(CounterpointError("the engine failed; see the log"))
+
+    def spawn(self, errand: Coroutine[Any, Any, Any]) -> None:
+        """Run something short beside the turns; the node is not idle before it is done."""
+        task = self._loop.create_task(errand, context=Context())
+        self._errands.add(task)
+        task.add_done_callback(self._errand_done)
+
+    def _errand_done(self, task: asyncio.Task[Any]) -> None:
+        self._errands.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("an errand of the node failed", exc_info=task.exception())
+        self.check_idle()
+
+    def call_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call something on the node's event loop, from any thread."""
+        self._loop.call_soon_threadsafe(functools.partial(callback, *args), context=self._context)
+
+    # ---- memory -------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """Return how many more executions may become busy in memory."""
+        return self.settings.max_resident - len(self.residents) + len(self.idle_residents)
+
+    def adopt(self, resident: Resident) -> None:
+        """Keep an execution in memory."""
+        self.residents[resident.id] = resident
+
+    def drop(self, resident: Resident) -> None:
+        """Drop an execution's code and forget it; whoever needs it reads it from the store."""
+        if self.residents.get(resident.id) is resident:
+            del self.residents[resident.id]
+        self.idle_residents.pop(resident.id, None)
+        resident.execution.evict()
+        if self.due.hungry and self.room() > self.settings.max_resident // 4:
+            self.due.hungry = False
+            self.due.poke()
+
+    def settle(self, resident: Resident) -> None:
+        """Note whether an execution is idle, and evict the one idle longest if memory is full."""
+        if resident.id not in self.residents:
+            return
+        if not (resident.idle and not self.committer.is_dirty(resident)):
+            self.idle_residents.pop(resident.id, None)
+            return
+        self.idle_residents[resident.id] = resident
+        self.idle_residents.move_to_end(resident.id)
+        while len(self.residents) > self.settings.max_resident and self.idle_residents:
+            _, oldest = self.idle_residents.popitem(last=False)
+            self.evict(oldest)
+
+    def evict(self, resident: Resident) -> None:
+        """Drop an idle execution; it comes back when something arrives for it."""
+        self.drop(resident)
+        self.due.reconsider(resident.wake_at)
+
+    async def load(self, execution_id: str, *, failed: bool = False) -> Resident | None:
+        """Return an execution in memory, read from the store if need be.
+
+        None if it is unknown, has ended (with *failed*: ended otherwise than `failed`), or belongs to
+        a workflow that this app does not have.
+        """
+        resident = self.residents.get(execution_id)
+        if resident is not None:
+            return resident
+        loading = self._loading.get(execution_id)
+        if loading is None:
+            loading = self._loading[execution_id] = self._loop.create_future()
+            try:
+                row = await self.store.execution(execution_id)
+                usable = row is not None and (row.status.live or (failed and _failed(row)))
+                if row is None or not usable or not self._hosts(row):
+                    loading.set_result(None)
+                else:
+                    rows = await self.store.journal(row.key)
+                    records = journal_records(rows, self.codec)
+                    self.push(inputs.adopt, row, records, loading)
+            except StoreError as error:
+                logger.error("execution %s cannot be read: %s", execution_id, error)  # noqa: TRY400
+                loading.set_result(None)
+            finally:
+                loading.add_done_callback(lambda _: self._loading.pop(execution_id, None))
+        return await asyncio.shield(loading)
+
+    def _hosts(self, row: ExecutionRow) -> bool:
+        program = self.registry.program(row.name)
+        if program is not None and program.workflow.version >= row.version:
+            return True
+        if row.name not in self._unhosted:
+            self._unhosted.add(row.name)
+            logger.warning(
+                "no service of this app has %s version %d: its executions wait in the store",
+                row.name,
+                row.version,
+            )
+        return False
+
+    async def _load_due(self, row: DueRow) -> None:
+        if row.id not in self.residents:
+            await self.load(row.id)
+
+    def _drop_residents(self) -> None:
+        for resident in list(self.residents.values()):
+            self.drop(resident)
+        self.residents.clear()
+        self.idle_residents.clear()
+        self._inbox.clear()
+        for loading in self._loading.values():
+            if not loading.done():
+                loading.set_result(None)
+
+    async def rebuild(self, resident: Resident) -> None:
+        """Replace an execution by its replay, as an eviction and a load would (tests)."""
+        rows = await self.store.journal(resident.key)
+        self.push(inputs.rebuild, resident, journal_records(rows, self.codec))
+
+    # ---- failures of the store ----------------------------------------------------------------
+
+    def _start_refused(self, resident: Resident, error: ConflictError) -> None:
+        self.drop(resident)
+        if resident.started is not None and not resident.started.done():
+            resident.started.set_exception(error)
+
+    def _store_failed(self, error: BaseException) -> None:
+        """A commit did not clearly succeed: believe nothing in memory, read the store again."""
+        if self.fault is not None or self.stopping:
+            return
+        self.fault = error
+        logger.error("the store failed, the node takes no work until it recovers: %s", error)
+        for resident in list(self.residents.values()):
+            for attempt in resident.attempts.values():
+                self.activities.forget(attempt)
+        self._drop_residents()
+        if isinstance(error, StoreBrokenError) and error.fatal:
+            logger.critical("the disk lost what it had confirmed; this node stays down: %s", error)
+            return
+        self._tasks.append(self._loop.create_task(self._recover(), context=Context()))
+
+    async def _recover(self) -> None:
+        delay = 200_000
+        while True:
+            await self._pause(delay)
+            try:
+                await self.store.close()
+                await self.store.open(node=True)
+            except StoreError as error:
+                logger.warning("the store cannot be opened yet: %s", error)
+                self.fault = error
+                delay = min(2 * delay, 5_000_000)
+                continue
+            break
+        self.fault = None
+        logger.info("the store is open again; interrupted executions go on")
+        self._keys = iter(range(0))
+        self.intake.restart()
+        self.due.restart()
+
+    async def _pause(self, microseconds: int) -> None:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self.clock.call_at(
+            self.clock.now() + microseconds,
+            lambda: None if done.done() else done.set_result(None),
+        )
+        await done
+
+
+def _failed(row: ExecutionRow) -> bool:
+    return row.status is Status.FAILED

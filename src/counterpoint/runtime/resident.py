@@ -1,0 +1,82 @@
+"""An execution that a node holds in memory, with what the node has to remember about it."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from counterpoint.kernel.execution import Execution
+from counterpoint.model.records import Failure, Payload
+from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Status
+from counterpoint.runtime.activities import NEVER, Attempt
+
+if TYPE_CHECKING:
+    from counterpoint.authoring.registry import WorkflowProgram
+
+
+class Resident:
+    """One execution in memory; its owner is the node of this process."""
+
+    __slots__ = (
+        "alarm_at",
+        "attempts",
+        "beats",
+        "execution",
+        "id",
+        "key",
+        "program",
+        "row",
+        "seq",
+        "started",
+        "status",
+        "taken",
+        "version",
+        "wake_at",
+    )
+
+    def __init__(self, row: ExecutionRow, program: "WorkflowProgram", execution: Execution) -> None:
+        self.key = row.key
+        self.id = row.id
+        self.row = row
+        self.program = program
+        self.execution = execution
+        self.seq = 0
+        """Records committed."""
+        self.status = row.status
+        self.version = row.version
+        self.wake_at = row.wake_at
+        """The last two as committed."""
+        self.started: asyncio.Future[None] | None = None
+        """Set once the start is durable; None if it was before."""
+        self.attempts: dict[int, Attempt] = {}
+        self.beats: dict[int, Payload] = {}
+        """Newest heartbeat by step that is not recorded yet."""
+        self.taken: list[int] = []
+        """Positions of mail whose effect is in the next commit."""
+        self.alarm_at = NEVER
+        """The earliest moment at which the node will look at its timers and retries."""
+
+    @property
+    def correlation_id(self) -> str:
+        """The flow that it belongs to."""
+        return self.row.correlation_id or self.id
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be evicted: nothing runs, nothing waits for a commit."""
+        return not self.attempts and not self.execution.pending and self.started is None
+
+    @property
+    def waits_for_retry(self) -> bool:
+        """Whether an attempt will begin by itself."""
+        return any(s.retry_at is not None for s in self.execution.state.open_steps.values())
+
+
+class Finished:
+    """How an execution ended, for those who wait for its result."""
+
+    __slots__ = ("error", "result", "status")
+
+    def __init__(self, status: Status, result: Payload | None, error: Failure | None) -> None:
+        self.status = status
+        self.result = result
+        self.error = error

@@ -1,0 +1,53 @@
+"""The first row of an execution, and whether a second start means the same."""
+
+import hashlib
+
+from counterpoint.authoring.registry import AnyWorkflow
+from counterpoint.errors import ExecutionExistsError
+from counterpoint.model.records import Payload
+from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Status
+
+
+def fingerprint_of(arguments: Payload) -> bytes:
+    """Return a digest of recorded arguments (BLAKE2b, 16 bytes)."""
+    return hashlib.blake2b(arguments, digest_size=16).digest()
+
+
+def execution_row(
+    key: int,
+    execution_id: str,
+    workflow: AnyWorkflow,
+    arguments: Payload,
+    now: int,
+    correlation_id: str | None,
+) -> ExecutionRow:
+    """Return the row of a new execution: running, with work to do since *now*."""
+    deadline = workflow.deadline
+    return ExecutionRow(
+        key,
+        execution_id,
+        1,
+        workflow.kind,
+        workflow.service,
+        workflow.name,
+        workflow.version,
+        Status.RUNNING,
+        fingerprint_of(arguments),
+        now,
+        now,
+        deadline_at=None if deadline is None else now + int(deadline.total_seconds() * 1e6),
+        correlation_id=correlation_id if correlation_id != execution_id else None,
+    )
+
+
+def check_same_start(row: ExecutionRow, workflow: str, arguments: Payload) -> None:
+    """Refuse a second start of an id that means something else.
+
+    Raises:
+        ExecutionExistsError: the id belongs to another workflow, or was given other arguments.
+    """
+    if row.name != workflow:
+        raise ExecutionExistsError(row.id, f"it is an execution of {row.name}")
+    if row.fingerprint != fingerprint_of(arguments):
+        raise ExecutionExistsError(row.id, "it was started with other arguments")
