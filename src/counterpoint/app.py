@@ -1,7 +1,7 @@
-"""The composition root: an app is made of services, a store and settings. Only this names adapters."""
+"""The composition root: services, a store and settings make an app. Only this names adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
@@ -98,11 +98,11 @@ class App(Client):
             await node.stop(None if within is None else within.total_seconds())
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
+    async def client(self) -> AsyncGenerator[Client]:
         """Reach the store without hosting it: start, find, wait, signal, cancel.
 
-            async with app.client() as client:
-                await client.start(place_order, order, id="order-1")
+        async with app.client() as client:
+            await client.start(place_order, order, id="order-1")
         """
         store = self._open_store()
         await store.open(node=False)

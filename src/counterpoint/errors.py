@@ -169,8 +169,8 @@ class StoreReadOnlyError(StoreError):
 class StoreBrokenError(StoreError):
     """The store failed in the middle of a commit: whether it was written is unknown.
 
-    `fatal` says that opening it again in this process would not tell: the system has reported that it
-    could not make written data durable, and may report so only once.
+    `fatal` says that opening it again in this process would not tell: the system has reported that
+    it could not make written data durable, and may report so only once.
     """
 
     fatal: bool = False

@@ -153,8 +153,7 @@ class Compensation:
         self.concurrency: int | None = None
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
-        self._arguments: Codec | None = None
-        self._result: Codec | None = None
+        self._codecs: tuple[Codec, Codec | None] | None = None
         check_limits(self.name, timeout, None)
         own = activity.signature.parameters
         unknown = [n for n in self.signature.names if n not in own and n not in RESERVED]
@@ -164,7 +163,8 @@ class Compensation:
                 f"its signature can be: {self.right_signature()}"
             )
         try:
-            typing.get_type_hints(function), typing.get_type_hints(activity.function)
+            for declared in (function, activity.function):
+                typing.get_type_hints(declared)
         except NameError:
             return  # declared further down; the app checks again when it is built
         self.resolve()
@@ -183,7 +183,7 @@ class Compensation:
         Raises:
             DefinitionError: a type differs, or `result` cannot be None.
         """
-        if self._arguments is not None:
+        if self._codecs is not None:
             return
         hints = self.signature.hints()
         own = self.activity.signature.hints()
@@ -193,11 +193,20 @@ class Compensation:
                     f"{self.name}: {name!r} has another type than in {self.activity.name}; "
                     f"its signature can be: {self.right_signature()}"
                 )
+        result: Codec | None = None
         if "result" in hints:
             self._check_result(hints["result"], own.get("return", Any))
-            self._result = Codec(hints["result"], f"the result of {self.activity.name}")
+            result = Codec(hints["result"], f"the result of {self.activity.name}")
         fields = {n: hints[n] for n in self.signature.names if n not in RESERVED}
-        self._arguments = object_codec(fields, f"the arguments of {self.name}")
+        self._codecs = object_codec(fields, f"the arguments of {self.name}"), result
+
+    @property
+    def codecs(self) -> tuple[Codec, Codec | None]:
+        """The codecs of the activity's own arguments and of its result."""
+        if self._codecs is None:
+            self.resolve()
+            return self.codecs
+        return self._codecs
 
     def _check_result(self, hint: Any, returned: Any) -> None:
         try:
@@ -222,11 +231,10 @@ class Compensation:
         Raises:
             ValidationError: recorded values no longer fit the types.
         """
-        self.resolve()
-        assert self._arguments is not None
-        bound: dict[str, Any] = self._arguments.decode(arguments)
-        if self._result is not None:
-            bound["result"] = None if result is None else self._result.decode(result)
+        own, of_result = self.codecs
+        bound: dict[str, Any] = own.decode(arguments)
+        if of_result is not None:
+            bound["result"] = None if result is None else of_result.decode(result)
         if "error" in self.signature.parameters:
             bound["error"] = error
         return bound
@@ -282,7 +290,7 @@ class Call(Coroutine[Any, Any, R_co]):
         self, typ: BaseException, val: None = None, tb: types.TracebackType | None = None, /
     ) -> Any: ...
 
-    def throw(self, typ: Any, val: Any = None, tb: types.TracebackType | None = None, /) -> Any:
+    def throw(self, typ: Any, val: Any = None, _tb: types.TracebackType | None = None, /) -> Any:
         error = typ if isinstance(typ, BaseException) else typ(*([] if val is None else [val]))
         if self._generator is None:
             self._generator = _never()

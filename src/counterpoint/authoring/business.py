@@ -105,5 +105,7 @@ def business_type(name: str, near: Callable[..., Any]) -> type[BusinessError] | 
     found = inspect.unwrap(near).__globals__.get(short) if hasattr(near, "__globals__") else None
     if isinstance(found, type) and issubclass(found, BusinessError):
         return found
-    fits = [c for _, c in sorted(_defined.items()) if name == c.recorded_name or short == c.__name__]
+    fits = [
+        c for _, c in sorted(_defined.items()) if name == c.recorded_name or short == c.__name__
+    ]
     return fits[-1] if fits else None

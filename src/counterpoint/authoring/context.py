@@ -80,14 +80,10 @@ async def signal(name: str, *, timeout: float | timedelta | None = None) -> Any:
 
 
 @overload
-async def signal(
-    name: str, type: type[T], *, timeout: float | timedelta | None = None
-) -> T: ...
+async def signal(name: str, type: type[T], *, timeout: float | timedelta | None = None) -> T: ...
 
 
-async def signal(
-    name: str, type: Any = Any, *, timeout: float | timedelta | None = None
-) -> Any:
+async def signal(name: str, type: Any = Any, *, timeout: float | timedelta | None = None) -> Any:
     """Wait for the next signal of that name and return its value, validated as *type*.
 
     Signals are kept until they are read, oldest first. A value that does not validate is set aside

@@ -48,11 +48,11 @@ def facts_of(failure: Failure) -> dict[str, Any]:
 
 
 def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> Exception:
-    """Return what a workflow sees of a failed call: the business error itself, or `ActivityFailed`."""
+    """Return what a workflow sees of a failed call: the business error, or `ActivityFailed`."""
     failure = record.error
     if failure.business:
         error = error_of(failure, near)
-        error.call = record.call  # type: ignore[attr-defined]
+        error.__dict__["call"] = record.call  # says which call to try again on `retry()`
         return error
     return ActivityFailed(
         activity,

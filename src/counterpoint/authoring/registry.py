@@ -69,7 +69,7 @@ class Registry:
         self.services: dict[str, Service] = {}
         self.activities: dict[str, AnyActivity] = {}
         self.workflows: dict[str, AnyWorkflow] = {}
-        self._programs: dict[str, WorkflowProgram] = {}
+        self.programs: dict[str, WorkflowProgram] = {}
         for service in services:
             if service.name in self.services:
                 raise DefinitionError(f"two services are called {service.name!r}")
@@ -87,11 +87,11 @@ class Registry:
                 raise DefinitionError(f"two workflows are called {name}; pass name= to one")
             workflow.resolve()
             self.workflows[name] = workflow
-            self._programs[name] = WorkflowProgram(workflow, self)
+            self.programs[name] = WorkflowProgram(workflow, self)
 
     def program(self, workflow: str) -> WorkflowProgram | None:
         """Return the program of a recorded workflow name, or None if this app has none."""
-        return self._programs.get(workflow)
+        return self.programs.get(workflow)
 
     def activity(self, name: str) -> AnyActivity | None:
         """Return the activity of a recorded name, or None if this app has none."""

@@ -1,8 +1,9 @@
 """A function's parameters and result as codecs between Python values and recorded JSON.
 
-Arguments are recorded as a JSON object by parameter name, defaults included, so that a later change of
-order or of defaults does not change what was recorded. Types are resolved when they are first needed,
-at the latest when the app is built, so that they may be declared further down in the module.
+Arguments are recorded as a JSON object by parameter name, defaults included, so that a later
+change of order or of defaults does not change what was recorded. Types are resolved when they are
+first needed, at the latest when the app is built, so that they may be declared further down in the
+module.
 """
 
 import inspect
@@ -80,8 +81,7 @@ class Signature:
         self.name = name
         self.signature = inspect.signature(function)
         self.parameters = self.signature.parameters
-        self._arguments: Codec | None = None
-        self._result: Codec | None = None
+        self._codecs: tuple[Codec, Codec] | None = None
         self.names = tuple(self.parameters)
         self.positional = sum(
             p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in self.parameters.values()
@@ -115,34 +115,30 @@ class Signature:
                 f"in the module {self.function.__module__}"
             ) from error
 
-    def resolve(self) -> None:
-        """Build the codecs now; repeated calls cost nothing.
+    def resolve(self) -> tuple[Codec, Codec]:
+        """Build the codecs of arguments and result now; repeated calls cost nothing.
 
         Raises:
             DefinitionError: a type is unknown to Pydantic or cannot be resolved.
         """
-        if self._arguments is not None:
-            return
-        hints = self.hints()
-        self._result = Codec(hints.get("return", Any), f"the result of {self.name}")
-        fields = {name: hints[name] for name in self.names}
-        self._arguments = object_codec(fields, f"the arguments of {self.name}")
+        if self._codecs is None:
+            hints = self.hints()
+            fields = {name: hints[name] for name in self.names}
+            self._codecs = (
+                object_codec(fields, f"the arguments of {self.name}"),
+                Codec(hints.get("return", Any), f"the result of {self.name}"),
+            )
+        return self._codecs
 
     @property
     def arguments(self) -> Codec:
         """The codec of the arguments, a JSON object by name."""
-        if self._arguments is None:
-            self.resolve()
-        assert self._arguments is not None
-        return self._arguments
+        return (self._codecs or self.resolve())[0]
 
     @property
     def result(self) -> Codec:
         """The codec of the result."""
-        if self._result is None:
-            self.resolve()
-        assert self._result is not None
-        return self._result
+        return (self._codecs or self.resolve())[1]
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, defaults included.

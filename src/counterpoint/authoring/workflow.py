@@ -44,7 +44,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
             raise DefinitionError(f"{self.name}: deadline= is a positive timedelta")
         self.signature = Signature(function, self.name)
 
-    def __call__(self, *args: Unpack[Ts]) -> NoReturn:
+    def __call__(self, *_: Unpack[Ts]) -> NoReturn:
         raise NotInWorkflowError(
             f"{self.name} is a workflow: it is not called but started, with "
             f"`await app.run({self.function.__name__}, ...)` or `app.start`"

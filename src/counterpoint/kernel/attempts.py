@@ -21,8 +21,8 @@ def end_attempt(
 ) -> None:
     """Record how the current attempt of step *number* ended, and let the execution react.
 
-    An outcome of a step that has settled meanwhile (or of an execution that has ended) is dropped: it
-    was not recorded, so nothing may depend on it.
+    An outcome of a step that has settled meanwhile (or of an execution that has ended) is dropped:
+    it was not recorded, so nothing may depend on it.
     """
     step = execution.state.open_steps.get(number)
     if step is None:
@@ -42,10 +42,8 @@ def end_attempt(
             execution.note(record)
 
 
-def settle_cancelled(
-    execution: Execution, number: int, outcome: Raised | None, now: int
-) -> None:
-    """Settle a call that the code no longer waits for; *outcome* is None if no attempt was running."""
+def settle_cancelled(execution: Execution, number: int, outcome: Raised | None, now: int) -> None:
+    """Settle a call that the code no longer waits for; no *outcome*: no attempt was running."""
     step = execution.state.open_steps.get(number)
     if step is None:
         return
@@ -82,19 +80,20 @@ def recover_attempts(
             execution.deliver(record)
             continue
         execution.note(record)
-        if step.stuck and state.incident is None:
+        if record.retry_at is None and state.incident is None:
             execution.note(
                 r.IncidentRaised(
                     at,
                     "lost-attempts",
-                    f"the node died {step.lost_in_a_row} times in a row during {name_of(execution, number)}",
+                    f"the node died {step.lost_in_a_row} times in a row "
+                    f"during {name_of(execution, number)}",
                     number,
                 )
             )
 
 
 def begin_due_attempts(execution: Execution, now: int) -> None:
-    """Record the start of every attempt whose time has come; the owner runs them after the commit."""
+    """Record the start of every attempt that is due; the owner runs them after the commit."""
     for number, step in execution.state.open_steps.items():
         if step.retry_at is not None and step.retry_at <= now:
             at = execution.stamp(now)

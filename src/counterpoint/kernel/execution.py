@@ -1,22 +1,22 @@
 """One execution: applies records to workflow code and collects what the code decides.
 
-Sans-I/O: whoever owns the execution gives it inputs (an outcome, a signal, a moment), takes `pending`,
-makes it durable, and only then performs what it says. The execution itself has no clock, no socket and
-no thread; `now` is the time of the record that is being applied.
+Sans-I/O: whoever owns the execution gives it inputs (an outcome, a signal, a moment), takes
+`pending`, makes it durable, and only then performs what it says. The execution itself has no
+clock, no socket and no thread; `now` is the time of the record that is being applied.
 
 Safety argument (P2, P8):
 
 1. The code runs only while an input is applied, and sees nothing but inputs. So its decisions are a
    function of the inputs' order, which the journal keeps.
 2. Inputs are applied one at a time, in journal order, live as on replay: each runs the loop until
-   nothing is ready before the next one is looked at. A timeout and a result that arrive together are
-   therefore always told apart the same way.
-3. On replay every decision is compared (kind, number, name) with the one recorded after the same input.
-   What differs is never executed and never written: the loop is halted, not by an exception that the
-   code could catch, and `divergence` says what was expected, what was found, and where.
-4. A timer that was set and cancelled before its commit leaves no record. On replay such a timer is set
-   with no record to meet and is cancelled before the inputs of its activation's commit are used up, so
-   only one that is still alive at the end of the journal is a divergence.
+   nothing is ready before the next one is looked at. A timeout and a result that arrive together
+   are therefore always told apart the same way.
+3. On replay every decision is compared (kind, number, name) with the one recorded after the same
+   input. What differs is never executed and never written: the loop is halted, not by an exception
+   that the code could catch, and `divergence` says what was expected, what was found, and where.
+4. A timer that was set and cancelled before its commit leaves no record. On replay such a timer is
+   set with no record to meet and is cancelled before the inputs of its activation's commit are
+   used up, so only one that is still alive at the end of the journal is a divergence.
 """
 
 import random
@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
 from counterpoint.kernel import saga
-from counterpoint.kernel.loop import Future, TimerHandle, WorkflowLoop, WorkflowTask
+from counterpoint.kernel.loop import Future, TimerHandle, WorkflowTask, new_loop
 from counterpoint.kernel.program import Program
 from counterpoint.kernel.replay import (
     code_line,
@@ -47,7 +47,7 @@ MISSING: Any = object()
 
 @dataclass(slots=True)
 class Completed:
-    """What the future of a successful call holds: its recorded result and, live, what it decodes to."""
+    """What the future of a successful call holds: its recorded result, and live its value too."""
 
     result: r.Payload
     value: Any = MISSING
@@ -71,7 +71,7 @@ class Execution:
         """What the code logs (level as in `logging`, text), to be said after the commit."""
         self.divergence: NonDeterminismError | None = None
         self.now = 0
-        self.loop = WorkflowLoop(self)
+        self.loop = new_loop(self)
         self._main: WorkflowTask[Any] | None = None
         self._started_at = 0
         self._calls: dict[int, Future[Settled]] = {}
@@ -141,9 +141,9 @@ class Execution:
     def replay(self, records: Sequence[r.Record], retry: r.RetryRequested | None = None) -> None:
         """Bring a new execution to where *records*, its whole journal, leave it.
 
-        *retry* is recorded after them: it takes back the failure with which they end, and the code may
-        go on from there. Afterwards `divergence` is None, or says how the code differs; then `state`
-        still holds what the journal says, and the execution must not be given inputs.
+        *retry* is recorded after them: it takes back the failure with which they end, and the code
+        may go on from there. Afterwards `divergence` is None, or says how the code differs; then
+        `state` still holds what the journal says, and the execution must not be given inputs.
         """
         for record in records:
             self.state.apply(record)
@@ -333,19 +333,11 @@ class Execution:
         """Hand an input to what waits for it; the loop runs it afterwards."""
         match record:
             case r.CallCompleted():
-                future = self._calls.pop(record.call, None)
-                if future is not None and not future.done():
-                    future.set_result(Completed(record.result, value))
+                self._settle(record.call, Completed(record.result, value))
             case r.CallFailed():
-                future = self._calls.pop(record.call, None)
-                if future is not None and not future.done():
-                    future.set_result(record)
+                self._settle(record.call, record)
             case r.TimerFired():
-                handle = self._timers.pop(record.timer, None)
-                if handle is not None:
-                    self.loop.fire(handle)
-                elif self._expected is not None and self.divergence is None:
-                    self._diverge(None, f"not wait for timer {record.timer}")
+                self._feed_timer(record.timer)
             case r.SignalReceived():
                 self._feed_signal(record)
             case r.CancelRequested():
@@ -353,6 +345,18 @@ class Execution:
                     self._main.cancel()
             case r.Started():
                 raise AssertionError("an execution starts once")
+
+    def _settle(self, call: int, settled: Settled) -> None:
+        future = self._calls.pop(call, None)
+        if future is not None and not future.done():
+            future.set_result(settled)
+
+    def _feed_timer(self, timer: int) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            self.loop.fire(handle)
+        elif self._expected is not None and self.divergence is None:
+            self._diverge(None, f"not wait for timer {timer}")
 
     def _feed_signal(self, record: r.SignalReceived) -> None:
         for number, (name, future) in self._waits.items():
@@ -416,11 +420,10 @@ class Execution:
     def _end_with_error(self, error: BaseException) -> None:
         call = getattr(error, "call", None)
         failure = self.program.failure(error)
-        # The traceback holds frames; frames hold the workflow's objects alive for as long as it lives.
+        failed_call = call if isinstance(call, int) else None
+        # A traceback holds frames, and frames hold the workflow's objects alive.
         error.__traceback__ = None
-        self._undo_or_end(
-            failure, cancelled=False, failed_call=call if isinstance(call, int) else None
-        )
+        self._undo_or_end(failure, cancelled=False, failed_call=failed_call)
 
     def _undo_or_end(
         self, error: r.Failure, *, cancelled: bool, failed_call: int | None = None

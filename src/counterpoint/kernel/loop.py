@@ -10,36 +10,39 @@ unchanged on `WorkflowLoop`, which has no I/O, no threads and no clock of its ow
   replay whatever their addresses are;
 * everything else that an event loop offers is refused with an error that says what to do instead.
 
-Safety: the loop is entered from plain callbacks of the surrounding loop, never from inside one of its
-tasks, since from Python 3.14 on a thread has one current task for all loops. While it runs, it is the
-thread's running loop, and the hooks for asynchronous generators are its own: a generator that is
-dropped is never closed by the surrounding loop at a moment that a replay could not repeat.
+Safety: the loop is entered from plain callbacks of the surrounding loop, never from inside one of
+its tasks, since from Python 3.14 on a thread has one current task for all loops. While it runs, it
+is the thread's running loop, and the hooks for asynchronous generators are its own: a generator
+that is dropped is never closed by the surrounding loop at a moment that a replay could not repeat.
 
-Eviction drops the code's frames. Python then runs their `finally` blocks, so `close` throws into each
-coroutine itself, at a known moment, with this loop running and refusing every engine call; nothing
-may be left to the garbage collector, which would run those blocks on the surrounding loop, where an
-activity is an ordinary function and would really be called.
+Eviction drops the code's frames. Python then runs their `finally` blocks, so `close` throws into
+each coroutine itself, at a known moment, with this loop running and refusing every engine call;
+nothing may be left to the garbage collector, which would run those blocks on the surrounding loop,
+where an activity is an ordinary function and would really be called.
 """
 
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import sys
 import types
 from asyncio import events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple, Unpack
+from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple, Unpack
 
 from counterpoint.errors import WorkflowRefusedError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-_get_running_loop: Callable[[], asyncio.AbstractEventLoop | None] = vars(events)["_get_running_loop"]
+_get_running_loop: Callable[[], asyncio.AbstractEventLoop | None] = vars(events)[
+    "_get_running_loop"
+]
 _set_running_loop: Callable[[asyncio.AbstractEventLoop | None], None] = vars(events)[
     "_set_running_loop"
 ]
-# Both are in `asyncio.events.__all__` for authors of event loops, though their names begin with `_`.
+# Both are in `asyncio.events.__all__`, for authors of event loops, though they begin with `_`.
 running_loop = _get_running_loop
 """Return the loop that runs in this thread, or None."""
 
@@ -47,7 +50,8 @@ STEPS_MAX = 1_000_000
 """Callbacks in one activation; more means a loop that never waits for anything."""
 
 
-Future: TypeAlias = asyncio.Future
+Future = asyncio.Future
+"""For the engine's own use; workflow code gets futures from `create_future`."""
 
 
 class Evicted(BaseException):
@@ -229,10 +233,9 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             for task in self._tasks:
                 if not task.done():
                     coroutine = task.get_coro()
-                    if coroutine is not None:
-                        # A frame that awaits in `finally` or swallows GeneratorExit is dropped too.
-                        with contextlib.suppress(BaseException):
-                            coroutine.close()
+                    # A frame that awaits in `finally` or swallows GeneratorExit is dropped too.
+                    with contextlib.suppress(BaseException):
+                        coroutine.close()
             self._tasks.clear()
         finally:
             sys.set_asyncgen_hooks(*hooks)
@@ -338,6 +341,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     default_exception_handler = call_exception_handler
 
 
+def new_loop(execution: LoopOwner) -> WorkflowLoop:
+    """Return a loop for one execution."""
+    make: Any = WorkflowLoop  # type checkers see the refusals below as missing methods
+    loop: WorkflowLoop = make(execution)
+    return loop
+
+
 def _leave_generator_alone(generator: AsyncGenerator[Any, Any]) -> None:
     """Close nothing: the moment at which a generator is collected cannot be repeated."""
 
@@ -349,8 +359,10 @@ def _refuse_unordered(coro: object) -> None:
     """
     if type(coro) is not types.CoroutineType:
         return
-    frame = sys._getframe(2)
-    if frame.f_globals.get("__name__") != "asyncio.tasks":
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame is not None else None
+    if frame is None or frame.f_globals.get("__name__") != "asyncio.tasks":
         return
     for _ in range(4):
         if "as_completed" in frame.f_code.co_name.lower() or (
@@ -361,13 +373,13 @@ def _refuse_unordered(coro: object) -> None:
                 "replay could not repeat. Give it tasks: "
                 "asyncio.as_completed([asyncio.ensure_future(c) for c in coroutines])"
             )
-        if frame.f_back is None:
-            return
         frame = frame.f_back
+        if frame is None:
+            return
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
-    def refused(self: WorkflowLoop, *args: object, **kwargs: object) -> NoReturn:
+    def refused(*_: object, **__: object) -> NoReturn:
         raise WorkflowRefusedError(
             f"workflow code cannot do I/O or use threads and processes (loop.{name}): "
             "a replay could not repeat it. Move it to an activity and await that"

@@ -19,11 +19,11 @@ class Program(Protocol):
         """The most bytes that one recorded value may take."""
         ...
 
-    def begin(self, arguments: object) -> Coroutine[Any, Any, Any]:
+    def begin(self, arguments: Any) -> Coroutine[Any, Any, Any]:
         """Return the code's coroutine for decoded arguments."""
         ...
 
-    def decode_arguments(self, arguments: Payload) -> object:
+    def decode_arguments(self, arguments: Payload) -> Any:
         """Decode recorded arguments for `begin`.
 
         Raises:

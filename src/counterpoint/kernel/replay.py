@@ -1,9 +1,8 @@
-"""Reading a journal as instructions: which decisions belong to which input, and how they compare."""
+"""Reading a journal as instructions: which decisions belong to which input, how they compare."""
 
-import sys
+import inspect
 from collections import deque
 from collections.abc import Sequence
-from types import FrameType
 
 from counterpoint.model import records as r
 
@@ -37,15 +36,16 @@ def split_at_inputs(
 def take_back_failures(records: Sequence[r.Record]) -> list[r.Record]:
     """Return the records without the failures that a later `RetryRequested` took back.
 
-    The end itself goes; and the failure of the call that caused it, with what the code decided because
-    of it, if the code made no further call between the two: a call that was made stays made (P2).
+    The end itself goes; and the failure of the call that caused it, with what the code decided
+    because of it, if the code made no further call between the two: a call that was made stays
+    made (P2).
     """
     kept: list[r.Record] = []
     for record in records:
         if isinstance(record, r.RetryRequested) and kept and isinstance(kept[-1], r.Ended):
-            ended = kept.pop()
-            assert isinstance(ended, r.Ended)
-            _take_back_call(kept, ended.failed_call)
+            failed_call = kept[-1].failed_call
+            kept.pop()
+            _take_back_call(kept, failed_call)
         kept.append(record)
     return kept
 
@@ -58,16 +58,6 @@ def _take_back_call(kept: list[r.Record], call: int | None) -> None:
         if isinstance(record, r.CallFailed) and record.call == call:
             kept[index:] = [k for k in kept[index + 1 :] if not isinstance(k, _DECISIONS)]
             return
-
-
-def failure_can_be_taken_back(records: Sequence[r.Record]) -> bool:
-    """Whether retrying a failed execution tries its failed call again (or only its code)."""
-    kept = [*records]
-    if not kept or not isinstance(kept[-1], r.Ended):
-        return False
-    before = len(kept) - 1
-    _take_back_call(kept[:-1], kept[-1].failed_call)
-    return len(kept) < before
 
 
 def identity(decision: r.Decision) -> tuple[object, ...]:
@@ -116,7 +106,7 @@ def in_words(decision: r.Decision) -> str:
 
 def code_line() -> str | None:
     """Return `file:line` of the workflow code that is running now, if any is."""
-    frame: FrameType | None = sys._getframe(1)
+    frame = inspect.currentframe()
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if not module.startswith(_ENGINE):

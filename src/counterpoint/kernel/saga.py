@@ -1,16 +1,16 @@
 """How a saga undoes itself: what settles first, what is undone, in which order.
 
-1. The saga's code has ended with an error or by cancellation. Calls whose outcome is not known yet are
-   cancelled, and nothing is undone before each of them has settled: what completes in that time has
-   happened and is undone too.
-2. Then every call that has a compensation and completed, or may have happened, is undone, newest call
-   first by call number, one at a time.
+1. The saga's code has ended with an error or by cancellation. Calls whose outcome is not known yet
+   are cancelled, and nothing is undone before each of them has settled: what completes in that
+   time has happened and is undone too.
+2. Then every call that has a compensation and completed, or may have happened, is undone, newest
+   call first by call number, one at a time.
 3. When nothing is left, the execution ends `compensated`, or `cancelled` if that is what began it.
 
-Safety: a call is skipped only if its journal proves that it did not happen (it failed and every attempt
-that began ended with a `BusinessError` or `NotDone`), or if its compensation is recorded as completed.
-The next step is computed from the folded journal alone, so a crash at any point resumes at the same
-one.
+Safety: a call is skipped only if its journal proves that it did not happen (it failed and every
+attempt that began ended with a `BusinessError` or `NotDone`), or if its compensation is recorded
+as completed. The next step is computed from the folded journal alone, so a crash at any point
+resumes at the same one.
 """
 
 from counterpoint.kernel.program import Program

@@ -1,7 +1,8 @@
 """What a journal says about its execution, without running any code.
 
-`ExecutionState.apply` folds one record into the state. The live execution, a replay, `describe()` and
-recovery all read the same fold, so they cannot disagree: the state is a function of the journal.
+`ExecutionState.apply` folds one record into the state. The live execution, a replay, `describe()`
+and recovery all read the same fold, so they cannot disagree: the state is a function of the
+journal.
 """
 
 from collections.abc import Callable

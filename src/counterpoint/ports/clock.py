@@ -18,8 +18,8 @@ class Clock(Protocol):
     def now(self) -> int:
         """Return microseconds since 1970 (UTC); never less than it returned before.
 
-        A wall clock that is set back does not stop it: it goes on at its own pace. A wall clock that
-        jumps forward (a machine that slept) is followed.
+        A wall clock that is set back does not stop it: it goes on at its own pace. A wall clock
+        that jumps forward (a machine that slept) is followed.
         """
         ...
 

@@ -120,7 +120,7 @@ class ClientAccess:
         workflow: AnyWorkflow,
         execution_id: str,
         arguments: Payload,
-        decoded: Any,
+        decoded: Any,  # noqa: ARG002 - the node that takes the mail decodes for itself
         correlation_id: str | None,
     ) -> None:
         row = await self.store.execution(execution_id)
@@ -198,5 +198,3 @@ def check_retryable(row: ExecutionRow) -> None:
         raise ExecutionRefusedError(
             row.id, f"it is {row.status}: what was undone or ended is not retried; start a new one"
         )
-
-

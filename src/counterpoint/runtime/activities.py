@@ -1,8 +1,8 @@
 """Runs attempts of activities and compensations, and reports how each ended exactly once.
 
 An attempt is a task. It ends by itself, by its timeout (which a heartbeat starts anew), by being
-cancelled because the workflow no longer waits for it, or by the node's stop. Only the first three are
-reported: what a stopping node cuts off is found again, as a lost attempt, by the next one.
+cancelled because the workflow no longer waits for it, or by the node's stop. Only the first three
+are reported: what a stopping node cuts off is found again, as a lost attempt, by the next one.
 
 Timeouts are kept in one queue per duration: attempts with the same timeout run out in the order in
 which they began, so that arming one costs an append and no timer of the event loop.
@@ -23,10 +23,10 @@ from counterpoint.authoring.attempt import Attempt as AttemptContext
 from counterpoint.authoring.attempt import AttemptInfo, current_attempt
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.failures import failure_of
-from counterpoint.errors import PayloadError, PayloadTooLargeError, RetryAfter
 from counterpoint.errors import NotDone as NotDoneError
+from counterpoint.errors import PayloadError, PayloadTooLargeError, RetryAfter
 from counterpoint.model.ids import idempotency_key
-from counterpoint.model.outcomes import Outcome, Raised, Returned
+from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.policies import Retry
 from counterpoint.model.records import Failure, Payload
 from counterpoint.ports.clock import Alarm, Clock
@@ -195,8 +195,8 @@ class Activities:
             outcome = self._raised(attempt, error)
         finally:
             self._end(attempt)
-            if outcome is not None:
-                self._report(attempt, outcome)
+        if outcome is not None:
+            self._report(attempt, outcome)
 
     async def _outcome(self, attempt: Attempt) -> Outcome:
         try:
@@ -237,7 +237,9 @@ class Activities:
         if isinstance(error, NotDoneError):
             return Raised(failure_of(error.__cause__ or error, work.service), False, False)
         if isinstance(error, RetryAfter):
-            return Raised(failure_of(error.__cause__ or error, work.service), retry_after=error.delay)
+            return Raised(
+                failure_of(error.__cause__ or error, work.service), retry_after=error.delay
+            )
         final = isinstance(error, (*work.retry.stop_on, PayloadError, SystemExit))
         return Raised(failure_of(error, work.service), final=final)
 

@@ -2,15 +2,16 @@
 
 Safety argument (P1, P2, P4):
 
-1. Inputs are applied to executions in memory; what they decide is only collected. Nothing is performed,
-   answered, logged or shown before the commit that contains it has returned.
+1. Inputs are applied to executions in memory; what they decide is only collected. Nothing is
+   performed, answered, logged or shown before the commit that contains it has returned.
 2. One commit at a time. What becomes ready while it is being written waits for the next one, so the
    journal rows of one execution are written in the order in which they were decided.
 3. If a commit does not clearly succeed, nothing of it is performed and every execution in memory is
-   dropped: some of it may be in the store. The store is opened again and what it says is the truth. A
-   start that was not acknowledged may then exist or not; its caller got an error that says so.
-4. A commit that is refused for what one execution wrote is written again one execution at a time, so
-   that one culprit stops nobody else.
+   dropped: some of it may be in the store. The store is opened again and what it says is the
+   truth. A start that was not acknowledged may then exist or not; its caller got an error that
+   says so.
+4. A commit that is refused for what one execution wrote is written again one execution at a time,
+   so that one culprit stops nobody else.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from counterpoint.errors import (
     StoreBrokenError,
     StoreBusyError,
     StoreCorruptError,
+    StoreError,
     StoreFullError,
     StoreReadOnlyError,
 )
@@ -289,7 +291,7 @@ class Committer:
         rest.mail, rest.taken, rest.waiters = batch.mail, batch.taken, batch.waiters
         try:
             await self._write(rest)
-        except Exception as culprit:
+        except StoreError as culprit:
             self._give_up(rest, culprit)
         else:
             self._acknowledge(rest)

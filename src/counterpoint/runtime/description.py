@@ -1,4 +1,4 @@
-"""What can be said of an execution without its code: `Execution.describe()` and `counterpoint show`."""
+"""What can be said of an execution without its code: `describe()`, `counterpoint show`."""
 
 import json
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ class CallDescription:
     call: int
     name: str
     state: str
-    """`completed`, `failed`, `running`, `waiting for a retry`, `stuck`, `cancelled`; and for what was
-    undone: `undone`, `being undone`."""
+    """`running`, `waiting for a retry`, `stuck`, `completed`, `failed`, `cancelled`,
+    `being undone` or `undone`."""
     arguments: Any
     idempotency_key: str
     result: Any = None

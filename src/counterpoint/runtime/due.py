@@ -1,11 +1,11 @@
 """Finds executions in the store that have work to do and are not in memory.
 
 Safety argument (nothing is forgotten): a live execution's row has a `wake_at` (in the past while an
-attempt is under way, a timer's or retry's time while it waits). The scan visits rows in the order of
-(wake_at, key), behind a cursor. A row below the cursor is in memory, or was skipped because this node
-cannot run it. Whoever leaves memory with a `wake_at` at or below the cursor moves the cursor back, so the
-scan meets it again; so does whatever is written without being in memory. After a crash the cursor begins
-before everything.
+attempt is under way, a timer's or retry's time while it waits). The scan visits rows in the order
+of (wake_at, key), behind a cursor. A row below the cursor is in memory, or was skipped because
+this node cannot run it. Whoever leaves memory with a `wake_at` at or below the cursor moves the
+cursor back, so the scan meets it again; so does whatever is written without being in memory. After
+a crash the cursor begins before everything.
 """
 
 import asyncio

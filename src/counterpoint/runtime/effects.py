@@ -1,8 +1,8 @@
-"""Performs what a commit has made durable: attempts begin or are cancelled, alarms are set, waiters told."""
+"""Performs what a commit has made durable: attempts begin or end, alarms are set, waiters told."""
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -12,11 +12,9 @@ from counterpoint.errors import PayloadTooLargeError
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome, Returned
 from counterpoint.runtime import inputs
-from counterpoint.runtime.activities import NEVER, Attempt, refused_result
+from counterpoint.runtime.activities import Attempt, refused_result
+from counterpoint.runtime.host import Host
 from counterpoint.runtime.resident import Finished, Resident
-
-if TYPE_CHECKING:
-    from counterpoint.runtime.node import Node
 
 logger = logging.getLogger("counterpoint")
 HEARTBEAT_INTERVAL = 1_000_000
@@ -27,9 +25,7 @@ NOTHING = r.NULL
 class Effects:
     """The hands of a node."""
 
-    NO_ALARM = NEVER
-
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: Host) -> None:
         self.node = node
 
     # ---- after a commit -----------------------------------------------------------------------
@@ -82,7 +78,7 @@ class Effects:
     def timer_set(self, resident: Resident, record: r.TimerSet) -> None:
         self.set_alarm(resident, record.due_at)
 
-    def ended(self, resident: Resident, record: r.Ended) -> None:
+    def ended(self, resident: Resident, _: r.Ended) -> None:
         for attempt in list(resident.attempts.values()):
             self.node.activities.forget(attempt)
         resident.attempts.clear()
@@ -128,7 +124,14 @@ class Effects:
             except Exception as error:  # noqa: BLE001 - whatever a user's type raises
                 return refused_result(error, activity.service)
 
-        self._start(resident, number, attempt, activity, lambda: signature.decode_arguments(arguments), encode)
+        self._start(
+            resident,
+            number,
+            attempt,
+            activity,
+            lambda: signature.decode_arguments(arguments),
+            encode,
+        )
 
     def _start_compensation(self, resident: Resident, number: int, attempt: int) -> None:
         call = resident.execution.state.calls[number]
@@ -189,7 +192,7 @@ class Effects:
         node.clock.call_at(at, lambda: node.push(inputs.heartbeat, resident, attempt.step))
 
 
-def _undone(value: Any) -> Outcome:
+def _undone(_: Any) -> Outcome:
     return Returned(NOTHING, None)
 
 

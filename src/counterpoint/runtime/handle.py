@@ -26,8 +26,8 @@ R = TypeVar("R")
 class Execution(Generic[R]):
     """One execution, wherever it runs; made by `app.start` and `app.execution`.
 
-        execution = await app.start(place_order, order, id="order-1")
-        receipt = await execution.result()
+    execution = await app.start(place_order, order, id="order-1")
+    receipt = await execution.result()
     """
 
     def __init__(self, access: Callable[[], Access], execution_id: str) -> None:
@@ -116,8 +116,8 @@ class Execution(Generic[R]):
     async def retry(self, *, actor: str | None = None, reason: str | None = None) -> None:
         """Try again at once what stopped (an incident) or failed (a failed workflow) the execution.
 
-        It goes on with today's code, new attempts and the same idempotency keys. It does nothing where
-        nothing has to be retried.
+        It goes on with today's code, new attempts and the same idempotency keys. It does nothing
+        where nothing has to be retried.
 
         Raises:
             ExecutionNotFoundError: there is no such execution.

@@ -1,8 +1,7 @@
 """What a turn does with each kind of input: `handle(node, now, ...)`, in a plain callback."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from counterpoint.kernel import attempts
 from counterpoint.kernel.execution import Execution
@@ -10,15 +9,13 @@ from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
-from counterpoint.runtime.activities import Attempt
+from counterpoint.runtime.activities import NEVER, Attempt
+from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.mail import CancelMail, Mail, RetryMail, SignalMail
 from counterpoint.runtime.resident import Resident
 
-if TYPE_CHECKING:
-    from counterpoint.runtime.node import Node
 
-
-def begin(node: "Node", now: int, resident: Resident, started: r.Started, arguments: Any) -> None:
+def begin(node: Host, now: int, resident: Resident, started: r.Started, arguments: Any) -> None:
     """Start a new execution."""
     if resident.id in node.residents:
         node.committer.refuse(resident)
@@ -29,11 +26,11 @@ def begin(node: "Node", now: int, resident: Resident, started: r.Started, argume
 
 
 def adopt(
-    node: "Node",
+    node: Host,
     now: int,
     row: ExecutionRow,
     records: list[r.Record],
-    loaded: "asyncio.Future[Resident | None]",
+    loaded: Loaded,
 ) -> None:
     """Bring an execution from the store into memory, and recover what a dead node left of it."""
     if row.id in node.residents or loaded.done():
@@ -77,7 +74,7 @@ def revive(resident: Resident, records: list[r.Record]) -> None:
         execution.note(r.IncidentRaised(at, "non-determinism", str(divergence)))
 
 
-def rebuild(node: "Node", now: int, resident: Resident, records: list[r.Record]) -> None:
+def rebuild(node: Host, now: int, resident: Resident, records: list[r.Record]) -> None:
     """Replace an execution by its replay and check that both agree (tests)."""
     old = resident.execution
     if node.residents.get(resident.id) is not resident or len(records) != resident.seq:
@@ -94,7 +91,7 @@ def rebuild(node: "Node", now: int, resident: Resident, records: list[r.Record])
     resident.execution = new
 
 
-def look(node: "Node", now: int, resident: Resident) -> None:
+def look(node: Host, now: int, resident: Resident) -> None:
     """Fire the timers and begin the retries that are due, and set the next alarm."""
     if node.residents.get(resident.id) is not resident:
         return
@@ -107,19 +104,19 @@ def look(node: "Node", now: int, resident: Resident) -> None:
         node.committer.touch(resident)
     wake = execution.state.next_wake()
     if wake is not None and execution.divergence is None:
-        node.effects.set_alarm(resident, wake)
+        node.set_alarm(resident, wake)
     node.settle(resident)
 
 
-def alarm(node: "Node", now: int, resident: Resident, at: int) -> None:
+def alarm(node: Host, now: int, resident: Resident, at: int) -> None:
     """An alarm rang."""
     if resident.alarm_at <= at:
-        resident.alarm_at = node.effects.NO_ALARM
+        resident.alarm_at = NEVER
     look(node, now, resident)
 
 
 def attempt_ended(
-    node: "Node", now: int, resident: Resident, attempt: Attempt, outcome: Outcome
+    node: Host, now: int, resident: Resident, attempt: Attempt, outcome: Outcome
 ) -> None:
     """An attempt reported how it ended."""
     if resident.attempts.get(attempt.step) is attempt:
@@ -137,7 +134,7 @@ def attempt_ended(
         node.settle(resident)
 
 
-def cancel_unstarted(node: "Node", now: int, resident: Resident, number: int) -> None:
+def cancel_unstarted(node: Host, now: int, resident: Resident, number: int) -> None:
     """A cancelled call has no attempt under way: it settles now."""
     if node.residents.get(resident.id) is resident and number not in resident.attempts:
         attempts.settle_cancelled(resident.execution, number, None, now)
@@ -152,7 +149,7 @@ def flush_heartbeat(execution: Execution, resident: Resident, step: int, now: in
         execution.note(r.HeartbeatRecorded(execution.stamp(now), step, beat))
 
 
-def heartbeat(node: "Node", now: int, resident: Resident, step: int) -> None:
+def heartbeat(node: Host, now: int, resident: Resident, step: int) -> None:
     """Record a heartbeat while its attempt goes on."""
     if node.residents.get(resident.id) is resident:
         flush_heartbeat(resident.execution, resident, step, now)
@@ -160,13 +157,11 @@ def heartbeat(node: "Node", now: int, resident: Resident, step: int) -> None:
             node.committer.touch(resident)
 
 
-def deliver_mail(
-    node: "Node", now: int, resident: Resident, row: MailRow, mail: Mail
-) -> None:
+def deliver_mail(node: Host, now: int, resident: Resident, row: MailRow, mail: Mail) -> None:
     """Take over what somebody asked of an execution, at most once per request id."""
     execution = resident.execution
     if node.residents.get(resident.id) is not resident or not execution.state.status.live:
-        node.intake.again(row)
+        node.read_again(row)
         return
     if row.request_id in execution.state.request_ids:
         node.committer.take(row.position)
@@ -178,7 +173,9 @@ def deliver_mail(
         case CancelMail():
             execution.deliver(r.CancelRequested(at, row.request_id, mail.actor, mail.reason))
         case RetryMail():
-            retry(node, now, resident, r.RetryRequested(at, row.request_id, mail.actor, mail.reason))
+            retry(
+                node, now, resident, r.RetryRequested(at, row.request_id, mail.actor, mail.reason)
+            )
         case _:
             node.committer.take(row.position)
             return
@@ -186,8 +183,8 @@ def deliver_mail(
     node.committer.touch(resident)
 
 
-def retry(node: "Node", now: int, resident: Resident, request: r.RetryRequested) -> None:
-    """Try again what stopped an execution: with its code replayed anew if that is what stopped it."""
+def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -> None:
+    """Try again what stopped an execution; its code is replayed if that is what stopped it."""
     execution = resident.execution
     incident = execution.state.incident
     if incident is not None:
@@ -200,7 +197,7 @@ def retry(node: "Node", now: int, resident: Resident, request: r.RetryRequested)
     look(node, now, resident)
 
 
-def reload(node: "Node", now: int, resident: Resident) -> None:
+def reload(node: Host, now: int, resident: Resident) -> None:
     """Drop an execution after its commit, and let the scan bring it back with today's code."""
     if resident.execution.pending or node.committer.is_dirty(resident):
         node.push(reload, resident)
@@ -210,7 +207,7 @@ def reload(node: "Node", now: int, resident: Resident) -> None:
 
 
 def retry_failed(
-    node: "Node",
+    node: Host,
     now: int,
     row: ExecutionRow,
     records: Sequence[r.Record],
@@ -236,7 +233,7 @@ def retry_failed(
     look(node, now, resident)
 
 
-def postpone(node: "Node", now: int, attempt: Attempt) -> None:
+def postpone(node: Host, now: int, attempt: Attempt) -> None:
     """Record that a stopping node never began an attempt."""
     resident: Resident = attempt.owner
     execution = resident.execution
@@ -247,7 +244,7 @@ def postpone(node: "Node", now: int, attempt: Attempt) -> None:
     node.committer.touch(resident)
 
 
-def _policies(node: "Node", resident: Resident) -> Any:
+def _policies(node: Host, resident: Resident) -> Any:
     def policy_of(number: int) -> Any:
         call = resident.execution.state.calls[abs(number)]
         if number > 0:
@@ -259,6 +256,6 @@ def _policies(node: "Node", resident: Resident) -> Any:
     return policy_of
 
 
-def _set(future: "asyncio.Future[Resident | None]", value: Resident | None) -> None:
+def _set(future: Loaded, value: Resident | None) -> None:
     if not future.done():
         future.set_result(value)

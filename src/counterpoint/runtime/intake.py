@@ -1,14 +1,13 @@
 """Takes over what others posted: read in order of arrival, at most once, deleted with its effect.
 
-A letter is read once by this node (positions only grow) and handed to its execution in a turn; the commit
-that records its effect deletes it. What cannot have an effect (an unknown or ended execution, an unknown
-workflow, an unreadable body) is deleted with a warning that names it: senders learn the same from the
-client before they post, so this is the rare loser of a race.
+A letter is read once by this node (positions only grow) and handed to its execution in a turn; the
+commit that records its effect deletes it. What cannot have an effect (an unknown or ended
+execution, an unknown workflow, an unreadable body) is deleted with a warning that names it:
+senders learn the same from the client before they post, so this is the rare loser of a race.
 """
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,12 +15,10 @@ from counterpoint.errors import ArgumentsError, StoreError
 from counterpoint.model.records import RetryRequested, Started
 from counterpoint.model.rows import MailRow
 from counterpoint.runtime import inputs
+from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
 from counterpoint.runtime.starts import execution_row
-
-if TYPE_CHECKING:
-    from counterpoint.runtime.node import Node
 
 logger = logging.getLogger("counterpoint")
 PAGE = 500
@@ -30,7 +27,7 @@ PAGE = 500
 class Intake:
     """The reader of a node's mail."""
 
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: Host) -> None:
         self.node = node
         self._after = 0
         self._woken = asyncio.Event()

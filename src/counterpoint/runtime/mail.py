@@ -57,4 +57,5 @@ def read_mail(row: MailRow, codec: Codec) -> Mail:
     Raises:
         msgspec.MsgspecError: it is not what `mail_row` writes.
     """
-    return _decoder.decode(codec.decode(row.body))
+    mail: Mail = _decoder.decode(codec.decode(row.body))
+    return mail

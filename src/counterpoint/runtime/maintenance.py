@@ -26,17 +26,20 @@ class Maintenance:
         """Clean up now and then every minute, until cancelled."""
         while True:
             try:
-                while await self.clean_up():
-                    await asyncio.sleep(0)
+                await self.clean_up()
             except StoreError as error:
                 logger.warning("finished executions cannot be deleted: %s", error)
             await self._pause()
 
-    async def clean_up(self) -> bool:
-        """Delete one batch; return whether there may be more."""
+    async def clean_up(self) -> int:
+        """Delete what is too old, letting others work between two batches; return how many."""
         before = self.clock.now() - self.keep
-        deleted = await self.store.forget(finished_before=before, limit=BATCH)
-        return deleted == BATCH
+        deleted = total = await self.store.forget(finished_before=before, limit=BATCH)
+        while deleted == BATCH:
+            await asyncio.sleep(0)
+            deleted = await self.store.forget(finished_before=before, limit=BATCH)
+            total += deleted
+        return total
 
     async def _pause(self) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

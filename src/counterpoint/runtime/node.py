@@ -1,9 +1,9 @@
 """A node: hosts services, keeps executions in memory, and turns what happens into commits.
 
-The life of an input: it is pushed onto `_inbox`; one plain callback of the event loop, the *turn*, hands
-all of them to their executions in order of arrival (never inside a task: see `kernel.loop`); executions
-that recorded something are committed together (`committer`), and only then is performed what they
-decided: attempts begin, alarms are set, waiters learn results.
+The life of an input: it is pushed onto `_inbox`; one plain callback of the event loop, the *turn*,
+hands all of them to their executions in order of arrival (never inside a task: see `kernel.loop`);
+executions that recorded something are committed together (`committer`), and only then is performed
+what they decided: attempts begin, alarms are set, waiters learn results.
 """
 
 import asyncio
@@ -27,7 +27,6 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.model.records import Started
 from counterpoint.model.rows import DueRow, ExecutionRow, MailRow
 from counterpoint.model.settings import Settings
-from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
@@ -181,8 +180,7 @@ class Node:
             self.due.reconsider(row.wake_at)
             self.due.hungry = True
             return
-        program = self.registry.program(workflow.name)
-        assert program is not None
+        program = self.registry.programs[workflow.name]
         resident = Resident(row, program, Execution(row.id, row.run, program))
         resident.started = self._loop.create_future()
         future = resident.started
@@ -285,7 +283,7 @@ class Node:
                         self._give_up(resident)
 
     def _give_up(self, resident: Resident) -> None:
-        """A defect of the engine met one execution: drop it, write nothing, go on with the others."""
+        """A defect of the engine met one execution: drop it unwritten, go on with the others."""
         resident.execution.take_pending()
         for attempt in resident.attempts.values():
             self.activities.forget(attempt)
@@ -347,11 +345,18 @@ class Node:
         self.drop(resident)
         self.due.reconsider(resident.wake_at)
 
-    async def load(self, execution_id: str, *, failed: bool = False) -> Resident | None:
+    def set_alarm(self, resident: Resident, at: int) -> None:
+        """Look at an execution's timers and retries at that moment."""
+        self.effects.set_alarm(resident, at)
+
+    def read_again(self, mail: MailRow) -> None:
+        """Read a letter again: its execution left memory before the letter reached it."""
+        self.intake.again(mail)
+
+    async def load(self, execution_id: str) -> Resident | None:
         """Return an execution in memory, read from the store if need be.
 
-        None if it is unknown, has ended (with *failed*: ended otherwise than `failed`), or belongs to
-        a workflow that this app does not have.
+        None if it is unknown, has ended, or belongs to a workflow that this app does not have.
         """
         resident = self.residents.get(execution_id)
         if resident is not None:
@@ -361,7 +366,7 @@ class Node:
             loading = self._loading[execution_id] = self._loop.create_future()
             try:
                 row = await self.store.execution(execution_id)
-                usable = row is not None and (row.status.live or (failed and _failed(row)))
+                usable = row is not None and row.status.live
                 if row is None or not usable or not self._hosts(row):
                     loading.set_result(None)
                 else:
@@ -455,7 +460,3 @@ class Node:
             lambda: None if done.done() else done.set_result(None),
         )
         await done
-
-
-def _failed(row: ExecutionRow) -> bool:
-    return row.status is Status.FAILED

@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", contextvars.Context, Callable[[], Any]]
+Job = tuple[
+    asyncio.AbstractEventLoop, "asyncio.Future[Any]", contextvars.Context, Callable[[], Any]
+]
 
 
 class Threads:

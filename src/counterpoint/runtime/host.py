@@ -1,0 +1,52 @@
+"""What the parts of a node need of the whole, so that none of them has to know the node itself."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.model.rows import MailRow
+from counterpoint.model.settings import Settings
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime.activities import Activities
+from counterpoint.runtime.committer import Committer
+from counterpoint.runtime.due import DueScan
+from counterpoint.runtime.resident import Finished, Resident
+
+
+class Host(Protocol):
+    """The node, as seen by the parts that it is made of; `Node` says what each does."""
+
+    registry: Registry
+    store: Store
+    clock: Clock
+    codec: Codec
+    settings: Settings
+    residents: dict[str, Resident]
+    committer: Committer
+    activities: Activities
+    due: DueScan
+    dice: random.Random
+    fault: BaseException | None
+    rehearse: bool
+
+    def push(self, handle: Callable[..., None], *args: Any) -> None: ...
+    def spawn(self, errand: Coroutine[Any, Any, Any]) -> None: ...
+    def call_threadsafe(self, callback: Callable[..., object], *args: Any) -> None: ...
+    def check_idle(self) -> None: ...
+    def adopt(self, resident: Resident) -> None: ...
+    def settle(self, resident: Resident) -> None: ...
+    def evict(self, resident: Resident) -> None: ...
+    def finish(self, resident: Resident, finished: Finished) -> None: ...
+    def set_alarm(self, resident: Resident, at: int) -> None: ...
+    def read_again(self, mail: MailRow) -> None: ...
+    async def load(self, execution_id: str) -> Resident | None: ...
+    async def rebuild(self, resident: Resident) -> None: ...
+    async def next_key(self) -> int: ...
+
+
+Loaded = asyncio.Future[Resident | None]
+"""Set when an execution that was read from the store is in memory, or cannot be."""
