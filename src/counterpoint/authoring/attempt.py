@@ -1,10 +1,9 @@
 """What an activity can learn about the attempt that runs it: `counterpoint.activity`."""
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from counterpoint.errors import NotInActivityError
 
@@ -27,20 +26,28 @@ class AttemptInfo:
     """Whether an event is being replayed into a reaction; always False in an activity."""
 
 
-@dataclass(slots=True)
-class Attempt:
-    """The running attempt behind `info` and `heartbeat`."""
+class RunningAttempt(Protocol):
+    """The attempt behind `info` and `heartbeat`, as its runner sees it."""
 
-    make_info: Callable[[], AttemptInfo]
-    on_heartbeat: Callable[[Any], None]
-    previous_heartbeat: Callable[[], Any]
-    known: AttemptInfo | None = None
+    def info(self) -> AttemptInfo:
+        """Return facts about the attempt."""
+        ...
+
+    def beat(self, detail: Any) -> None:
+        """Take a heartbeat."""
+        ...
+
+    def previous_detail(self) -> Any:
+        """Return the newest detail of an earlier attempt, or None."""
+        ...
 
 
-current_attempt: ContextVar[Attempt | None] = ContextVar("counterpoint_attempt", default=None)
+current_attempt: ContextVar[RunningAttempt | None] = ContextVar(
+    "counterpoint_attempt", default=None
+)
 
 
-def _attempt(what: str) -> Attempt:
+def _attempt(what: str) -> RunningAttempt:
     attempt = current_attempt.get()
     if attempt is None:
         raise NotInActivityError(
@@ -56,10 +63,7 @@ def info() -> AttemptInfo:
     Raises:
         NotInActivityError: no attempt is running here.
     """
-    attempt = _attempt("info()")
-    if attempt.known is None:
-        attempt.known = attempt.make_info()
-    return attempt.known
+    return _attempt("info()").info()
 
 
 def heartbeat(detail: Any = None) -> None:
@@ -72,7 +76,7 @@ def heartbeat(detail: Any = None) -> None:
         NotInActivityError: no attempt is running here.
         PayloadError: *detail* is not a JSON value.
     """
-    _attempt("heartbeat()").on_heartbeat(detail)
+    _attempt("heartbeat()").beat(detail)
 
 
 def last_heartbeat() -> Any:
@@ -81,4 +85,4 @@ def last_heartbeat() -> Any:
     Raises:
         NotInActivityError: no attempt is running here.
     """
-    return _attempt("last_heartbeat()").previous_heartbeat()
+    return _attempt("last_heartbeat()").previous_detail()

@@ -57,16 +57,20 @@ class BusinessError(CounterpointError):
                 fields=sorted(unknown),
             )
         try:
-            self.payload = codec.encode(facts)
-            valid: Mapping[str, Any] = codec.decode(self.payload)
+            payload = codec.encode(facts)
+            valid: Mapping[str, Any] = codec.decode(payload)
         except ValidationError as error:
             raise ArgumentsError(
                 f"{type(self).__name__} does not accept these facts: {describe_errors(error)}"
             ) from error
-        self.facts = dict(valid)
-        for field, value in valid.items():
-            setattr(self, field, value)
-        super().__init__(", ".join(f"{k}={v!r}" for k, v in valid.items()) or type(self).__name__)
+        self.take_facts(payload, valid)
+
+    def take_facts(self, payload: bytes, facts: Mapping[str, Any]) -> None:
+        """Set the facts and their recorded form; for the engine."""
+        self.payload = payload
+        self.facts = dict(facts)
+        self.__dict__.update(facts)
+        self.args = (", ".join(f"{k}={v!r}" for k, v in facts.items()) or type(self).__name__,)
 
     @classmethod
     def _facts_codec(cls) -> Codec:
@@ -87,7 +91,9 @@ class BusinessError(CounterpointError):
         Raises:
             ArgumentsError, ValidationError: the facts no longer fit the fields.
         """
-        return cls(**cls._facts_codec().decode(payload))
+        error = cls.__new__(cls)
+        error.take_facts(payload, cls._facts_codec().decode(payload))
+        return error
 
 
 def business_name(error: BusinessError, service: str) -> str:

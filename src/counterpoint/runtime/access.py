@@ -92,11 +92,14 @@ class NodeAccess:
         await self.node.post(row)
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
-        row = await existing(self.store, execution_id)
-        if not row.status.live:
-            return await finished_from(self.store, self.codec, row)
+        if execution_id not in self.node.residents:
+            row = await existing(self.store, execution_id)
+            if not row.status.live:
+                return await finished_from(self.store, self.codec, row)
         future = self.node.result_of(execution_id)
         try:
+            if timeout is None:
+                return await future
             async with asyncio.timeout(timeout):
                 return await future
         finally:

@@ -13,74 +13,21 @@ import functools
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
-import msgspec
-
-from counterpoint.authoring.attempt import Attempt as AttemptContext
-from counterpoint.authoring.attempt import AttemptInfo, current_attempt
+from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.attempt import current_attempt
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.failures import failure_of
-from counterpoint.errors import NotDone as NotDoneError
-from counterpoint.errors import PayloadError, PayloadTooLargeError, RetryAfter
-from counterpoint.model.ids import idempotency_key
+from counterpoint.errors import NotDone, PayloadError, RetryAfter
 from counterpoint.model.outcomes import Outcome, Raised
-from counterpoint.model.policies import Retry
-from counterpoint.model.records import Failure, Payload
+from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
+from counterpoint.runtime.attempt import MICROSECOND, NEVER, Attempt
 from counterpoint.runtime.threads import Threads
 
-NEVER = 1 << 62
-
-
-class Work(Protocol):
-    """What is run: an activity or a compensation."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def service(self) -> str: ...
-    @property
-    def function(self) -> Callable[..., Any]: ...
-    @property
-    def is_async(self) -> bool: ...
-    @property
-    def timeout(self) -> timedelta | None: ...
-    @property
-    def concurrency(self) -> int | None: ...
-    @property
-    def retry(self) -> Retry: ...
-
-
-@dataclass(slots=True, eq=False)
-class Attempt:
-    """One attempt under way, or waiting for its turn."""
-
-    owner: Any
-    """Whom the outcome is reported to; opaque here."""
-    execution_id: str
-    run: int
-    correlation_id: str
-    step: int
-    number: int
-    work: Work
-    decode: Callable[[], dict[str, Any]]
-    encode: Callable[[Any], Outcome]
-    heartbeat: Payload | None
-    ends_at: int = NEVER
-    last_beat_at: int = 0
-    task: "asyncio.Task[None] | None" = None
-    entered: bool = False
-    cancelled: bool = False
-    timed_out: bool = False
-    reported: bool = False
-    thread: "asyncio.Future[Any] | None" = field(default=None)
-
-
 Report = Callable[[Attempt, Outcome], None]
-Beat = Callable[[Attempt, Payload], None]
 
 
 class Activities:
@@ -92,16 +39,12 @@ class Activities:
         threads: Threads,
         *,
         max_running: int,
-        payload_bytes_max: int,
         report: Report,
-        beat: Beat,
     ) -> None:
         self.clock = clock
         self.threads = threads
         self.max_running = max_running
-        self.payload_bytes_max = payload_bytes_max
         self.report = report
-        self.beat = beat
         self.running: dict[Attempt, None] = {}
         self._waiting: dict[str, deque[Attempt]] = {}
         self._waiting_total = 0
@@ -167,7 +110,7 @@ class Activities:
 
     # ---- inside -------------------------------------------------------------------------------
 
-    def _has_room(self, work: Work) -> bool:
+    def _has_room(self, work: Activity[..., Any] | Compensation) -> bool:
         if work.concurrency is not None and self._running_of.get(work.name, 0) >= work.concurrency:
             return False
         return work.is_async or not self.threads.exhausted
@@ -204,13 +147,7 @@ class Activities:
         except Exception as error:  # noqa: BLE001 - whatever a user's type raises
             failure = failure_of(error, attempt.work.service)
             return Raised(failure, final=True, may_have_happened=False)
-        current_attempt.set(
-            AttemptContext(
-                functools.partial(self._info, attempt),
-                functools.partial(self._heartbeat, attempt),
-                functools.partial(_previous, attempt),
-            )
-        )
+        current_attempt.set(attempt)
         function = attempt.work.function
         if attempt.work.is_async:
             value = await function(**arguments)
@@ -234,7 +171,7 @@ class Activities:
             return Raised(failure_of(error, work.service), final=True, may_have_happened=False)
         if attempt.timed_out:
             return Raised(self._timeout_failure(work))
-        if isinstance(error, NotDoneError):
+        if isinstance(error, NotDone):
             return Raised(failure_of(error.__cause__ or error, work.service), False, False)
         if isinstance(error, RetryAfter):
             return Raised(
@@ -253,7 +190,7 @@ class Activities:
         cancelled_itself = Failure("asyncio.CancelledError", "the activity cancelled itself")
         return Raised(cancelled_itself)
 
-    def _timeout_failure(self, work: Work) -> Failure:
+    def _timeout_failure(self, work: Activity[..., Any] | Compensation) -> Failure:
         seconds = work.timeout.total_seconds() if work.timeout is not None else 0
         return Failure("builtins.TimeoutError", f"the attempt took longer than {seconds:g} s")
 
@@ -304,7 +241,7 @@ class Activities:
     # ---- time ---------------------------------------------------------------------------------
 
     def _arm(self, attempt: Attempt, timeout: timedelta) -> None:
-        attempt.ends_at = self.clock.now() + timeout // timedelta(microseconds=1)
+        attempt.ends_at = self.clock.now() + timeout // MICROSECOND
         queue = self._timeouts.get(timeout)
         if queue is None:
             queue = self._timeouts[timeout] = deque()
@@ -349,45 +286,11 @@ class Activities:
         if attempt.task is not None:
             attempt.task.cancel()
 
-    # ---- what the activity asks for -----------------------------------------------------------
-
-    def _info(self, attempt: Attempt) -> AttemptInfo:
-        deadline = None
-        if attempt.ends_at != NEVER:
-            deadline = datetime.fromtimestamp(attempt.ends_at / 1e6, tz=UTC)
-        return AttemptInfo(
-            attempt.work.name,
-            attempt.number,
-            idempotency_key(attempt.execution_id, attempt.run, attempt.step),
-            attempt.execution_id,
-            attempt.correlation_id,
-            deadline,
-        )
-
-    def _heartbeat(self, attempt: Attempt, detail: Any) -> None:
-        try:
-            payload = msgspec.Raw(msgspec.json.encode(detail))
-        except (TypeError, ValueError) as error:
-            raise PayloadError(f"a heartbeat's detail is a JSON value: {error}") from error
-        size = len(bytes(payload))
-        if size > self.payload_bytes_max:
-            raise PayloadTooLargeError(
-                "the heartbeat's detail", size_bytes=size, limit_bytes=self.payload_bytes_max
-            )
+    def prolong(self, attempt: Attempt) -> None:
+        """Start an attempt's timeout anew: it sent a heartbeat."""
         timeout = attempt.work.timeout
         if timeout is not None and attempt.ends_at != NEVER:
-            attempt.ends_at = self.clock.now() + timeout // timedelta(microseconds=1)
-        attempt.heartbeat = payload
-        self.beat(attempt, payload)
-
-
-def _previous(attempt: Attempt) -> Any:
-    return None if attempt.heartbeat is None else msgspec.json.decode(attempt.heartbeat)
-
-
-def refused_result(error: Exception, service: str) -> Raised:
-    """Return the outcome of an attempt whose result cannot be recorded: it did happen."""
-    return Raised(failure_of(error, service), final=True, may_have_happened=True)
+            attempt.ends_at = self.clock.now() + timeout // MICROSECOND
 
 
 _CANCELLED = Failure("asyncio.CancelledError", "the call was cancelled")

@@ -31,6 +31,16 @@ class ExecutionSummary:
     correlation_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class PostedRequest:
+    """Something that was asked of an execution and that no node has taken over yet."""
+
+    execution_id: str
+    kind: str
+    """`start`, `signal`, `cancel` or `retry`."""
+    at: datetime
+
+
 class Client:
     """Starts executions, finds them and waits for them."""
 
@@ -75,7 +85,7 @@ class Client:
         decoded = signature.decode_arguments(arguments)
         execution_id = id or generate_id()
         await access.start(workflow, execution_id, arguments, decoded, correlation_id)
-        return Execution(self._access, execution_id)
+        return Execution(self._access, execution_id, workflow)
 
     async def run(
         self,
@@ -126,6 +136,25 @@ class Client:
             if len(rows) < query.limit:
                 return
             before = rows[-1].key
+
+    async def counts(self) -> dict[Status, int]:
+        """Return how many executions stand in each status; a status with none is left out."""
+        counts = await self._access().store.counts()
+        return {status: count for status, count in counts.items() if count}
+
+    async def posted(self, execution_id: str | None = None) -> AsyncIterator[PostedRequest]:
+        """Iterate over the requests that wait for a node, of one execution or of all, oldest first.
+
+        A request is durable; a running node takes it over within `poll_interval`, so one that stays
+        here says that no node runs, or that the node takes no work.
+        """
+        store = self._access().store
+        after = 0
+        while rows := await store.mail(after=after, limit=500):
+            for row in rows:
+                if execution_id is None or row.execution_id == execution_id:
+                    yield PostedRequest(row.execution_id, row.kind, time_of(row.at))
+            after = rows[-1].position
 
 
 def _summary(row: ExecutionRow) -> ExecutionSummary:

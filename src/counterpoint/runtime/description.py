@@ -24,8 +24,8 @@ class CallDescription:
     call: int
     name: str
     state: str
-    """`running`, `waiting for a retry`, `stuck`, `completed`, `failed`, `cancelled`,
-    `being undone` or `undone`."""
+    """`running`, `being cancelled`, `waiting for a retry`, `stuck`, `completed`, `failed`,
+    `cancelled`, `being undone` or `undone`."""
     arguments: Any
     idempotency_key: str
     result: Any = None
@@ -34,8 +34,18 @@ class CallDescription:
     attempts: int = 0
     next_attempt_at: datetime | None = None
     heartbeat: Any = None
+    scheduled_at: datetime | None = None
+    """When the code made the call."""
+    settled_at: datetime | None = None
+    """When its outcome was recorded."""
     compensation: str | None = None
     compensation_attempts: int = 0
+    compensation_error: str | None = None
+    """The error of its last failed attempt; None once it has succeeded."""
+    compensation_key: str | None = None
+    """Its own idempotency key; None while nothing has to be undone."""
+    compensation_scheduled_at: datetime | None = None
+    compensated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,8 @@ class Description:
     error: str | None
     error_type: str | None
     incident: str | None
+    incident_at: datetime | None
+    """Since when a person is needed; None while nobody is."""
     calls: Sequence[CallDescription]
     timers: Sequence[datetime]
     """When the timers that it waits for are due, earliest first."""
@@ -96,7 +108,9 @@ def plain(payload: r.Payload | None) -> Any:
 def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
     """Return the description of an execution from its row and its whole journal."""
     state = ExecutionState()
+    history: dict[int, _Past] = {}
     for record in records:
+        _remember(history, state.updated_at, record)
         state.apply(record)
     failed = state.error if state.status is not Status.COMPLETED else None
     return Description(
@@ -116,11 +130,12 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
         error=None if failed is None else failed.message,
         error_type=None if failed is None else failed.type,
         incident=None if state.incident is None else state.incident.message,
-        calls=[_call(row, call) for call in state.calls.values()],
+        incident_at=None if state.incident is None else time_of(state.incident.at),
+        calls=[_call(row, call, history, state.status) for call in state.calls.values()],
         timers=sorted(time_of(at) for at in state.timers.values()),
         awaited_signals=sorted(state.waits.values()),
         unread_signals=sorted(state.unread),
-        waits_for=_waits(state),
+        waits_for=_waits(state) if state.status.live else [],
     )
 
 
@@ -152,50 +167,89 @@ def _readable(value: Any) -> Any:
     return value
 
 
-def _call(row: ExecutionRow, call: Call) -> CallDescription:
+@dataclass(slots=True)
+class _Past:
+    """When one step began and ended, which the folded state does not keep."""
+
+    scheduled_at: int
+    ended_at: int | None = None
+    attempts: int = 1
+
+
+def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:
+    match record:
+        case r.CallScheduled(call=call):
+            history[call] = _Past(now)
+        case r.CallCompleted(call=call, at=at) | r.CallFailed(call=call, at=at):
+            history[call].ended_at = at
+        case r.CompensationScheduled(call=call):
+            history[-call] = _Past(now)
+        case r.CompensationCompleted(call=call, at=at):
+            history[-call].ended_at = at
+        case r.AttemptStarted(step=step, attempt=attempt):
+            history[step].attempts = attempt
+        case _:
+            pass
+
+
+def _call(
+    row: ExecutionRow, call: Call, history: dict[int, _Past], status: Status
+) -> CallDescription:
     step = call.step
+    number = call.number
+    undo = history.get(-number)
     return CallDescription(
-        call=call.number,
+        call=number,
         name=call.name,
-        state=_state(call),
+        state=_state(call, status),
         arguments=plain(call.arguments),
-        idempotency_key=idempotency_key(row.id, row.run, call.number),
+        idempotency_key=idempotency_key(row.id, row.run, number),
         result=plain(call.result),
-        error=_error(call),
+        error=_words(call.error if step is None else step.last_error),
         outcome_unknown=call.outcome_unknown,
         attempts=call.attempts if step is None else step.attempts,
-        next_attempt_at=_retry_time(step or call.undo),
+        next_attempt_at=_retry_time(step or call.undo) if status.live else None,
         heartbeat=plain(step.heartbeat) if step is not None else None,
+        scheduled_at=time_of(history[number].scheduled_at),
+        settled_at=_time(history[number].ended_at),
         compensation=call.undo_name,
-        compensation_attempts=call.undo.attempts if call.undo is not None else 0,
+        compensation_attempts=0 if undo is None else undo.attempts,
+        compensation_error=None if call.undo is None else _words(call.undo.last_error),
+        compensation_key=None if undo is None else idempotency_key(row.id, row.run, -number),
+        compensation_scheduled_at=None if undo is None else time_of(undo.scheduled_at),
+        compensated_at=None if undo is None else _time(undo.ended_at),
     )
+
+
+def _time(at: int | None) -> datetime | None:
+    return None if at is None else time_of(at)
 
 
 def _retry_time(step: Step | None) -> datetime | None:
     return None if step is None or step.retry_at is None else time_of(step.retry_at)
 
 
-def _error(call: Call) -> str | None:
-    failure = call.error
-    for step in (call.step, call.undo):
-        if step is not None and step.last_error is not None:
-            failure = step.last_error
+def _words(failure: r.Failure | None) -> str | None:
     return None if failure is None else f"{failure.type}: {failure.message}"
 
 
-def _state(call: Call) -> str:
+def _state(call: Call, status: Status) -> str:
     if call.undone:
         return "undone"
-    if call.undo is not None:
-        return "being undone"
-    step = call.step
+    step = call.undo or call.step
     if step is None:
         if call.error is None:
             return "completed"
         return "cancelled" if call.cancelled else "failed"
+    if not status.live:
+        return "cancelled"  # nobody waited for it any more when the code ended
     if step.stuck:
         return "stuck"
-    return "running" if step.retry_at is None else "waiting for a retry"
+    if call.undo is not None:
+        return "being undone"
+    if step.retry_at is not None:
+        return "waiting for a retry"
+    return "being cancelled" if call.cancelled else "running"
 
 
 def _waits(state: ExecutionState) -> list[str]:

@@ -4,22 +4,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from counterpoint.authoring.activity import Activity, Compensation
-from counterpoint.authoring.failures import error_of
-from counterpoint.errors import PayloadTooLargeError
 from counterpoint.model import records as r
-from counterpoint.model.outcomes import Outcome, Returned
+from counterpoint.model.outcomes import Outcome
 from counterpoint.runtime import inputs
-from counterpoint.runtime.activities import Attempt, refused_result
+from counterpoint.runtime.attempt import Attempt, CallAttempt, CompensationAttempt
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.resident import Finished, Resident
 
 logger = logging.getLogger("counterpoint")
 HEARTBEAT_INTERVAL = 1_000_000
 """Microseconds between two recorded heartbeats of one attempt."""
-NOTHING = r.NULL
 
 
 class Effects:
@@ -105,82 +99,39 @@ class Effects:
 
     def _start_call(self, resident: Resident, number: int, attempt: int) -> None:
         call = resident.execution.state.calls[number]
-        activity = self.node.registry.activity(call.name)
+        activity = self.node.registry.activities.get(call.name)
         if activity is None:
             logger.warning("%s: no service of this app has %s", resident.id, call.name)
             return
-        arguments = call.arguments
-        signature = activity.signature
         limit = self.node.settings.payload_bytes_max
-
-        def encode(value: Any) -> Outcome:
-            try:
-                result = signature.encode_result(value)
-                size = len(bytes(result))
-                if size > limit:
-                    what = f"the result of {activity.name}"
-                    raise PayloadTooLargeError(what, size_bytes=size, limit_bytes=limit)
-                return Returned(result, signature.result.decode(result))
-            except Exception as error:  # noqa: BLE001 - whatever a user's type raises
-                return refused_result(error, activity.service)
-
-        self._start(
-            resident,
-            number,
-            attempt,
-            activity,
-            lambda: signature.decode_arguments(arguments),
-            encode,
-        )
+        self._start(resident, CallAttempt(resident, call, attempt, activity, limit, self.heartbeat))
 
     def _start_compensation(self, resident: Resident, number: int, attempt: int) -> None:
         call = resident.execution.state.calls[number]
         compensation = self.node.registry.compensation(call.name)
-        activity = self.node.registry.activity(call.name)
-        if compensation is None or activity is None:
+        if compensation is None:
             logger.warning("%s: nothing here undoes %s", resident.id, call.name)
             return
-        function = activity.function
-
-        def decode() -> dict[str, Any]:
-            error = error_of(call.error, function) if call.error is not None else None
-            return compensation.bind(call.arguments, call.result, error)
-
-        self._start(resident, -number, attempt, compensation, decode, _undone)
-
-    def _start(
-        self,
-        resident: Resident,
-        step: int,
-        number: int,
-        work: Activity[..., Any] | Compensation,
-        decode: Callable[[], dict[str, Any]],
-        encode: Callable[[Any], Outcome],
-    ) -> None:
-        attempt = Attempt(
+        limit = self.node.settings.payload_bytes_max
+        self._start(
             resident,
-            resident.id,
-            resident.row.run,
-            resident.correlation_id,
-            step,
-            number,
-            work,
-            decode,
-            encode,
-            resident.execution.state.open_steps[step].heartbeat,
+            CompensationAttempt(resident, call, attempt, compensation, limit, self.heartbeat),
         )
-        resident.attempts[step] = attempt
+
+    def _start(self, resident: Resident, attempt: Attempt) -> None:
+        resident.attempts[attempt.step] = attempt
         self.node.activities.start(attempt)
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """Hand an attempt's outcome to its execution in the next turn."""
         self.node.push(inputs.attempt_ended, attempt.owner, attempt, outcome)
 
-    def heartbeat(self, attempt: Attempt, detail: msgspec.Raw) -> None:
+    def heartbeat(self, attempt: Attempt, detail: r.Payload) -> None:
         """Keep the newest detail; it is recorded at most once a second. From any thread."""
+        self.node.activities.prolong(attempt)
         self.node.call_threadsafe(self._beat, attempt, detail)
 
-    def _beat(self, attempt: Attempt, detail: msgspec.Raw) -> None:
+    def _beat(self, attempt: Attempt, detail: r.Payload) -> None:
         resident: Resident = attempt.owner
         waiting = attempt.step in resident.beats
         resident.beats[attempt.step] = detail
@@ -190,10 +141,6 @@ class Effects:
         at = max(node.clock.now(), attempt.last_beat_at + HEARTBEAT_INTERVAL)
         attempt.last_beat_at = at
         node.clock.call_at(at, lambda: node.push(inputs.heartbeat, resident, attempt.step))
-
-
-def _undone(_: Any) -> Outcome:
-    return Returned(NOTHING, None)
 
 
 _EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {

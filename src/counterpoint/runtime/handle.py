@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from counterpoint.authoring.failures import error_of
+from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ExecutionFailed, PayloadError, PayloadTooLargeError
 from counterpoint.model.records import Failure
 from counterpoint.model.states import Status
@@ -30,9 +31,15 @@ class Execution(Generic[R]):
     receipt = await execution.result()
     """
 
-    def __init__(self, access: Callable[[], Access], execution_id: str) -> None:
+    def __init__(
+        self,
+        access: Callable[[], Access],
+        execution_id: str,
+        workflow: AnyWorkflow | None = None,
+    ) -> None:
         self.id = execution_id
         self._access = access
+        self._workflow = workflow
 
     def __repr__(self) -> str:
         return f"<execution {self.id}>"
@@ -49,16 +56,18 @@ class Execution(Generic[R]):
         access = self._access()
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         finished = await access.finished(self.id, seconds)
-        row = await existing(access.store, self.id)
-        program = access.registry.program(row.name)
+        workflow = self._workflow
+        if workflow is None:
+            row = await existing(access.store, self.id)
+            workflow = access.registry.workflows.get(row.name)
         if finished.status is Status.COMPLETED and finished.result is not None:
-            if program is None:
+            if workflow is None:
                 plain: R = msgspec.json.decode(finished.result)
                 return plain
-            result: R = program.workflow.signature.result.decode(finished.result)
+            result: R = workflow.signature.result.decode(finished.result)
             return result
         failure = finished.error or Failure("", "")
-        near = program.workflow.function if program is not None else _nowhere
+        near = workflow.function if workflow is not None else _nowhere
         error = error_of(failure, near) if failure.type else None
         raise ExecutionFailed(self.id, finished.status.value, error, failure.message)
 

@@ -9,7 +9,7 @@ from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
-from counterpoint.runtime.activities import NEVER, Attempt
+from counterpoint.runtime.attempt import NEVER, Attempt
 from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.mail import CancelMail, Mail, RetryMail, SignalMail
 from counterpoint.runtime.resident import Resident

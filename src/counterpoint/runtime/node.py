@@ -86,9 +86,7 @@ class Node:
             self.clock,
             self.threads,
             max_running=settings.max_running,
-            payload_bytes_max=settings.payload_bytes_max,
             report=self.effects.attempt_ended,
-            beat=self.effects.heartbeat,
         )
         self.committer = Committer(
             self.store,

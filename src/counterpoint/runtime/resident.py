@@ -7,7 +7,7 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.model.records import Failure, Payload
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
-from counterpoint.runtime.activities import NEVER, Attempt
+from counterpoint.runtime.attempt import NEVER, Attempt
 
 if TYPE_CHECKING:
     from counterpoint.authoring.registry import WorkflowProgram
@@ -54,6 +54,11 @@ class Resident:
         """Positions of mail whose effect is in the next commit."""
         self.alarm_at = NEVER
         """The earliest moment at which the node will look at its timers and retries."""
+
+    @property
+    def run(self) -> int:
+        """The run number of the execution's id."""
+        return self.row.run
 
     @property
     def correlation_id(self) -> str:

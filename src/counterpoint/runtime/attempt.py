@@ -1,0 +1,189 @@
+"""One attempt of a step: what it runs and was given, and what the running function may ask."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.attempt import AttemptInfo
+from counterpoint.authoring.failures import error_of, failure_of
+from counterpoint.errors import PayloadError, PayloadTooLargeError
+from counterpoint.kernel.state import Call
+from counterpoint.model.ids import idempotency_key
+from counterpoint.model.outcomes import Outcome, Raised, Returned
+from counterpoint.model.records import NULL, Payload
+
+NEVER = 1 << 62
+MICROSECOND = timedelta(microseconds=1)
+Beat = Callable[["Attempt", Payload], None]
+
+
+class AttemptOwner(Protocol):
+    """The execution that an attempt belongs to."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def correlation_id(self) -> str: ...
+
+
+class Attempt:
+    """An attempt under way, or waiting for its turn; its two kinds say how values are coded."""
+
+    __slots__ = (
+        "cancelled",
+        "ends_at",
+        "entered",
+        "last_beat_at",
+        "number",
+        "on_beat",
+        "owner",
+        "payload_bytes_max",
+        "previous",
+        "reported",
+        "step",
+        "task",
+        "thread",
+        "timed_out",
+        "work",
+    )
+
+    def __init__(
+        self,
+        owner: Any,
+        step: int,
+        number: int,
+        work: Activity[..., Any] | Compensation,
+        previous: Payload | None,
+        payload_bytes_max: int,
+        on_beat: Beat,
+    ) -> None:
+        self.owner = owner
+        """An `AttemptOwner`; opaque to the runner."""
+        self.step = step
+        self.number = number
+        self.work = work
+        self.previous = previous
+        """The newest heartbeat detail of an earlier attempt."""
+        self.payload_bytes_max = payload_bytes_max
+        self.on_beat = on_beat
+        self.ends_at = NEVER
+        self.last_beat_at = 0
+        self.task: asyncio.Task[None] | None = None
+        self.thread: asyncio.Future[Any] | None = None
+        self.entered = False
+        self.cancelled = False
+        self.timed_out = False
+        self.reported = False
+
+    def decode(self) -> dict[str, Any]:
+        """Return the keyword arguments of the function, from what is recorded."""
+        raise NotImplementedError
+
+    def encode(self, value: Any) -> Outcome:
+        """Return the outcome of an attempt whose function returned *value*."""
+        raise NotImplementedError
+
+    # ---- what the running function asks (authoring.attempt.RunningAttempt) --------------------
+
+    def info(self) -> AttemptInfo:
+        owner: AttemptOwner = self.owner
+        deadline = None
+        if self.ends_at != NEVER:
+            deadline = datetime.fromtimestamp(self.ends_at / 1e6, tz=UTC)
+        key = idempotency_key(owner.id, owner.run, self.step)
+        return AttemptInfo(
+            self.work.name, self.number, key, owner.id, owner.correlation_id, deadline
+        )
+
+    def beat(self, detail: Any) -> None:
+        try:
+            payload = msgspec.json.encode(detail)
+        except (TypeError, ValueError) as error:
+            raise PayloadError(f"a heartbeat's detail is a JSON value: {error}") from error
+        self.check_size(payload, "the heartbeat's detail")
+        self.on_beat(self, msgspec.Raw(payload))
+
+    def previous_detail(self) -> Any:
+        return None if self.previous is None else msgspec.json.decode(self.previous)
+
+    def check_size(self, payload: bytes, what: str) -> None:
+        """Refuse a payload above the limit.
+
+        Raises:
+            PayloadTooLargeError: it is.
+        """
+        if len(payload) > self.payload_bytes_max:
+            raise PayloadTooLargeError(
+                what, size_bytes=len(payload), limit_bytes=self.payload_bytes_max
+            )
+
+
+class CallAttempt(Attempt):
+    """An attempt of a call: arguments as recorded, the result validated and measured."""
+
+    __slots__ = ("activity", "call")
+
+    def __init__(
+        self,
+        owner: Any,
+        call: Call,
+        number: int,
+        activity: Activity[..., Any],
+        payload_bytes_max: int,
+        on_beat: Beat,
+    ) -> None:
+        previous = call.step.heartbeat if call.step is not None else None
+        super().__init__(owner, call.number, number, activity, previous, payload_bytes_max, on_beat)
+        self.call = call
+        self.activity = activity
+
+    def decode(self) -> dict[str, Any]:
+        return self.activity.signature.decode_arguments(self.call.arguments)
+
+    def encode(self, value: Any) -> Outcome:
+        """An unrecordable result did happen: its outcome is unknown, and it is not tried again."""
+        signature = self.activity.signature
+        try:
+            result = signature.encode_result(value)
+            self.check_size(result, f"the result of {self.activity.name}")
+            return Returned(msgspec.Raw(result), signature.result.decode(result))
+        except Exception as error:  # noqa: BLE001 - whatever a user's type raises
+            return Raised(failure_of(error, self.activity.service), final=True)
+
+
+class CompensationAttempt(Attempt):
+    """An attempt to undo a call: bound by name to what the call was given and what it returned."""
+
+    __slots__ = ("call", "compensation")
+
+    def __init__(
+        self,
+        owner: Any,
+        call: Call,
+        number: int,
+        compensation: Compensation,
+        payload_bytes_max: int,
+        on_beat: Beat,
+    ) -> None:
+        previous = call.undo.heartbeat if call.undo is not None else None
+        super().__init__(
+            owner, -call.number, number, compensation, previous, payload_bytes_max, on_beat
+        )
+        self.call = call
+        self.compensation = compensation
+
+    def decode(self) -> dict[str, Any]:
+        call = self.call
+        error = None
+        if call.error is not None:
+            error = error_of(call.error, self.compensation.activity.function)
+        return self.compensation.bind(call.arguments, call.result, error)
+
+    def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - what a compensation returns is ignored
+        return Returned(NULL, None)
