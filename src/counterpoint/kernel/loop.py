@@ -240,6 +240,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         finally:
             sys.set_asyncgen_hooks(*hooks)
             _set_running_loop(previous)
+            self.execution = _NOBODY  # without the cycle, both are freed at once
 
     def check_open(self) -> None:
         """Raise if the code is being evicted: nothing that it still asks for may get through."""
@@ -339,6 +340,25 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Ignore what asyncio reports about dropped tasks: the journal tells how each ended."""
 
     default_exception_handler = call_exception_handler
+
+
+class _Nobody:
+    """The owner of a closed loop."""
+
+    def loop_time(self) -> float:
+        raise Evicted
+
+    def set_timer(self, handle: TimerHandle) -> None:  # noqa: ARG002
+        raise Evicted
+
+    def cancel_timer(self, handle: TimerHandle) -> None:
+        """Nothing is left to forget."""
+
+    def callback_failed(self, error: BaseException) -> None:
+        """Nobody is left to hear of it."""
+
+
+_NOBODY = _Nobody()
 
 
 def new_loop(execution: LoopOwner) -> WorkflowLoop:

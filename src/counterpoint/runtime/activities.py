@@ -197,6 +197,7 @@ class Activities:
     def _end(self, attempt: Attempt) -> None:
         del self.running[attempt]
         attempt.ends_at = NEVER
+        attempt.task = None  # its context holds the attempt: a cycle for every attempt
         work = attempt.work
         if work.concurrency is not None:
             self._running_of[work.name] -= 1

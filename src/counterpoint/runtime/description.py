@@ -211,7 +211,7 @@ def _call(
         next_attempt_at=_retry_time(step or call.undo) if status.live else None,
         heartbeat=plain(step.heartbeat) if step is not None else None,
         scheduled_at=time_of(history[number].scheduled_at),
-        settled_at=_time(history[number].ended_at),
+        settled_at=_time(history[number].ended_at) if step is None else None,
         compensation=call.undo_name,
         compensation_attempts=0 if undo is None else undo.attempts,
         compensation_error=None if call.undo is None else _words(call.undo.last_error),

@@ -1,0 +1,1 @@
+"""The `counterpoint` command: hosts apps, and starts, finds, shows and steers executions."""

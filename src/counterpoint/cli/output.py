@@ -1,0 +1,84 @@
+"""Where commands write: results to stdout, all else to stderr; plain unless it is a terminal."""
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from counterpoint.model.states import Status
+
+PIPED_COLUMNS = 1000
+"""What is piped is wrapped by nobody, so that lines can be searched."""
+STYLES: dict[Status, str] = {
+    Status.RUNNING: "cyan",
+    Status.COMPENSATING: "yellow",
+    Status.INCIDENT: "bold red",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.COMPENSATED: "yellow",
+    Status.CANCELLED: "magenta",
+    Status.TERMINATED: "magenta",
+    Status.CONTINUED: "dim",
+}
+
+
+def out() -> Console:
+    """Return the console of results."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """Return the console of everything else: errors, hints, progress."""
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
+    width = None if file.isatty() or os.environ.get("COLUMNS") else PIPED_COLUMNS
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """Write a line of the result."""
+    out().print(Text(clean(text)), soft_wrap=True)
+
+
+def hint(text: str, style: str = "yellow") -> None:
+    """Write a line beside the result, to stderr."""
+    err().print(Text(clean(text), style), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    """Write a value as one line of JSON; times are ISO 8601 in UTC."""
+    plain = msgspec.to_builtins(value)
+    print(json.dumps(plain, ensure_ascii=False), flush=True)
+
+
+def clean(text: str) -> str:
+    """Return *text* with what would steer a terminal made visible; line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def one_line(text: str) -> str:
+    """Return *text* without line ends, for a list or an error."""
+    return " ".join(clean(text).split("\n")).strip()
+
+
+def shorten(text: str, most: int) -> str:
+    """Return *text* with at most *most* characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def value_words(value: Any, most: int = 200) -> str:
+    """Return a recorded value as short JSON on one line."""
+    return shorten(clean(json.dumps(value, ensure_ascii=False)), most)
+
+
+def status_text(status: Status) -> Text:
+    """Return a status in its colour."""
+    return Text(status.value, STYLES[status])
