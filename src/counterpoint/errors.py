@@ -29,10 +29,12 @@
   . BusinessError (`authoring.business`: it knows how facts are validated)
 * NotDone
 * RetryAfter
+* NonDeterminismWarning
 
 Names end in ``Error`` where something is wrong with the program or its surroundings; ``x`` marks
 them. Plain names, marked ``.``, are outcomes of a process: users catch them as control flow.
-``NotDone`` and ``RetryAfter`` are raised by users to say something about an attempt.
+``NotDone`` and ``RetryAfter`` are raised by users to say something about an attempt;
+``NonDeterminismWarning`` is issued when an app is built.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,6 +93,10 @@ class NonDeterminismError(CounterpointError):
         self.expected = expected
         self.found = found
         self.line = line
+
+
+class NonDeterminismWarning(UserWarning):
+    """Workflow code uses something that differs from run to run; says what to write instead."""
 
 
 class ExecutionNotFoundError(CounterpointError):

@@ -1,14 +1,21 @@
 """All definitions of an app by recorded name, and its workflows as the kernel's programs."""
 
 import asyncio
+import warnings
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.determinism import findings
 from counterpoint.authoring.failures import failure_of
 from counterpoint.authoring.service import Service
 from counterpoint.authoring.workflow import Workflow
-from counterpoint.errors import DeadlineExceeded, DefinitionError, PayloadTooLargeError
+from counterpoint.errors import (
+    DeadlineExceeded,
+    DefinitionError,
+    NonDeterminismWarning,
+    PayloadTooLargeError,
+)
 from counterpoint.model.records import Failure, Payload
 
 AnyActivity = Activity[..., Any]
@@ -86,6 +93,8 @@ class Registry:
             if name in self.workflows:
                 raise DefinitionError(f"two workflows are called {name}; pass name= to one")
             workflow.resolve()
+            for finding in findings(name, workflow.function):
+                warnings.warn(str(finding), NonDeterminismWarning, stacklevel=4)
             self.workflows[name] = workflow
             self.programs[name] = WorkflowProgram(workflow, self)
 
