@@ -24,8 +24,10 @@ from dataclasses import dataclass
 from typing import Any
 
 _ACTIVITY = "do it in an activity and await that"
-_DICE = ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform")
-_DICE += ("gauss", "getrandbits", "randbytes")
+_DICE = (
+    *("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform"),
+    *("gauss", "getrandbits", "randbytes"),
+)
 _TABLE: dict[tuple[Any, str], str] = {
     (time, "time"): "workflow.now()",
     (time, "time_ns"): "workflow.now()",
