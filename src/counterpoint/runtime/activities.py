@@ -10,6 +10,7 @@ which they began, so that arming one costs an append and no timer of the event l
 
 import asyncio
 import functools
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -27,6 +28,7 @@ from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.runtime.attempt import MICROSECOND, NEVER, Attempt
 from counterpoint.runtime.threads import Threads
 
+logger = logging.getLogger("counterpoint")
 Report = Callable[[Attempt, Outcome], None]
 
 
@@ -49,6 +51,7 @@ class Activities:
         self._waiting: dict[str, deque[Attempt]] = {}
         self._waiting_total = 0
         self._running_of: dict[str, int] = {}
+        self._in_threads = 0
         self._timeouts: dict[timedelta, deque[tuple[int, Attempt]]] = {}
         self._alarm_at = NEVER
         self._alarm: Alarm | None = None
@@ -81,6 +84,8 @@ class Activities:
         queue = self._waiting.get(attempt.work.name)
         if queue is not None and attempt in queue:
             queue.remove(attempt)
+            if not queue:
+                del self._waiting[attempt.work.name]
             self._waiting_total -= 1
             self._report(attempt, Raised(_CANCELLED, final=True, may_have_happened=False))
 
@@ -113,11 +118,13 @@ class Activities:
     def _has_room(self, work: Activity[..., Any] | Compensation) -> bool:
         if work.concurrency is not None and self._running_of.get(work.name, 0) >= work.concurrency:
             return False
-        return work.is_async or not self.threads.exhausted
+        return work.is_async or self._in_threads < self.threads.threads_max
 
     def _begin(self, attempt: Attempt) -> None:
         work = attempt.work
         self.running[attempt] = None
+        if not work.is_async:
+            self._in_threads += 1
         if work.concurrency is not None:
             self._running_of[work.name] = self._running_of.get(work.name, 0) + 1
         if work.timeout is not None:
@@ -201,17 +208,39 @@ class Activities:
         work = attempt.work
         if work.concurrency is not None:
             self._running_of[work.name] -= 1
-        thread = attempt.thread
-        if thread is not None and not thread.done():
-            self.threads.lost += 1
-            thread.add_done_callback(self._thread_back)
+        if not work.is_async:
+            self._leave_thread(attempt)
         if self._waiting_total and not self._stopping:
             self._begin_waiting()
+
+    def _leave_thread(self, attempt: Attempt) -> None:
+        thread = attempt.thread
+        if thread is None or thread.done():
+            self._in_threads -= 1
+            return
+        threads = self.threads
+        threads.lost += 1
+        thread.add_done_callback(self._thread_back)
+        logger.warning(
+            "%s goes on in its thread after its attempt ended: %d of %d threads are lost",
+            attempt.work.name,
+            threads.lost,
+            threads.threads_max,
+        )
+        if threads.exhausted:
+            logger.error(
+                "all %d threads hang in `def` activities that timed out: no other `def` activity "
+                "can run until one returns; `async def` ones go on",
+                threads.threads_max,
+            )
 
     def _thread_back(self, thread: "asyncio.Future[Any]") -> None:
         if not thread.cancelled():
             thread.exception()
+        if self.threads.exhausted:
+            logger.warning("a thread has returned: `def` activities go on")
         self.threads.lost -= 1
+        self._in_threads -= 1
         if self._waiting_total and not self._stopping:
             self._begin_waiting()
 

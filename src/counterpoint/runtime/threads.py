@@ -2,7 +2,8 @@
 
 `concurrent.futures` joins its threads when the interpreter exits, so one activity that hangs would
 hang the node's stop. Here a thread that outlives its attempt's timeout is counted as lost until it
-comes back; when all are lost, the node says so, and `async def` activities go on.
+comes back; when all are lost, the node says so, and `async def` activities go on. An attempt gets a
+thread before its timeout begins, so none times out, or runs late, for want of one.
 """
 
 import asyncio
