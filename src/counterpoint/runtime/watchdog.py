@@ -3,23 +3,34 @@
 A workflow or an `async def` activity that computes or waits without `await` stops everything on
 the node until it yields; nothing can interrupt it. A daemon thread asks the loop for a sign of
 life; without one, it looks at the stack of the loop's thread and says which file and line of the
-user's code it is in.
+user's code it is in, and for which execution. The thread also keeps what it found where any other
+thread can read it: the blocked loop cannot be asked.
 """
 
 import asyncio
 import logging
 import sys
+import sysconfig
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import takewhile
+from pathlib import Path
 from types import FrameType
+from typing import TypeAlias
+
+from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.loop import WorkflowLoop
+from counterpoint.runtime.activities import Activities
 
 logger = logging.getLogger("counterpoint")
 _current_frames: Callable[[], dict[int, FrameType]] = vars(sys)["_current_frames"]
 """Documented by Python as its only way to see what other threads do, though it begins with `_`."""
-_ENGINE = ("counterpoint", "asyncio", "selectors", "threading", "contextlib")
+Frames: TypeAlias = list[tuple[FrameType, int]]
+_STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
+_INSTALLED = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
 
 
 class Watchdog:
@@ -54,7 +65,7 @@ class Watchdog:
             asked = time.monotonic()
             if alive.wait(self.patience) or self._stop.is_set():
                 continue
-            self.blocked_by = where = _user_line(loop_thread)
+            self.blocked_by = where = _culprit(loop_thread)
             logger.error(
                 "the event loop has been blocked for %.1f s by %s: the node does nothing else "
                 "until it yields; await something, or move the work to a `def` activity",
@@ -67,16 +78,56 @@ class Watchdog:
             logger.warning("the event loop goes on after %.1f s", time.monotonic() - asked)
 
 
-def _user_line(thread: int) -> str:
-    """Return function, file and line of the innermost frame that is the user's."""
+def _culprit(thread: int) -> str:
+    """Return function, file and line of the user's code in a thread, and on whose behalf it runs.
+
+    The stack reads, from the innermost frame out: perhaps libraries or the engine, the user's
+    function, the engine that runs it. Named is the innermost frame of a function that is neither
+    the engine's nor an installed package's; if there is none, the one that the engine called.
+    """
     frame = _current_frames().get(thread)
     if frame is None:
         return "a thread that has ended"
     frames = list(traceback.walk_stack(frame))
-    for found, line in frames:
-        module = str(found.f_globals.get("__name__", ""))
-        if not module.startswith(_ENGINE) and "/lib/python" not in found.f_code.co_filename:
-            code = found.f_code
-            return f"{code.co_qualname} ({code.co_filename}:{line})"
-    innermost, line = frames[0]
-    return f"{innermost.f_code.co_qualname} ({innermost.f_code.co_filename}:{line})"
+    inside, whose = _user_frames(frames)
+    mine = [place for place in inside if not _of_library(place[0])] or inside[-1:] or frames
+    found, line = mine[0]
+    code = found.f_code
+    return f"{code.co_qualname} ({code.co_filename}:{line}){whose}"
+
+
+def _user_frames(frames: Frames) -> tuple[Frames, str]:
+    for index, (frame, _) in enumerate(frames):
+        if whose := _owner(frame):
+            return [place for place in frames[:index] if not _of_engine(place[0])], whose
+    return list(takewhile(lambda place: not _of_engine(place[0]), frames)), ""
+
+
+def _owner(frame: FrameType) -> str:
+    """Return on whose behalf a frame runs the user's code; nothing if it does not."""
+    if frame.f_code is _RUNS_ATTEMPT:
+        attempt = frame.f_locals["attempt"]
+        return f", run by {attempt.work.name} of execution {attempt.owner.id}"
+    if frame.f_code is _RUNS_WORKFLOW:
+        execution = frame.f_locals["self"].execution
+        if isinstance(execution, Execution):
+            return f", run by {execution.state.workflow} of execution {execution.id}"
+    return ""
+
+
+def _of_engine(frame: FrameType) -> bool:
+    package, _, _ = str(frame.f_globals.get("__name__", "")).partition(".")
+    return package == "counterpoint"
+
+
+def _of_library(frame: FrameType) -> bool:
+    name = frame.f_code.co_filename
+    if name.startswith("<frozen"):
+        return True
+    path = Path(name).resolve()
+    places = path.parents
+    return _STANDARD in places or any(installed in places for installed in _INSTALLED)
+
+
+_RUNS_ATTEMPT = Activities._run.__code__  # noqa: SLF001
+_RUNS_WORKFLOW = WorkflowLoop.run_until_idle.__code__
