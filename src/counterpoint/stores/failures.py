@@ -43,6 +43,24 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
     ),
 }
 
+_WRITE_REFUSED = (
+    "the disk could not be written to: it is failing, or a limit on the size of files is reached "
+    "(ulimit -f); look at the system's log"
+)
+_UNCONFIRMED = (
+    "the disk could not confirm what was written: look at the system's log, check the disk, and "
+    "start a new process; what this one reads may never reach the disk"
+)
+_SYNC_ERRORS = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_CLOSE,
+        sqlite3.SQLITE_IOERR_DIR_CLOSE,
+    }
+)
+"""After these the system may have dropped written pages, and says so only once."""
+
 _CERTAIN = (StoreFullError, StoreBusyError, StoreReadOnlyError, StoreCorruptError)
 
 
@@ -57,6 +75,10 @@ def translate(error: BaseException, path: str) -> StoreError:
     code = error_code(error)
     if code is None:
         return StoreError(f"{path}: SQLite cannot hold one of the values: {error}")
+    if code in _SYNC_ERRORS:
+        return _fatal(f"{path}: {_UNCONFIRMED} ({error})")
+    if code == sqlite3.SQLITE_IOERR_WRITE:
+        return StoreBrokenError(f"{path}: {_WRITE_REFUSED} ({error})")
     if code & _PRIMARY in _MEANINGS:
         kind, advice = _MEANINGS[code & _PRIMARY]
         return kind(f"{path}: {advice} ({error})")
@@ -71,6 +93,12 @@ def translate_commit(error: BaseException, path: str) -> StoreError:
     """
     known = translate(error, path)
     code = error_code(error)
-    if code is None or isinstance(known, _CERTAIN):
+    if code is None or isinstance(known, (*_CERTAIN, StoreBrokenError)):
         return known
     return StoreBrokenError(f"{path}: the commit's outcome is unknown: {error}; open it again")
+
+
+def _fatal(message: str) -> StoreBrokenError:
+    error = StoreBrokenError(message)
+    error.fatal = True
+    return error
