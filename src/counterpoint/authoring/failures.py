@@ -70,7 +70,7 @@ def safe_str(error: BaseException) -> str:
     try:
         text = str(error)
         text.encode()
-    except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
+    except BaseException as second:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"{type(error).__qualname__} (its message cannot be shown: {type(second).__name__})"
     return text
 
@@ -92,6 +92,6 @@ def _where(error: BaseException) -> str | None:
     try:
         text = "".join(traceback.format_exception(error, limit=-12))
         text.encode()
-    except Exception:  # noqa: BLE001 - formatting calls the user's __str__ and __repr__
+    except BaseException:  # noqa: BLE001 - formatting calls the user's __str__ and __repr__
         return None
     return text[-TRACEBACK_CHARS_MAX:]

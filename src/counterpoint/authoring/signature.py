@@ -56,12 +56,12 @@ class Codec:
         """
         try:
             return self._write(value, warnings="error")
-        except (PydanticSerializationError, UnicodeError):
+        except (PydanticSerializationError, ValueError, RecursionError):
             pass
         valid = self._validate(value)
         try:
             return self._write(valid, warnings="error")
-        except (PydanticSerializationError, UnicodeError) as error:
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise PayloadError(f"{self.what} cannot be recorded: {error}") from error
 
     def decode(self, payload: Payload | bytes) -> Any:

@@ -31,6 +31,7 @@ from counterpoint.kernel.loop import Future, TimerHandle, WorkflowTask, new_loop
 from counterpoint.kernel.program import Program
 from counterpoint.kernel.replay import (
     code_line,
+    error_in_words,
     identity,
     in_words,
     split_at_inputs,
@@ -270,7 +271,7 @@ class Execution:
     def callback_failed(self, error: BaseException) -> None:
         """A plain callback raised; asyncio reports that and goes on, and so does this loop."""
         if self._expected is None:
-            self.speech.append((40, f"a callback of the workflow raised {error!r}"))
+            self.speech.append((40, f"a callback of the workflow raised {error_in_words(error)}"))
 
     # ---- inside -------------------------------------------------------------------------------
 
@@ -315,7 +316,7 @@ class Execution:
     def unreadable(self, what: str, error: BaseException) -> None:
         """Say that a recorded value no longer validates; the code stops here."""
         if self.divergence is None:
-            self._diverge(None, f"not accept {what}: {error}")
+            self._diverge(None, f"not accept {what}: {error_in_words(error)}")
 
     def _begin(self, record: r.Started, arguments: Any) -> None:
         self.now = self._started_at = record.at

@@ -104,6 +104,16 @@ def in_words(decision: r.Decision) -> str:
             return f"the end ({decision.status})"
 
 
+def error_in_words(error: BaseException) -> str:
+    """Return an error as a message names it; whatever its own `str` does."""
+    try:
+        text = str(error)
+        text.encode()
+    except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
+        text = f"its message cannot be shown ({type(second).__name__})"
+    return f"{type(error).__qualname__}: {text}"
+
+
 def code_line() -> str | None:
     """Return `file:line` of the workflow code that is running now, if any is."""
     frame = inspect.currentframe()
