@@ -64,8 +64,11 @@ def recover_attempts(
     *policy_of* returns a step's retry policy, or None where nobody here hosts it (it never began).
     """
     state = execution.state
+    new = _decided_now(execution)  # by an execution that was only stored so far: nothing is lost
     for number, step in list(state.open_steps.items()):
         if step.retry_at is not None or step.stuck or number not in state.open_steps:
+            continue
+        if number in new:
             continue
         at = execution.stamp(now)
         if number > 0 and state.calls[number].cancelled:
@@ -94,10 +97,21 @@ def recover_attempts(
 
 def begin_due_attempts(execution: Execution, now: int) -> None:
     """Record the start of every attempt that is due; the owner runs them after the commit."""
-    for number, step in execution.state.open_steps.items():
-        if step.retry_at is not None and step.retry_at <= now:
-            at = execution.stamp(now)
+    at = execution.stamp(now)  # what is due in the execution's own time is due, also if a node's
+    for number, step in execution.state.open_steps.items():  # clock was set back between two runs
+        if step.retry_at is not None and step.retry_at <= at:
             execution.note(r.AttemptStarted(at, number, step.attempts + 1))
+
+
+def _decided_now(execution: Execution) -> set[int]:
+    """Return the steps whose own record is not written yet: no attempt of them has begun."""
+    steps: set[int] = set()
+    for record in execution.pending:
+        if isinstance(record, r.CallScheduled):
+            steps.add(record.call)
+        elif isinstance(record, r.CompensationScheduled):
+            steps.add(-record.call)
+    return steps
 
 
 def name_of(execution: Execution, number: int) -> str:
