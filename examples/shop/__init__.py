@@ -1,0 +1,1 @@
+"""A shop: orders, payments and stock, three services that one saga takes an order through."""
