@@ -7,7 +7,7 @@ nothing. The app's own output while it is imported is swallowed.
 import asyncio
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import typer
 
@@ -18,25 +18,20 @@ OFFERS_MAX = 50
 
 def complete_workflows(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the recorded names of the app's workflows."""
-    with _silence():
-        names = _target(ctx).app.registry.workflows
-        return sorted(name for name in names if name.startswith(incomplete))
-    return []
+    names = _quietly(lambda: list(_target(ctx).app.registry.workflows))
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def complete_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the ids of the newest executions."""
-    with _silence():
-        return asyncio.run(_ids(_target(ctx), incomplete))
-    return []
+    return _quietly(lambda: asyncio.run(_ids(_target(ctx), incomplete)))
 
 
 def complete_signals(ctx: typer.Context, incomplete: str) -> list[str]:
     """Offer the signals that the execution waits for."""
-    with _silence():
-        names = asyncio.run(_signals(_target(ctx), str(ctx.params["execution_id"])))
-        return [name for name in names if name.startswith(incomplete)]
-    return []
+    execution_id = str(ctx.params.get("execution_id"))
+    names = _quietly(lambda: asyncio.run(_signals(_target(ctx), execution_id)))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 async def _ids(target: Target, incomplete: str) -> list[str]:
@@ -60,12 +55,13 @@ def _target(ctx: typer.Context) -> Target:
     return resolve(ctx.params.get("app"), ctx.params.get("store"))
 
 
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def _quietly(read: Callable[[], list[str]]) -> list[str]:
+    offers: list[str] = []
     swallowed = io.StringIO()
     with (
         contextlib.suppress(Exception),
         contextlib.redirect_stdout(swallowed),
         contextlib.redirect_stderr(swallowed),
     ):
-        yield
+        offers = read()
+    return offers

@@ -28,15 +28,16 @@ STYLES: dict[Status, str] = {
 
 def out() -> Console:
     """Return the console of results."""
-    return _console(sys.stdout)
+    return console(sys.stdout)
 
 
 def err() -> Console:
     """Return the console of everything else: errors, hints, progress."""
-    return _console(sys.stderr)
+    return console(sys.stderr)
 
 
-def _console(file: TextIO) -> Console:
+def console(file: TextIO) -> Console:
+    """Return a console that takes text as it is; colours only for a terminal and no NO_COLOR."""
     width = None if file.isatty() or os.environ.get("COLUMNS") else PIPED_COLUMNS
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 

@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +131,7 @@ def store_words(app: App) -> str:
 
 
 @asynccontextmanager
-async def open_client(target: Target) -> AsyncIterator[Client]:
+async def open_client(target: Target) -> AsyncGenerator[Client, None]:
     """Open the store beside its node; a file that does not exist is not created.
 
     Raises:

@@ -1,0 +1,256 @@
+"""`counterpoint demo`: a node is killed in the middle of its sagas, and nothing is lost."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from counterpoint.cli import demo_shop
+from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.cli.options import JsonOption
+from counterpoint.cli.output import console, say, say_json
+from counterpoint.cli.story import Surroundings, story
+from counterpoint.cli.target import Target, open_client, resolve
+from counterpoint.cli.times import duration, now
+from counterpoint.model.states import LIVE, Status
+from counterpoint.runtime.client import Client
+from counterpoint.runtime.description import Description
+
+APP = "counterpoint.cli.demo_shop:app"
+ORDERS = 24
+KILL_AFTER_STEPS = 50
+DEADLINE_SECONDS = 60
+_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the demonstration found."""
+
+    steps_before: int
+    """Steps that were recorded when the node was killed."""
+    repeated: int
+    """Recorded steps that ran again; must be 0."""
+    interrupted: int
+    """Effects that had happened and were not recorded yet, repeated under the same key."""
+    outcomes: Mapping[str, int]
+    wrong: tuple[str, ...]
+    """Orders whose effects do not fit their outcome; must be empty."""
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing was lost and nothing recorded was repeated."""
+        return not (self.repeated or self.wrong) and sum(self.outcomes.values()) == ORDERS
+
+
+def demo(
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            "--directory",
+            file_okay=False,
+            show_default=False,
+            help="Keep the store and the ledger in this new or empty directory, to look around.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start sagas, kill their node with SIGKILL in the middle, run it again, and check the books.
+
+    It takes a few seconds and one SQLite file in a temporary directory.
+
+    Example: counterpoint demo --directory /tmp/shop
+    """
+    if directory is None:
+        with tempfile.TemporaryDirectory(prefix="counterpoint-", ignore_cleanup_errors=True) as new:
+            verdict = asyncio.run(_play(Path(new), as_json=as_json))
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise CommandError(f"{directory} is not empty: name a new directory")
+        verdict = asyncio.run(_play(directory, as_json=as_json))
+        if not as_json:
+            store = directory / "demo.db"
+            say(f"look around: counterpoint list --store {store}")
+    if not as_json:
+        say("the full shop, with real orders, is in the repository: make demo")
+    if not verdict.good:
+        raise CommandError(
+            "the books do not balance: that is a defect of Counterpoint", Exit.FAILED
+        )
+
+
+async def _play(directory: Path, *, as_json: bool) -> Verdict:
+    play = _Play(directory, sys.stderr if as_json else sys.stdout)
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            before, recorded, ledger_before = await play.until_the_kill()
+            await play.the_rest()
+            stories = await play.stories()
+    except TimeoutError:
+        raise CommandError(f"not done after {DEADLINE_SECONDS} s", Exit.TIMEOUT) from None
+    ledger = demo_shop.read_ledger(play.ledger)
+    verdict = judge(before, recorded, ledger, ledger_before, stories)
+    if as_json:
+        say_json(verdict)
+    else:
+        _tell(play, verdict, stories, ledger)
+    return verdict
+
+
+class _Play:
+    """The demonstration, act by act."""
+
+    def __init__(self, directory: Path, file: TextIO) -> None:
+        self.console = console(file)
+        self.ledger = directory / "ledger.jsonl"
+        self.log = directory / "node.log"
+        self.target: Target = resolve(APP, str(directory / "demo.db"))
+
+    async def until_the_kill(self) -> tuple[int, set[str], int]:
+        """Return the steps recorded at the kill, their keys, and the effects that had happened."""
+        async with self._node() as node, open_client(self.target) as client:
+            self.console.print(f"node {node.pid} hosts orders, payments and inventory")
+            for number in range(1, ORDERS + 1):
+                await client.start(
+                    demo_shop.place_order,
+                    f"order-{number}",
+                    120 if number % 5 == 0 else 10 + number,
+                    5 if number % 7 == 0 else 1,
+                    id=f"order-{number}",
+                )
+            self.console.print(f"{ORDERS} orders started, each a saga of four steps")
+            while len(demo_shop.read_ledger(self.ledger)) < KILL_AFTER_STEPS:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_SECONDS)  # another process writes it
+            node.kill()
+            await node.wait()
+            recorded = await _recorded(client)
+            counts = await client.counts()
+            open_orders = sum(count for status, count in counts.items() if status in LIVE)
+            self.console.print(
+                f"node {node.pid} killed with SIGKILL: {len(recorded)} steps are recorded, "
+                f"{open_orders} orders are in the middle"
+            )
+            return len(recorded), recorded, len(demo_shop.read_ledger(self.ledger))
+
+    async def the_rest(self) -> None:
+        """Run a new node until nothing is left to do."""
+        begun = now()
+        async with self._node("--until-idle") as node:
+            self.console.print(f"node {node.pid} goes on")
+            if await node.wait() != 0:
+                raise CommandError(f"the second node failed: {self._log_end()}", Exit.FAILED)
+        self.console.print(f"all orders ended, {duration(now() - begun)} later")
+
+    async def stories(self) -> list[Description]:
+        """Return what became of each order, newest first."""
+        async with open_client(self.target) as client:
+            return await _descriptions(client)
+
+    @asynccontextmanager
+    async def _node(self, *options: str) -> AsyncGenerator[Process, None]:
+        with self.log.open("a") as log:
+            node = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "counterpoint", "run", APP, "--json", *options),
+                *("--store", str(self.target.app.store)),
+                env={**os.environ, demo_shop.LEDGER: str(self.ledger)},
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=log,
+            )
+            try:
+                if node.stdout is None or not await node.stdout.readline():
+                    await node.wait()
+                    raise CommandError(f"the node did not start: {self._log_end()}", Exit.FAILED)
+                yield node
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    node.kill()
+                await node.wait()
+
+    def _log_end(self) -> str:
+        return " ".join(self.log.read_text().splitlines()[-3:]) or "it said nothing"
+
+
+async def _descriptions(client: Client) -> list[Description]:
+    return [await client.execution(s.id).describe() async for s in client.executions()]
+
+
+async def _recorded(client: Client) -> set[str]:
+    keys: set[str] = set()
+    for description in await _descriptions(client):
+        for call in description.calls:
+            if call.settled_at is not None:
+                keys.add(call.idempotency_key)
+            if call.compensated_at is not None and call.compensation_key is not None:
+                keys.add(call.compensation_key)
+    return keys
+
+
+def judge(
+    steps_before: int,
+    recorded: set[str],
+    ledger: list[dict[str, Any]],
+    effects_before: int,
+    stories: list[Description],
+) -> Verdict:
+    """Return whether the ledger and the journals tell the same."""
+    late = ledger[effects_before:]
+    early = {entry["key"] for entry in ledger[:effects_before]}
+    done: dict[str, set[str]] = {}
+    for entry in ledger:
+        done.setdefault(entry["order"], set()).add(entry["what"])
+    return Verdict(
+        steps_before=steps_before,
+        repeated=sum(entry["key"] in recorded for entry in late),
+        interrupted=sum(entry["key"] in early - recorded for entry in late),
+        outcomes=Counter(story.status.value for story in stories),
+        wrong=tuple(s.id for s in stories if not fits(s.status, done.get(s.id, set()))),
+    )
+
+
+def fits(status: Status, effects: set[str]) -> bool:
+    """Whether the effects on one order are what its outcome promises."""
+    if status is Status.COMPLETED:
+        return effects == {"created", "charged", "reserved", "confirmed"}
+    undone = {"created": "discarded", "charged": "refunded", "reserved": "released"}
+    happened = effects & undone.keys()
+    return (
+        status is Status.COMPENSATED
+        and "created" in happened
+        and "confirmed" not in effects
+        and effects == happened | {undone[what] for what in happened}
+    )
+
+
+def _tell(
+    play: "_Play", verdict: Verdict, stories: list[Description], ledger: list[dict[str, Any]]
+) -> None:
+    print_line = play.console.print
+    outcomes = ", ".join(f"{count} {status}" for status, count in sorted(verdict.outcomes.items()))
+    print_line(f"\n{outcomes}")
+    print_line(
+        f"{len({entry['key'] for entry in ledger})} effects in the ledger of the outside world"
+    )
+    print_line(f"{verdict.repeated} of the {verdict.steps_before} recorded steps ran again")
+    print_line(
+        f"{verdict.interrupted} steps were done but not recorded at the kill, and were done again "
+        "under the same idempotency key"
+    )
+    books = "balance" if verdict.good else "DO NOT BALANCE"
+    print_line(f"the books {books}\n")
+    undone = [s for s in stories if s.status is Status.COMPENSATED]
+    longest = max(undone or stories, key=lambda s: len(s.calls))
+    for part in story(longest, Surroundings(now())):
+        print_line(part)
+    print_line()

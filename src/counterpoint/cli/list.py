@@ -1,0 +1,107 @@
+"""`counterpoint list`: finds executions."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from counterpoint.cli.options import AppOption, JsonOption, StoreOption
+from counterpoint.cli.output import clean, hint, out, say, say_json, status_text
+from counterpoint.cli.posting import posted_requests
+from counterpoint.cli.target import Target, open_client, resolve
+from counterpoint.cli.times import duration, now, parse_since, relative
+from counterpoint.model.states import Status
+from counterpoint.runtime.client import Client, ExecutionSummary
+
+
+def list_executions(
+    status: Annotated[
+        Status | None,
+        typer.Option("--status", show_default=False, help="Only those that stand so."),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option("--workflow", help="Only those of a workflow, by its full name."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="WHEN",
+            help="Only those started since: 30m, 2h, 7d ago, or an ISO date or time in UTC.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="At most so many, the newest ones.")
+    ] = 20,
+    app: AppOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List executions, newest first.
+
+    With --json each execution is one line of JSON (JSON Lines).
+
+    Example: counterpoint list --status incident --since 2h --app shop:app
+    """
+    target = resolve(app, store)
+    moment = None if since is None else parse_since(since, now())
+    asyncio.run(_list(target, status, workflow, moment, limit, as_json=as_json))
+
+
+async def _list(
+    target: Target,
+    status: Status | None,
+    workflow: str | None,
+    since: datetime | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    async with open_client(target) as client:
+        found: list[ExecutionSummary] = []
+        more = False
+        async for summary in client.executions(status=status, workflow=workflow, since=since):
+            more = len(found) == limit
+            if more:
+                break
+            found.append(summary)
+        if as_json:
+            for summary in found:
+                say_json(summary)
+            return
+        if found:
+            out().print(_table(found, now()))
+        else:
+            say("no executions" if not (status or workflow or since) else "no such executions")
+        if more:
+            hint(f"there are more: --limit {10 * limit} shows them", "dim")
+        await _hint_starts(client, target)
+
+
+async def _hint_starts(client: Client, target: Target) -> None:
+    starts = sum(request.kind == "start" for request in await posted_requests(client))
+    if starts:
+        what = "1 start waits" if starts == 1 else f"{starts} starts wait"
+        hint(f"{what} for a node ({target.run_command})")
+
+
+def _table(found: list[ExecutionSummary], at: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("id", overflow="fold")
+    table.add_column("workflow", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("started", no_wrap=True)
+    table.add_column("took", no_wrap=True)
+    for summary in found:
+        ended = summary.finished_at
+        table.add_row(
+            clean(summary.id),
+            clean(summary.workflow),
+            status_text(summary.status),
+            relative(summary.created_at, at),
+            "" if ended is None else duration(ended - summary.created_at),
+        )
+    return table

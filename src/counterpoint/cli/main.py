@@ -1,0 +1,86 @@
+"""The `counterpoint` command: its commands, and how errors end them."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from counterpoint.cli.cancel import cancel
+from counterpoint.cli.demo import demo
+from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
+from counterpoint.cli.journal import journal
+from counterpoint.cli.list import list_executions
+from counterpoint.cli.output import hint, one_line
+from counterpoint.cli.retry import retry
+from counterpoint.cli.run import run as run_command
+from counterpoint.cli.show import show
+from counterpoint.cli.signal import signal
+from counterpoint.cli.start import start
+from counterpoint.errors import CounterpointError
+
+
+class _Group(TyperGroup):
+    """Turns errors into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (CounterpointError, CommandError) as error:
+            hint(f"error: {one_line(str(error))}", "red")
+            raise typer.Exit(exit_code(error)) from error
+        except KeyboardInterrupt:
+            hint("interrupted")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+cli = typer.Typer(
+    cls=_Group,
+    name="counterpoint",
+    help="Durable workflows and sagas: host an app, start executions, see what they do.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for _name, _command in (
+    ("run", run_command),
+    ("start", start),
+    ("list", list_executions),
+    ("show", show),
+    ("journal", journal),
+    ("signal", signal),
+    ("cancel", cancel),
+    ("retry", retry),
+    ("demo", demo),
+):
+    cli.command(_name, epilog=EPILOG)(_command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"counterpoint {version('counterpoint')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_say_version, help="Write the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Durable workflows and sagas: host an app, start executions, see what they do."""
+
+
+def run() -> None:
+    """Run the command with the arguments of this process."""
+    try:
+        cli(prog_name="counterpoint")
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(Exit.FAILED) from None

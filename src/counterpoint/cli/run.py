@@ -1,0 +1,234 @@
+"""`counterpoint run`: hosts an app in this process until it is told to stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Coroutine, Generator
+from datetime import timedelta
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from counterpoint.app import App
+from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.cli.options import JsonOption, StoreOption
+from counterpoint.cli.output import say, say_json
+from counterpoint.cli.progress import log_to_stderr, progress
+from counterpoint.cli.target import required, store_words
+from counterpoint.errors import StoreBrokenError, StoreError
+from counterpoint.model.states import LIVE, Status
+
+_FAULT_POLL_SECONDS = 0.2
+
+
+class LogLevel(StrEnum):
+    """What `--log-level` takes."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def run(
+    app: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:APP",
+            envvar="COUNTERPOINT_APP",
+            show_default=False,
+            help="The app, such as shop:app; the current directory is searched first.",
+        ),
+    ],
+    store: StoreOption = None,
+    until_idle: Annotated[
+        bool,
+        typer.Option(
+            "--until-idle",
+            help="Stop when nothing runs, is ready to run or waits for a retry; for scripts. "
+            "Timers and waits for signals do not count.",
+        ),
+    ] = False,
+    stop_within: Annotated[
+        float | None,
+        typer.Option(
+            "--stop-within",
+            min=0,
+            show_default=False,
+            help="Seconds that activities get to finish when the node stops; default: the app's "
+            "setting stop_within.",
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            "--log-level",
+            help="What is logged to stderr, unless the app configures logging itself.",
+        ),
+    ] = LogLevel.INFO,
+    as_json: JsonOption = False,
+) -> None:
+    """Host an app: this process becomes the node of its store.
+
+    Interrupted executions go on. Ctrl-C or SIGTERM stops the node: it takes no more work and lets
+    activities finish; the rest goes on at the next start. A second signal ends the process at once,
+    which loses nothing either, as a crash does not.
+
+    Example: counterpoint run shop:app
+    """
+    target = required(app, store)
+    within = None if stop_within is None else timedelta(seconds=stop_within)
+    host = Host(target.app, within, as_json=as_json)
+    with progress(target.app) as console:
+        log_to_stderr(console, log_level.value.upper())
+        asyncio.run(host.run(until_idle=until_idle))
+
+
+class Host:
+    """One app, hosted from start to stop."""
+
+    def __init__(self, app: App, stop_within: timedelta | None, *, as_json: bool) -> None:
+        self.app = app
+        self.stop_within = stop_within
+        self.as_json = as_json
+
+    async def run(self, *, until_idle: bool) -> None:
+        """Host the app until a signal, idleness or the end of its store.
+
+        Raises:
+            StoreLockedError: another process hosts it; names the process.
+            StoreError: the store cannot be opened.
+            CommandError: the store failed for good while the node ran.
+        """
+        told = asyncio.Event()
+        with _stop_signals(told.set):
+            async with self.app:
+                await self._say_hosting()
+                ends: dict[str, Coroutine[Any, Any, None]] = {
+                    "signal": _wait(told),
+                    "fault": self._fatal_fault(),
+                }
+                if until_idle:
+                    ends["idle"] = self.app.idle()
+                reason = await _first(ends)
+                await self._say_stopping(reason)
+                fault = self.app.node.fault
+                await self.app.stop(self.stop_within)
+            await self._say_stopped(reason)
+        if reason == "fault":
+            raise CommandError(
+                f"the store failed and this process cannot go on with it: {fault}; look at the "
+                "system's log, then run the node again",
+                Exit.STORE,
+            )
+
+    async def _fatal_fault(self) -> None:
+        node = self.app.node
+        while not _is_fatal(node.fault):  # noqa: ASYNC110 - a node announces no fault
+            await asyncio.sleep(_FAULT_POLL_SECONDS)
+
+    async def _say_hosting(self) -> None:
+        app = self.app
+        counts = await app.counts()
+        live = {status: counts.get(status, 0) for status in LIVE}
+        incidents = live.pop(Status.INCIDENT)
+        interrupted = sum(live.values())
+        if self.as_json:
+            say_json(
+                {
+                    "event": "hosting",
+                    "app": app.name,
+                    "pid": os.getpid(),
+                    "store": store_words(app),
+                    "workflows": sorted(app.registry.workflows),
+                    "activities": sorted(app.registry.activities),
+                    "interrupted": interrupted,
+                    "incidents": incidents,
+                }
+            )
+            return
+        say(f"{app.name} is hosted by process {os.getpid()}")
+        for service in app.registry.services.values():
+            workflows = _count(len(service.workflows), "workflow")
+            say(f"  {service.name}: {workflows}, {_count(len(service.activities), 'activity')}")
+        say(f"store: {store_words(app)}")
+        say(f"{_count(interrupted, 'interrupted execution')} to go on with")
+        if incidents:
+            say(f"{_count(incidents, 'incident')} to look at: counterpoint list --status incident")
+
+    async def _say_stopping(self, reason: str) -> None:
+        running = self.app.health().running
+        if reason == "signal" and running and not self.as_json:
+            within = self.stop_within or self.app.settings.stop_within
+            attempts = _count(running, "attempt")
+            say(f"stopping: {attempts} may take {within.total_seconds():g} s to finish")
+            say("a second signal ends the process at once")
+
+    async def _say_stopped(self, reason: str) -> None:
+        counts = await self._counts_beside()
+        if self.as_json:
+            plain = {status.value: count for status, count in counts.items()}
+            say_json({"event": "stopped", "reason": reason, "executions": plain})
+            return
+        words = ", ".join(f"{count} {status.value}" for status, count in counts.items())
+        why = {"signal": "stopped", "idle": "idle, so stopped", "fault": "stopped by a fault"}[
+            reason
+        ]
+        say(f"{why}: {words or 'no executions'}")
+
+    async def _counts_beside(self) -> dict[Status, int]:
+        with contextlib.suppress(StoreError):
+            async with self.app.client() as client:
+                return await client.counts()
+        return {}
+
+
+def _is_fatal(fault: BaseException | None) -> bool:
+    return isinstance(fault, StoreBrokenError) and fault.fatal
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1] + 'ies' if noun.endswith('y') else noun + 's'}"
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _first(ends: dict[str, Coroutine[Any, Any, None]]) -> str:
+    tasks = {asyncio.ensure_future(end): name for name, end in ends.items()}
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    return min(tasks[task] for task in done)
+
+
+@contextlib.contextmanager
+def _stop_signals(stop: Callable[[], None]) -> Generator[None, None, None]:
+    """Call *stop* on the event loop at the first SIGINT or SIGTERM; end the process at the second.
+
+    These are handlers of the process and not of the loop, so that the second signal works while
+    user code blocks the loop.
+    """
+    loop = asyncio.get_running_loop()
+    received: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            os.write(2, b"counterpoint: forced to end; what was under way is repeated\n")
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(stop)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

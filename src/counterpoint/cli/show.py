@@ -1,0 +1,41 @@
+"""`counterpoint show`: what happened to an execution, what it waits for, what is retried when."""
+
+import asyncio
+
+from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
+from counterpoint.cli.output import out, say_json
+from counterpoint.cli.posting import describe, posted_requests
+from counterpoint.cli.story import Surroundings, story
+from counterpoint.cli.target import Target, open_client, resolve
+from counterpoint.cli.times import now
+
+
+def show(
+    execution_id: IdArgument,
+    app: AppOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what happened to an execution, what it waits for, and what is retried when.
+
+    It reads the journal alone: the app's code is not needed, but with --app the command also says
+    which of the execution's workflow and activities the app does not have.
+
+    Example: counterpoint show order-7 --app shop:app
+    """
+    asyncio.run(_show(resolve(app, store), execution_id, as_json=as_json))
+
+
+async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
+    async with open_client(target) as client:
+        description = await describe(client, execution_id)
+        posted = await posted_requests(client, execution_id)
+    if as_json:
+        known = target.hosts(description.workflow)
+        say_json({**description.to_json(), "posted": posted, "workflow_known": known})
+        return
+    activities = None if target.name is None else target.app.registry.activities.keys()
+    known = target.hosts(description.workflow)
+    around = Surroundings(now(), posted, target.name, known, activities)
+    for part in story(description, around):
+        out().print(part)

@@ -1,0 +1,51 @@
+"""`counterpoint signal`: hands a value to an execution."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+
+from counterpoint.cli.arguments import read_value
+from counterpoint.cli.completion import complete_signals
+from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
+from counterpoint.cli.posting import describe, report
+from counterpoint.cli.target import Target, open_client, resolve
+
+
+def signal(
+    execution_id: IdArgument,
+    name: Annotated[
+        str,
+        typer.Argument(
+            show_default=False,
+            help="The name that the workflow waits for with workflow.signal(name).",
+            autocompletion=complete_signals,
+        ),
+    ],
+    value: Annotated[
+        str, typer.Argument(metavar="[JSON]", help="The value; text that cannot be JSON is text.")
+    ] = "null",
+    app: AppOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hand a value to an execution under a name.
+
+    It is kept until the workflow reads it, so it may come before the workflow waits for it.
+
+    Example: counterpoint signal order-7 approved '{"by": "Ada"}' --app shop:app
+    """
+    target = resolve(app, store)
+    plain: object = msgspec.json.decode(read_value(value, "the value"))
+    asyncio.run(_signal(target, execution_id, name, plain, as_json=as_json))
+
+
+async def _signal(
+    target: Target, execution_id: str, name: str, value: object, *, as_json: bool
+) -> None:
+    async with open_client(target) as client:
+        await describe(client, execution_id)
+        await client.execution(execution_id).signal(name, value)
+        done = f"the signal {name!r} is sent"
+        await report(client, target, execution_id, done, as_json=as_json)

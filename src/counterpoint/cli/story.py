@@ -1,0 +1,189 @@
+"""The story of one execution, as `show` and `demo` print it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from counterpoint.cli.output import clean, one_line, status_text, value_words
+from counterpoint.cli.times import absolute, both, due, duration
+from counterpoint.model.states import Status
+from counterpoint.runtime.client import PostedRequest
+from counterpoint.runtime.description import CallDescription, Description
+
+_STATES = {
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("✗", "magenta"),
+    "being cancelled": ("…", "magenta"),
+    "stuck": ("!", "bold red"),
+    "waiting for a retry": ("…", "yellow"),
+    "running": ("…", "cyan"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known beside the journal."""
+
+    at: datetime
+    """The moment of telling."""
+    posted: Sequence[PostedRequest] = ()
+    app: str | None = None
+    """MODULE:APP, if one was named."""
+    workflow_known: bool | None = None
+    activities: Collection[str] | None = None
+
+
+def story(description: Description, around: Surroundings) -> Iterator[RenderableType]:
+    """Yield the parts of an execution's story, top first."""
+    yield _title(description)
+    yield from _warnings(description, around)
+    yield from _facts(description, around.at)
+    if description.calls:
+        tree = Tree(Text("calls", "bold"), guide_style="dim")
+        for call in description.calls:
+            tree.add(_call(call, around))
+        yield tree
+    waits = list(_waits(description, around))
+    if waits:
+        tree = Tree(Text("waits for", "bold"), guide_style="dim")
+        for wait in waits:
+            tree.add(Text(wait))
+        yield tree
+
+
+def _title(d: Description) -> Text:
+    version = f" v{d.version}" if d.version > 1 else ""
+    run = f", run {d.run}" if d.run > 1 else ""
+    about = f"  {clean(d.workflow)}{version} ({d.kind}{run})  "
+    return Text.assemble((clean(d.id), "bold"), about, status_text(d.status))
+
+
+def _warnings(d: Description, around: Surroundings) -> Iterator[Text]:
+    if d.incident is not None and d.incident_at is not None:
+        yield Text(f"INCIDENT {both(d.incident_at, around.at)}: {clean(d.incident)}", "bold red")
+        yield Text(f"when its cause is gone: counterpoint retry {clean(d.id)}", "red")
+    if around.workflow_known is False:
+        yield Text(
+            f"no service of {around.app} has {clean(d.workflow)}: a node of that app leaves this "
+            "execution alone",
+            "yellow",
+        )
+
+
+def _facts(d: Description, at: datetime) -> Iterator[Text]:
+    yield _fact("started", both(d.created_at, at))
+    if d.finished_at is not None:
+        took = duration(d.finished_at - d.created_at)
+        yield _fact("ended", f"{both(d.finished_at, at)}, after {took}")
+    if d.correlation_id != d.id:
+        yield _fact("flow", clean(d.correlation_id))
+    yield _fact("arguments", value_words(d.arguments))
+    if d.status is Status.COMPLETED:
+        yield _fact("result", value_words(d.result))
+    if d.error is not None:
+        kind = f"{d.error_type}: " if d.error_type else ""
+        yield _fact("error", clean(kind + d.error), "red")
+    records = "1 record" if d.records == 1 else f"{d.records} records"
+    yield _fact("journal", f"{records}, the last {both(d.updated_at, at)}")
+
+
+def _fact(name: str, value: str, style: str = "") -> Text:
+    text = Text.assemble((f"{name:<11}", "dim"), (value, style))
+    text.no_wrap = False
+    return text
+
+
+# ---- calls ------------------------------------------------------------------------------------
+
+
+def _call(call: CallDescription, around: Surroundings) -> Text:
+    state = call.state
+    if call.compensation is not None:  # its own outcome; that of its compensation stands below
+        state = "completed" if call.error is None else "failed"
+    mark, style = _STATES.get(state, ("·", ""))
+    lines = Text.assemble(f"{call.call} {clean(call.name)} ", (f"{mark} {state}", style))
+    lines.append(_pace(call.scheduled_at, call.settled_at, call.attempts, around.at))
+    if call.error is not None:
+        lines.append(f"\n{one_line(call.error)}", "red")
+    if call.outcome_unknown:
+        lines.append("\nits outcome is unknown: it may have happened", "yellow")
+    if call.next_attempt_at is not None and call.compensation is None:
+        lines.append(_next(call.attempts, call.next_attempt_at, around.at))
+    if around.activities is not None and call.name not in around.activities:
+        lines.append(f"\nno service of {around.app} has {clean(call.name)}", "yellow")
+    if call.heartbeat is not None:
+        lines.append(f"\nlast heartbeat {value_words(call.heartbeat, 100)}")
+    lines.append(f"\nkey {call.idempotency_key}", "dim")
+    if call.compensation is not None:
+        lines.append_text(_undoing(call, around.at))
+    return lines
+
+
+def _undoing(call: CallDescription, at: datetime) -> Text:
+    text = Text()
+    style = "bold red" if call.state == "stuck" else "yellow"
+    done = "undone by" if call.compensated_at is not None else "being undone by"
+    text.append(f"\n↶ {done} {clean(call.compensation or '')}", style)
+    pace = _pace(
+        call.compensation_scheduled_at, call.compensated_at, call.compensation_attempts, at
+    )
+    text.append(pace)
+    if call.compensation_error is not None:
+        text.append(f"\n  {one_line(call.compensation_error)}", "red")
+    if call.next_attempt_at is not None:
+        text.append(_next(call.compensation_attempts, call.next_attempt_at, at, indent="  "))
+    text.append(f"\n  key {call.compensation_key}", "dim")
+    return text
+
+
+def _pace(begun: datetime | None, ended: datetime | None, attempts: int, at: datetime) -> str:
+    words: list[str] = []
+    if begun is not None and ended is not None:
+        words.append(f"in {duration(ended - begun)}")
+    elif begun is not None:
+        words.append(f"for {duration(at - begun)}")
+    if attempts > 1:
+        words.append(f"{attempts} attempts")
+    return "".join(f", {word}" if index else f" {word}" for index, word in enumerate(words))
+
+
+def _next(attempts: int, moment: datetime, at: datetime, indent: str = "") -> str:
+    return f"\n{indent}attempt {attempts + 1} {due(moment, at)} ({absolute(moment, at)})"
+
+
+# ---- waits ------------------------------------------------------------------------------------
+
+
+def _waits(d: Description, around: Surroundings) -> Iterator[str]:
+    at = around.at
+    for request in around.posted:
+        yield f"a node to take a {request.kind}, posted {both(request.at, at)}"
+    if not d.status.live:
+        return
+    if d.incident is not None:
+        yield f"a person: {clean(d.incident)}"
+    for call in d.calls:
+        yield from _call_waits(call, at)
+    for name in d.awaited_signals:
+        yield f"the signal {clean(name)!r}"
+    for moment in d.timers:
+        yield f"a timer, {due(moment, at)} ({absolute(moment, at)})"
+
+
+def _call_waits(call: CallDescription, at: datetime) -> Iterator[str]:
+    undoing = call.compensation is not None and call.compensated_at is None
+    name = f"{clean(call.compensation if undoing and call.compensation else call.name)}"
+    attempts = call.compensation_attempts if undoing else call.attempts
+    what = f"{name} (call {call.call})"
+    moment = call.next_attempt_at
+    if call.state == "stuck":
+        yield f"a person to retry {what}"
+    elif moment is not None:
+        yield f"attempt {attempts + 1} of {what} {due(moment, at)} ({absolute(moment, at)})"
+    elif call.state in {"running", "being cancelled", "being undone"}:
+        yield f"attempt {attempts} of {what}, under way"
