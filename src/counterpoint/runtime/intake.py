@@ -3,7 +3,9 @@
 A letter is read once by this node (positions only grow) and handed to its execution in a turn; the
 commit that records its effect deletes it. What cannot have an effect (an unknown or ended
 execution, an unknown workflow, an unreadable body) is deleted with a warning that names it:
-senders learn the same from the client before they post, so this is the rare loser of a race.
+senders learn the same from the client before they post, so this is the rare loser of a race. A
+letter to a live execution that this node cannot run (its workflow or version is not hosted here,
+its journal is damaged) stays where it is, for the next node to read.
 """
 
 import asyncio
@@ -13,11 +15,12 @@ import msgspec
 
 from counterpoint.errors import ArgumentsError, StoreError
 from counterpoint.model.records import RetryRequested, Started
-from counterpoint.model.rows import MailRow
+from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
+from counterpoint.runtime.recovery import PROBE
 from counterpoint.runtime.starts import execution_row
 
 logger = logging.getLogger("counterpoint")
@@ -59,7 +62,9 @@ class Intake:
         seconds = self.node.settings.poll_interval.total_seconds() if shared else None
         while True:
             try:
-                await asyncio.wait_for(self._woken.wait(), seconds)
+                # Not `wait_for`: on Python 3.11 it can swallow the cancellation that ends this.
+                async with asyncio.timeout(seconds):
+                    await self._woken.wait()
             except TimeoutError:
                 if self.node.fault is not None or not await self._changed():
                     continue
@@ -87,12 +92,19 @@ class Intake:
                 return
             for row in rows:
                 self._after = row.position
-                await self._take(row)
+                try:
+                    await self._take(row)
+                except StoreError as error:
+                    self.node.store_failed(error)  # and the letter is read again afterwards
+                    return
             if len(rows) < PAGE:
                 return
 
     async def _take(self, row: MailRow) -> None:
         node = self.node
+        if row.kind == PROBE:
+            node.committer.take(row.position)
+            return
         try:
             mail = read_mail(row, node.codec)
         except msgspec.MsgspecError as error:
@@ -104,8 +116,16 @@ class Intake:
         resident = await node.load(row.execution_id)
         if resident is not None:
             node.push(inputs.deliver_mail, resident, row, mail)
-        elif isinstance(mail, RetryMail):
-            await self._retry_failed(row, mail)
+            return
+        if self.node.fault is not None:
+            return
+        found = await node.store.execution(row.execution_id)
+        if found is not None and found.status.live:
+            logger.warning(
+                "a %s for %s waits: the execution cannot be run here", row.kind, row.execution_id
+            )
+        elif found is not None and isinstance(mail, RetryMail):
+            await self._retry_failed(row, mail, found)
         else:
             self._discard(row, "the execution is unknown or has ended")
 
@@ -138,10 +158,9 @@ class Intake:
             self.node.due.reconsider(wake_at)
             self.node.due.poke()
 
-    async def _retry_failed(self, row: MailRow, mail: RetryMail) -> None:
+    async def _retry_failed(self, row: MailRow, mail: RetryMail, found: ExecutionRow) -> None:
         node = self.node
-        found = await node.store.execution(row.execution_id)
-        if found is None or found.status != "failed":
+        if found.status != "failed":
             self._discard(row, "there is nothing to retry")
             return
         records = journal_records(await node.store.journal(found.key), node.codec)
