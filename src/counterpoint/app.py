@@ -55,7 +55,7 @@ class App(Client):
         self.settings = Settings.load(settings)
         self.registry = Registry(services, payload_bytes_max=self.settings.payload_bytes_max)
         self.store: str | Store = self.settings.store if store is None else store
-        self._clock = clock
+        self.clock: Clock | None = clock
         self._node: Node | None = None
         self._given_memory: MemoryStore | None = None
 
@@ -74,7 +74,7 @@ class App(Client):
         node = Node(
             self.registry,
             self._open_store(),
-            self._clock or SystemClock(),
+            self.clock or SystemClock(),
             JsonCodec(),
             self.settings,
         )
@@ -109,7 +109,7 @@ class App(Client):
         access = ClientAccess(
             self.registry,
             store,
-            self._clock or SystemClock(),
+            self.clock or SystemClock(),
             JsonCodec(),
             self.settings.poll_interval,
         )
@@ -131,7 +131,10 @@ class App(Client):
             await self.node.idle()
 
     def health(self) -> Health:
-        """Return how this node is: whether it takes work, what runs, what waits, what blocks it."""
+        """Return how this node is: whether it takes work, what runs, what waits, what blocks it.
+
+        It can be called from any thread: while code blocks the event loop, no other can ask.
+        """
         return health_of(self.node)
 
     @property

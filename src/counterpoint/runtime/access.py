@@ -9,8 +9,8 @@ from counterpoint.errors import (
     ConflictError,
     ExecutionNotFoundError,
     ExecutionRefusedError,
+    StoreCorruptError,
 )
-from counterpoint.kernel.state import ExecutionState
 from counterpoint.model.records import Payload, Record, Started
 from counterpoint.model.rows import Commit, ExecutionRow
 from counterpoint.model.states import Status
@@ -20,6 +20,7 @@ from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import Mail, StartMail, mail_row
 from counterpoint.runtime.node import Node
+from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
 from counterpoint.runtime.starts import check_same_start, execution_row
 
@@ -28,8 +29,16 @@ class Access(Protocol):
     """What handles and clients need; both implementations read the same store."""
 
     registry: Registry
-    store: Store
     codec: Codec
+
+    @property
+    def store(self) -> Store:
+        """The store, to read from.
+
+        Raises:
+            NodeStoppedError: this node's store has failed and is not open again.
+        """
+        ...
 
     async def start(
         self,
@@ -57,8 +66,13 @@ class NodeAccess:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.registry = node.registry
-        self.store = node.store
         self.codec = node.codec
+
+    @property
+    def store(self) -> Store:
+        if self.node.fault is not None:
+            self.node.check_accepting()
+        return self.node.store
 
     async def start(
         self,
@@ -92,18 +106,24 @@ class NodeAccess:
         await self.node.post(row)
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
-        if execution_id not in self.node.residents:
+        node = self.node
+        if node.fault is not None:
+            if is_fatal(node.fault):
+                node.check_accepting()
+        elif execution_id not in node.residents:
+            if (damage := node.damaged.get(execution_id)) is not None:
+                raise StoreCorruptError(damage)
             row = await existing(self.store, execution_id)
             if not row.status.live:
-                return await finished_from(self.store, self.codec, row)
-        future = self.node.result_of(execution_id)
+                return await read_end(self.store, self.codec, row)
+        future = self.node.results.wait(execution_id)
         try:
             if timeout is None:
                 return await future
             async with asyncio.timeout(timeout):
                 return await future
         finally:
-            self.node.forget_result(execution_id, future)
+            self.node.results.forget(execution_id, future)
 
 
 class ClientAccess:
@@ -113,10 +133,14 @@ class ClientAccess:
         self, registry: Registry, store: Store, clock: Clock, codec: Codec, poll: timedelta
     ) -> None:
         self.registry = registry
-        self.store = store
+        self._store = store
         self.clock = clock
         self.codec = codec
         self._poll_seconds = poll.total_seconds()
+
+    @property
+    def store(self) -> Store:
+        return self._store
 
     async def start(
         self,
@@ -141,7 +165,7 @@ class ClientAccess:
             while True:
                 row = await self.store.execution(execution_id)
                 if row is not None and not row.status.live:
-                    return await finished_from(self.store, self.codec, row)
+                    return await read_end(self.store, self.codec, row)
                 if row is None and not await self._start_posted(execution_id):
                     raise ExecutionNotFoundError(execution_id)
                 await asyncio.sleep(self._poll_seconds)
@@ -170,14 +194,6 @@ async def existing(store: Store, execution_id: str) -> ExecutionRow:
 async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:
     """Return the whole journal of an execution."""
     return journal_records(await store.journal(row.key), codec)
-
-
-async def finished_from(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
-    """Return how an ended execution ended, from its journal."""
-    state = ExecutionState()
-    for record in await records_of(store, codec, row):
-        state.apply(record)
-    return Finished(state.status, state.result, state.error)
 
 
 def check_live(row: ExecutionRow, what: str) -> None:

@@ -16,14 +16,13 @@ Safety argument (P1, P2, P4):
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from counterpoint.errors import (
     ConflictError,
     StoreBrokenError,
     StoreBusyError,
     StoreCorruptError,
-    StoreError,
     StoreFullError,
     StoreReadOnlyError,
 )
@@ -38,7 +37,7 @@ from counterpoint.runtime.resident import Resident
 logger = logging.getLogger("counterpoint")
 
 BATCH_MAX = 2_000
-"""Executions in one commit."""
+"""Executions in one commit, and letters, and executions that are only stored."""
 STOPPED_BY_CODE = frozenset({"non-determinism", "unknown-activity"})
 """Incidents in which nothing may happen before somebody deploys other code."""
 
@@ -72,6 +71,24 @@ class Batch:
     def commit(self) -> Commit:
         return Commit(self.starts, self.journal, self.updates, self.taken, self.mail)
 
+    def parts(self) -> "Iterator[Batch]":
+        """Split into batches of one execution each, and one with the mail."""
+        starts = {row.key: row for row in self.starts}
+        updates = {row.key: row for row in self.updates}
+        journal = {row.execution_key: row for row in self.journal}
+        performed = {resident.key: (resident, records) for resident, records in self.performed}
+        for key, row in journal.items():
+            one = Batch()
+            one.journal = [row]
+            one.starts = [starts[key]] if key in starts else []
+            one.updates = [updates[key]] if key in updates else []
+            one.performed = [performed[key]] if key in performed else []
+            one.stored = {key: self.stored[key]} if key in self.stored else {}
+            yield one
+        rest = Batch()
+        rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
+        yield rest
+
 
 class Committer:
     """The one writer of a node."""
@@ -83,7 +100,7 @@ class Committer:
         codec: Codec,
         *,
         perform: Perform,
-        conflict: Callable[[Resident, ConflictError], None],
+        refused: Callable[[Resident, Exception], None],
         failed: Callable[[BaseException], None],
         committed: Callable[[], None],
     ) -> None:
@@ -91,7 +108,7 @@ class Committer:
         self.clock = clock
         self.codec = codec
         self._perform = perform
-        self._conflict = conflict
+        self._refused = refused
         self._failed = failed
         self._committed = committed
         self._dirty: dict[Resident, None] = {}
@@ -116,7 +133,7 @@ class Committer:
 
     def refuse(self, resident: Resident) -> None:
         """Refuse a start whose id is in memory already."""
-        self._conflict(resident, ConflictError([resident.id]))
+        self._refused(resident, ConflictError([resident.id]))
 
     def is_dirty(self, resident: Resident) -> bool:
         """Whether *resident* waits for the next commit."""
@@ -200,19 +217,19 @@ class Committer:
             self._woken.set()
         for resident in dirty:
             self._add(batch, resident, now)
-        for mail, future in self._mail:
+        for mail, future in self._mail[:BATCH_MAX]:
             batch.mail.append(mail)
             batch.waiters.append(future)
         batch.taken += self._taken
-        for row, journal, taken, future in self._stored:
+        for row, journal, taken, future in self._stored[:BATCH_MAX]:
             batch.starts.append(row)
             batch.journal.append(journal)
             batch.stored[row.key] = future
             if taken is not None:
                 batch.taken.append(taken)
-        self._mail.clear()
+        del self._mail[:BATCH_MAX]
         self._taken.clear()
-        self._stored.clear()
+        del self._stored[:BATCH_MAX]
         return batch
 
     def _add(self, batch: Batch, resident: Resident, now: int) -> None:
@@ -263,7 +280,7 @@ class Committer:
         kept: list[tuple[Resident, list[Record]]] = []
         for resident, records in batch.performed:
             if resident.key in refused and resident.started is not None:
-                self._conflict(resident, error)
+                self._refused(resident, error)
             else:
                 kept.append((resident, records))
         batch.performed = kept
@@ -271,30 +288,27 @@ class Committer:
             _fail(batch.stored.pop(key, None), error)
 
     async def _write_singly(self, batch: Batch) -> None:
-        starts = {row.key: row for row in batch.starts}
-        updates = {row.key: row for row in batch.updates}
-        journal = {row.execution_key: row for row in batch.journal}
-        for resident, records in batch.performed:
-            one = Batch()
-            one.starts = [starts[resident.key]] if resident.key in starts else []
-            one.updates = [updates[resident.key]] if resident.key in updates else []
-            one.journal = [journal[resident.key]]
-            one.performed = [(resident, records)]
+        """Write each execution in a commit of its own; the culprit is refused, nobody else."""
+        left = list(batch.parts())
+        while left:
+            one = left.pop(0)
             try:
                 await self._write(one)
+            except UNWRITABLE as error:
+                for part in (one, *left):
+                    self._give_up(part, error)
+                return
             except Exception as culprit:
-                logger.exception("execution %s could not be written", resident.id)
-                _fail(resident.started, culprit)
+                logger.exception("a commit of one execution was refused")
+                self._refuse(one, culprit)
             else:
                 self._acknowledge(one)
-        rest = Batch()
-        rest.mail, rest.taken, rest.waiters = batch.mail, batch.taken, batch.waiters
-        try:
-            await self._write(rest)
-        except StoreError as culprit:
-            self._give_up(rest, culprit)
-        else:
-            self._acknowledge(rest)
+
+    def _refuse(self, one: Batch, error: Exception) -> None:
+        for future in (*one.waiters, *one.stored.values()):
+            _fail(future, error)
+        for resident, _ in one.performed:
+            self._refused(resident, error)
 
     def _acknowledge(self, batch: Batch) -> None:
         for future in (*batch.waiters, *batch.stored.values()):

@@ -11,6 +11,7 @@ a crash the cursor begins before everything.
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from counterpoint.errors import StoreError
 from counterpoint.model.rows import DueRow
 from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.ports.store import Store
@@ -30,11 +31,14 @@ class DueScan:
         *,
         room: Callable[[], int],
         load: Callable[[DueRow], Awaitable[None]],
+        failed: Callable[[StoreError], None],
     ) -> None:
         self.store = store
         self.clock = clock
         self._room = room
         self._load = load
+        self._failed = failed
+        self._began_at = 0
         self._cursor = BEGINNING
         self._woken = asyncio.Event()
         self._alarm: Alarm | None = None
@@ -46,10 +50,19 @@ class DueScan:
     @property
     def quiet(self) -> bool:
         """Whether everything that is due is in memory."""
-        return not (self.scanning or self.hungry or self._woken.is_set())
+        return self.resting and not self.hungry
 
-    def restart(self) -> None:
-        """Scan from before everything: the store was opened (again)."""
+    @property
+    def resting(self) -> bool:
+        """Whether no scan is under way or asked for; due executions may wait for room."""
+        return not (self.scanning or self._woken.is_set())
+
+    def restart(self, newest: int = 0) -> None:
+        """Scan from before everything: the store was opened (again).
+
+        What was due at *newest* is due now, even if the clock was set back since.
+        """
+        self._began_at = max(self._began_at, newest)
         self._cursor = BEGINNING
         self._woken.set()
 
@@ -72,6 +85,8 @@ class DueScan:
             self.scanning = True
             try:
                 await self._scan()
+            except StoreError as error:
+                self._failed(error)
             finally:
                 self.scanning = False
 
@@ -87,7 +102,8 @@ class DueScan:
             if self.hungry:
                 return
             limit = min(PAGE, room)
-            rows = await self.store.due(after=self._cursor, until=self.clock.now(), limit=limit)
+            until = max(self.clock.now(), self._began_at)
+            rows = await self.store.due(after=self._cursor, until=until, limit=limit)
             for row in rows:
                 # Set before loading: what loading sends back below the cursor must stay there.
                 self._cursor = (row.wake_at, row.key)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from counterpoint.runtime.node import Node
+from counterpoint.runtime.recovery import is_fatal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,11 @@ class Health:
 
 
 def health_of(node: Node) -> Health:
-    """Return a node's health."""
+    """Return a node's health; from any thread, so that a blocked event loop can be diagnosed."""
     problems: list[str] = []
     if node.fault is not None:
-        problems.append(f"the store failed: {node.fault}")
+        again = "start a new process" if is_fatal(node.fault) else "it is tried again"
+        problems.append(f"the store failed, {again}: {node.fault}")
     if node.watchdog.blocked_by is not None:
         problems.append(f"the event loop is blocked by {node.watchdog.blocked_by}")
     if node.threads.exhausted:
@@ -39,6 +41,11 @@ def health_of(node: Node) -> Health:
         )
     elif node.threads.lost:
         problems.append(f"{node.threads.lost} threads hang in `def` activities that timed out")
+    problems += [f"no service of this app has {what}" for what in sorted(node.unhosted.copy())]
+    damaged = dict(node.damaged)
+    problems += [f"execution {key} is left alone: {why}" for key, why in damaged.items()][:10]
+    if len(damaged) > 10:
+        problems.append(f"and {len(damaged) - 10} more executions are left alone")
     if node.stopping:
         problems.append("the node is stopping")
     return Health(

@@ -17,10 +17,8 @@ from typing import Any
 
 from counterpoint.authoring.registry import AnyWorkflow, Registry
 from counterpoint.errors import (
-    ConflictError,
     CounterpointError,
     NodeStoppedError,
-    StoreBrokenError,
     StoreError,
 )
 from counterpoint.kernel.execution import Execution
@@ -38,13 +36,16 @@ from counterpoint.runtime.effects import Effects
 from counterpoint.runtime.intake import Intake
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.maintenance import Maintenance
+from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
 from counterpoint.runtime.resident import Finished, Resident
+from counterpoint.runtime.results import Results
 from counterpoint.runtime.threads import Threads
 from counterpoint.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("counterpoint")
 
 KEYS_RESERVED = 10_000
+DAMAGED_MAX = 1_000
 Handler = Callable[..., None]
 
 
@@ -64,10 +65,16 @@ class Node:
         self.idle_residents: OrderedDict[str, Resident] = OrderedDict()
         self.fault: BaseException | None = None
         """Why the node takes no work at the moment."""
+        self.damaged: dict[str, str] = {}
+        """Executions that cannot be read or written, and why; at most `DAMAGED_MAX`."""
+        self.unhosted: set[str] = set()
+        """Workflows, with their versions, that wait in the store for an app that has them."""
         self.stopping = False
         self.rehearse = False
         """Replace every execution by its replay after every commit (tests)."""
-        self._results: dict[str, list[asyncio.Future[Finished]]] = {}
+        self.defects: list[Exception] = []
+        """What a turn raised although nothing may raise there; collected while rehearsing."""
+        self.results = Results()
         self._loading: dict[str, asyncio.Future[Resident | None]] = {}
         self._inbox: list[tuple[Handler, tuple[Any, ...]]] = []
         self._turn_due = False
@@ -75,7 +82,7 @@ class Node:
         self._idle_waiters: list[asyncio.Future[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
-        self._unhosted: set[str] = set()
+        self._starting = 0
         self._build()
 
     def _build(self) -> None:
@@ -93,11 +100,14 @@ class Node:
             self.clock,
             self.codec,
             perform=self.effects.perform,
-            conflict=self._start_refused,
-            failed=self._store_failed,
+            refused=self._refused,
+            failed=self.store_failed,
             committed=self.check_idle,
         )
-        self.due = DueScan(self.store, self.clock, room=self.room, load=self._load_due)
+        self.due = DueScan(
+            self.store, self.clock, room=self.room, load=self._load_due, failed=self.store_failed
+        )
+        self.recovery = Recovery(self.store, self.clock, self.codec)
         self.intake = Intake(self)
         self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
         self.watchdog = Watchdog(settings.block_warning)
@@ -113,7 +123,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._context = Context()
         await self.store.open(node=True)
-        self.due.restart()
+        self.due.restart(await newest_time(self.store, self.clock))
         for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
             self._tasks.append(self._loop.create_task(run(), context=Context()))
         self.watchdog.start(self._loop)
@@ -129,7 +139,7 @@ class Node:
         now = self.clock.now()
         for attempt in never_began:
             inputs.postpone(self, now, attempt)
-        self._turn()
+        await self._last_turn()
         if self.fault is None:
             await self.committer.flush()
         await self._end()
@@ -152,14 +162,15 @@ class Node:
         self.watchdog.stop()
         self.threads.close()
         self._drop_residents()
-        stopped = NodeStoppedError("the node stopped before the execution ended; it goes on later")
-        for futures in self._results.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(stopped)
-        self._results.clear()
+        self.results.stop("the node stopped before the execution ended; it goes on later")
         self.check_idle()
         await self.store.close()
+
+    async def _last_turn(self) -> None:
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._loop.call_soon(self._turn, context=self._context)
+        self._loop.call_soon(done.set_result, None)
+        await done
 
     # ---- starting and reading -----------------------------------------------------------------
 
@@ -182,8 +193,12 @@ class Node:
         resident = Resident(row, program, Execution(row.id, row.run, program))
         resident.started = self._loop.create_future()
         future = resident.started
-        self.push(inputs.begin, resident, started, arguments)
-        await future
+        self._starting += 1
+        try:
+            self.push(inputs.begin, resident, started, arguments)
+            await future
+        finally:
+            self._starting -= 1
 
     def check_accepting(self) -> None:
         """Raise if the node takes no work now.
@@ -200,30 +215,15 @@ class Node:
         """Return a key for a new execution."""
         key = next(self._keys, None)
         if key is None:
+            self.check_accepting()
             self._keys = iter(await self.store.reserve_keys(KEYS_RESERVED))
             key = next(self._keys)
         return key
 
-    def result_of(self, execution_id: str) -> "asyncio.Future[Finished]":
-        """Return a future of how an execution ends; for one that has not ended yet."""
-        future: asyncio.Future[Finished] = self._loop.create_future()
-        self._results.setdefault(execution_id, []).append(future)
-        return future
-
-    def forget_result(self, execution_id: str, future: "asyncio.Future[Finished]") -> None:
-        """Wait no longer for a result."""
-        futures = self._results.get(execution_id)
-        if futures is not None and future in futures:
-            futures.remove(future)
-            if not futures:
-                del self._results[execution_id]
-
     def finish(self, resident: Resident, finished: Finished) -> None:
         """An execution has ended: drop it and tell those who wait."""
         self.drop(resident)
-        for future in self._results.pop(resident.id, ()):
-            if not future.done():
-                future.set_result(finished)
+        self.results.tell(resident.id, finished)
 
     def post(self, mail: MailRow) -> "asyncio.Future[None]":
         """Write mail; the future is set when it is durable."""
@@ -247,13 +247,21 @@ class Node:
                 if not future.done():
                     future.set_result(None)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether everything has happened that can without an attempt's end or time passing."""
+        return (
+            not (self._inbox or self._loading or self._errands)
+            and self.committer.quiet
+            and self.due.resting
+            and self.intake.quiet
+        )
+
     def _is_idle(self) -> bool:
         return (
             self.fault is None
-            and not (self._inbox or self._loading or self._errands)
-            and self.committer.quiet
+            and self.quiet
             and self.due.quiet
-            and self.intake.quiet
             and not (self.activities.running or self.activities.waiting)
             and not any(r.waits_for_retry for r in self.residents.values())
         )
@@ -274,20 +282,26 @@ class Node:
         for handle, args in inbox:
             try:
                 handle(self, now, *args)  # a workflow's code runs in here
-            except Exception:
+            except Exception as error:
                 logger.exception("an input could not be applied; its execution is left alone")
+                if self.rehearse:
+                    self.defects.append(error)
                 for resident in args:
                     if isinstance(resident, Resident):
-                        self._give_up(resident)
+                        self._give_up(resident, error)
 
-    def _give_up(self, resident: Resident) -> None:
+    def _give_up(self, resident: Resident, error: Exception) -> None:
         """A defect of the engine met one execution: drop it unwritten, go on with the others."""
         resident.execution.take_pending()
-        for attempt in resident.attempts.values():
-            self.activities.forget(attempt)
-        self.drop(resident)
+        self._leave(resident)
         if resident.started is not None and not resident.started.done():
             resident.started.set_exception(CounterpointError("the engine failed; see the log"))
+        self.results.fail(resident.id, error)
+
+    def _leave(self, resident: Resident) -> None:
+        for attempt in list(resident.attempts.values()):
+            self.activities.forget(attempt)
+        self.drop(resident)
 
     def spawn(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Run something short beside the turns; the node is not idle before it is done."""
@@ -309,7 +323,8 @@ class Node:
 
     def room(self) -> int:
         """Return how many more executions may become busy in memory."""
-        return self.settings.max_resident - len(self.residents) + len(self.idle_residents)
+        taken = len(self.residents) + self._starting
+        return self.settings.max_resident - taken + len(self.idle_residents)
 
     def adopt(self, resident: Resident) -> None:
         """Keep an execution in memory."""
@@ -320,7 +335,7 @@ class Node:
         if self.residents.get(resident.id) is resident:
             del self.residents[resident.id]
         self.idle_residents.pop(resident.id, None)
-        resident.execution.evict()
+        resident.release()
         if self.due.hungry and self.room() > self.settings.max_resident // 4:
             self.due.hungry = False
             self.due.poke()
@@ -372,8 +387,8 @@ class Node:
                     records = journal_records(rows, self.codec)
                     self.push(inputs.adopt, row, records, loading)
             except StoreError as error:
-                logger.error("execution %s cannot be read: %s", execution_id, error)  # noqa: TRY400
                 loading.set_result(None)
+                self._unreadable(execution_id, error)
             finally:
                 loading.add_done_callback(lambda _: self._loading.pop(execution_id, None))
         return await asyncio.shield(loading)
@@ -382,14 +397,24 @@ class Node:
         program = self.registry.program(row.name)
         if program is not None and program.workflow.version >= row.version:
             return True
-        if row.name not in self._unhosted:
-            self._unhosted.add(row.name)
-            logger.warning(
-                "no service of this app has %s version %d: its executions wait in the store",
-                row.name,
-                row.version,
-            )
+        what = f"{row.name} version {row.version}"
+        if what not in self.unhosted:
+            self.unhosted.add(what)
+            logger.warning("no service of this app has %s: its executions wait in the store", what)
         return False
+
+    def _unreadable(self, execution_id: str, error: StoreError) -> None:
+        """One damaged journal stops its execution; a store that fails stops the node."""
+        if not is_damage(error):
+            self.store_failed(error)
+            return
+        self._set_aside(execution_id, f"it cannot be read: {error}")
+
+    def _set_aside(self, execution_id: str, why: str) -> None:
+        logger.error("execution %s is left alone: %s", execution_id, why)
+        if len(self.damaged) < DAMAGED_MAX:
+            self.damaged[execution_id] = why
+        self.results.fail(execution_id, CounterpointError(f"the execution is left alone: {why}"))
 
     async def _load_due(self, row: DueRow) -> None:
         if row.id not in self.residents:
@@ -412,49 +437,55 @@ class Node:
 
     # ---- failures of the store ----------------------------------------------------------------
 
-    def _start_refused(self, resident: Resident, error: ConflictError) -> None:
-        self.drop(resident)
-        if resident.started is not None and not resident.started.done():
+    def _refused(self, resident: Resident, error: Exception) -> None:
+        """The store took nothing of what an execution recorded: it goes on at the next start."""
+        self._leave(resident)
+        if resident.started is None:
+            self._set_aside(resident.id, f"it could not be written: {error}")
+        elif not resident.started.done():
             resident.started.set_exception(error)
 
-    def _store_failed(self, error: BaseException) -> None:
-        """A commit did not clearly succeed: believe nothing in memory, read the store again."""
+    def store_failed(self, error: BaseException) -> None:
+        """Believe nothing in memory and read the store again; see `runtime.recovery`."""
         if self.fault is not None or self.stopping:
             return
         self.fault = error
-        logger.error("the store failed, the node takes no work until it recovers: %s", error)
+        self.committer.drop(error)
         for resident in list(self.residents.values()):
-            for attempt in resident.attempts.values():
-                self.activities.forget(attempt)
+            self._leave(resident)
         self._drop_residents()
-        if isinstance(error, StoreBrokenError) and error.fatal:
-            logger.critical("the disk lost what it had confirmed; this node stays down: %s", error)
+        if is_fatal(error):
+            self._stay_down(error)
             return
+        logger.error("the store failed, the node takes no work until it recovers: %s", error)
         self._tasks.append(self._loop.create_task(self._recover(), context=Context()))
 
     async def _recover(self) -> None:
-        delay = 200_000
-        while True:
-            await self._pause(delay)
-            try:
-                await self.store.close()
-                await self.store.open(node=True)
-            except StoreError as error:
-                logger.warning("the store cannot be opened yet: %s", error)
+        try:
+            await self.recovery.run()
+            for execution_id in self.results.ids():
+                finished = await self.recovery.ended(execution_id)
+                if finished is not None:
+                    self.results.tell(execution_id, finished)
+        except StoreError as error:
+            if is_fatal(error):
                 self.fault = error
-                delay = min(2 * delay, 5_000_000)
-                continue
-            break
+                self._stay_down(error)
+            else:
+                self.fault = None
+                self.store_failed(error)
+            return
         self.fault = None
-        logger.info("the store is open again; interrupted executions go on")
+        logger.warning("the store is open again; interrupted executions go on")
         self._keys = iter(range(0))
+        self.damaged.clear()
         self.intake.restart()
         self.due.restart()
 
-    async def _pause(self, microseconds: int) -> None:
-        done: asyncio.Future[None] = self._loop.create_future()
-        self.clock.call_at(
-            self.clock.now() + microseconds,
-            lambda: None if done.done() else done.set_result(None),
-        )
-        await done
+    def _stay_down(self, error: BaseException) -> None:
+        logger.critical("the node stays down, start a new process: %s", error)
+        self.results.stop(f"the node stays down, nothing more is written: {error}")
+        waiters, self._idle_waiters = self._idle_waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_exception(NodeStoppedError(f"the node stays down: {error}"))

@@ -1,0 +1,132 @@
+"""What a node does when its store fails: believe nothing in memory, ask the store, go on.
+
+1. A commit that did not clearly succeed, or a read that the node cannot do without, is a *fault*.
+   The node takes no work, its health says why, every execution in memory is dropped unperformed.
+2. The store is opened again, less and less often, until it opens and a letter of `PROBE_BYTES` can
+   be written: a full disk lets many stores be opened, and one page be written, long before there
+   is room for work. The letter is taken over by the intake like any other.
+3. Then interrupted executions are read again, and those who wait for a result are told what the
+   store knows: the failed commit may have been written after all, and nothing else would tell them.
+4. After a fatal error (the disk lost what it had confirmed) nothing is opened again in this
+   process; everybody who waits learns that the node has stopped.
+"""
+
+import asyncio
+import logging
+
+from counterpoint.errors import StoreBrokenError, StoreCorruptError, StoreError
+from counterpoint.kernel.state import ExecutionState
+from counterpoint.model.ids import generate_id
+from counterpoint.model.rows import Commit, ExecutionRow, MailRow, Query
+from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.resident import Finished
+
+logger = logging.getLogger("counterpoint")
+
+PROBE = "probe"
+"""The kind of the letter; see `runtime.intake`."""
+PROBE_BYTES = 64 * 1024
+SHORTEST_DELAY = 200_000
+LONGEST_DELAY = 5_000_000
+CALM = 10_000_000
+"""Microseconds without a fault after which the next one is not the last one again."""
+
+
+class Recovery:
+    """Opens a failed store again; one for the life of a node, so that it knows about flapping."""
+
+    def __init__(self, store: Store, clock: Clock, codec: Codec) -> None:
+        self.store = store
+        self.clock = clock
+        self.codec = codec
+        self._delay = SHORTEST_DELAY
+        self._opened_at = 0
+
+    async def run(self) -> None:
+        """Return when the store is open and can be written.
+
+        Raises:
+            StoreBrokenError: a fatal one.
+        """
+        if self.clock.now() - self._opened_at > CALM:
+            self._delay = SHORTEST_DELAY
+        said = ""
+        while True:
+            await self._pause(self._delay)
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
+            try:
+                await self.store.close()
+                await self.store.open(node=True)
+                await self._probe()
+            except StoreError as error:
+                if is_fatal(error):
+                    raise
+                if str(error) != said:
+                    said = str(error)
+                    logger.warning("the store cannot be used yet: %s", said)
+            else:
+                self._opened_at = self.clock.now()
+                return
+
+    async def _probe(self) -> None:
+        now = self.clock.now()
+        letter = MailRow(0, generate_id(), PROBE, "", now, self.codec.tag, bytes(PROBE_BYTES))
+        await self.store.commit(Commit(mail=[letter]))
+
+    async def _pause(self, microseconds: int) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        alarm = self.clock.call_at(
+            self.clock.now() + microseconds,
+            lambda: None if done.done() else done.set_result(None),
+        )
+        try:
+            await done
+        finally:
+            alarm.cancel()
+
+    async def ended(self, execution_id: str) -> Finished | None:
+        """Return how an execution ended, or None if the store says that it has not.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        row = await self.store.execution(execution_id)
+        if row is None or row.status.live:
+            return None
+        return await read_end(self.store, self.codec, row)
+
+
+async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
+    """Return how an ended execution ended, from its journal."""
+    state = ExecutionState()
+    for record in journal_records(await store.journal(row.key), codec):
+        state.apply(record)
+    return Finished(state.status, state.result, state.error)
+
+
+async def newest_time(store: Store, clock: Clock) -> int:
+    """Return when the newest execution began: later than now if the clock was set back."""
+    newest = await store.executions(Query(limit=1))
+    if not newest:
+        return 0
+    behind = newest[0].created_at - clock.now()
+    if behind > 0:
+        logger.warning(
+            "the clock is %.0f s behind the newest execution, it was set back: timers fire when it "
+            "has caught up, everything else goes on",
+            behind / 1e6,
+        )
+    return newest[0].created_at
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether opening the store again in this process would not tell what is true."""
+    return isinstance(error, StoreBrokenError) and error.fatal
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an execution's own journal is at fault, so that the others can go on."""
+    return isinstance(error, StoreCorruptError)
