@@ -23,6 +23,9 @@ def failure_of(error: BaseException, service: str) -> Failure:
     if isinstance(error, ActivityFailed):
         return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
     kind = type(error)
+    if isinstance(error, BaseExceptionGroup):
+        causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in error.exceptions)
+        message = f"{message}: {causes}"[:MESSAGE_CHARS_MAX]
     return Failure(f"{kind.__module__}.{kind.__qualname__}", message, traceback=_where(error))
 
 

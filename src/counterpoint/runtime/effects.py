@@ -92,8 +92,10 @@ class Effects:
         if at <= now:
             node.push(inputs.look, resident)
             return
+        if resident.alarm is not None:
+            resident.alarm.cancel()
         resident.alarm_at = at
-        node.clock.call_at(at, lambda: node.push(inputs.alarm, resident, at))
+        resident.alarm = node.clock.call_at(at, lambda: node.push(inputs.alarm, resident, at))
 
     # ---- attempts -----------------------------------------------------------------------------
 

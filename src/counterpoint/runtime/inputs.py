@@ -44,8 +44,12 @@ def adopt(
     resident.seq = len(records)
     node.adopt(resident)
     revive(resident, records)
-    if resident.execution.divergence is None:
-        attempts.recover_attempts(resident.execution, _policies(node, resident), now)
+    execution = resident.execution
+    if execution.divergence is None:
+        incident = execution.state.incident
+        if incident is not None and incident.cause == "non-determinism":
+            execution.note(r.IncidentResolved(execution.stamp(now)))  # today's code fits
+        attempts.recover_attempts(execution, _policies(node, resident), now)
     look(node, now, resident)
     _set(loaded, resident)
 
@@ -112,6 +116,7 @@ def alarm(node: Host, now: int, resident: Resident, at: int) -> None:
     """An alarm rang."""
     if resident.alarm_at <= at:
         resident.alarm_at = NEVER
+        resident.alarm = None
     look(node, now, resident)
 
 

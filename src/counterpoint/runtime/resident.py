@@ -7,6 +7,7 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.model.records import Failure, Payload
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
+from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.attempt import NEVER, Attempt
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ class Resident:
     """One execution in memory; its owner is the node of this process."""
 
     __slots__ = (
+        "alarm",
         "alarm_at",
         "attempts",
         "beats",
@@ -52,6 +54,7 @@ class Resident:
         """Newest heartbeat by step that is not recorded yet."""
         self.taken: list[int] = []
         """Positions of mail whose effect is in the next commit."""
+        self.alarm: Alarm | None = None
         self.alarm_at = NEVER
         """The earliest moment at which the node will look at its timers and retries."""
 
@@ -64,6 +67,13 @@ class Resident:
     def correlation_id(self) -> str:
         """The flow that it belongs to."""
         return self.row.correlation_id or self.id
+
+    def release(self) -> None:
+        """Drop the code's frames and the alarm: nobody wakes what is not in memory."""
+        self.execution.evict()
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
 
     @property
     def idle(self) -> bool:
