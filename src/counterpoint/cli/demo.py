@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from rich.text import Text
 
 from counterpoint.cli import demo_shop
 from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.options import JsonOption
-from counterpoint.cli.output import console, say, say_json
+from counterpoint.cli.output import console, say, say_json, show_parts
 from counterpoint.cli.story import Surroundings, story
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import duration, now
@@ -251,6 +252,4 @@ def _tell(
     print_line(f"the books {books}\n")
     undone = [s for s in stories if s.status is Status.COMPENSATED]
     longest = max(undone or stories, key=lambda s: len(s.calls))
-    for part in story(longest, Surroundings(now())):
-        print_line(part)
-    print_line()
+    show_parts(play.console, *story(longest, Surroundings(now())), Text())

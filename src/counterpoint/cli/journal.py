@@ -8,13 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
-from counterpoint.cli.output import clean, one_line, out, say_json, value_words
+from counterpoint.cli.output import clean, one_line, out, say_json, show_parts, value_words
 from counterpoint.cli.posting import describe
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import both, now
 from counterpoint.runtime.description import Description, JournalEntry
-
-_DULL: tuple[object, ...] = (None, False, [], {})
 
 
 def journal(
@@ -41,11 +39,11 @@ async def _journal(target: Target, execution_id: str, *, as_json: bool) -> None:
         for entry in entries:
             say_json(entry)
         return
-    at = now()
-    console = out()
-    title = Text.assemble((clean(description.id), "bold"), f"  {clean(description.workflow)}")
-    console.print(title, Text(f", started {both(description.created_at, at)}"), sep="")
-    console.print(_table(description, entries))
+    title = Text.assemble(
+        (clean(description.id), "bold"),
+        f"  {clean(description.workflow)}, started {both(description.created_at, now())}",
+    )
+    show_parts(out(), title, _table(description, entries))
 
 
 def _table(description: Description, entries: list[JournalEntry]) -> Table:
@@ -72,9 +70,8 @@ def record_words(entry: JournalEntry) -> str:
     """Return what a record says, as `name=value` pairs on one line."""
     words: list[str] = []
     for name, value in entry.data.items():
-        if any(value is dull or value == dull for dull in _DULL) and value != 0:
-            continue
-        words.append(f"{name}={_words(name, value)}")
+        if not (value is None or value is False):
+            words.append(f"{name}={_words(name, value)}")
     return " ".join(words)
 
 

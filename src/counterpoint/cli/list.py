@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
-from counterpoint.cli.output import clean, hint, out, say, say_json, status_text
+from counterpoint.cli.output import clean, hint, out, say, say_json, show_parts, status_text
 from counterpoint.cli.posting import posted_requests
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import duration, now, parse_since, relative
@@ -73,7 +73,7 @@ async def _list(
                 say_json(summary)
             return
         if found:
-            out().print(_table(found, now()))
+            show_parts(out(), _table(found, now()))
         else:
             say("no executions" if not (status or workflow or since) else "no such executions")
         if more:

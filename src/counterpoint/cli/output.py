@@ -6,7 +6,7 @@ import sys
 from typing import Any, TextIO
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from counterpoint.model.states import Status
@@ -50,6 +50,16 @@ def say(text: str) -> None:
 def hint(text: str, style: str = "yellow") -> None:
     """Write a line beside the result, to stderr."""
     err().print(Text(clean(text), style), soft_wrap=True)
+
+
+def show_parts(file: Console, *parts: RenderableType) -> None:
+    """Write tables, trees and texts, without the blanks that fill their last columns."""
+    for part in parts:
+        with file.capture() as captured:
+            file.print(part)
+        lines = captured.get().split("\n")
+        file.file.write("\n".join(line.rstrip(" ") for line in lines))
+    file.file.flush()
 
 
 def say_json(value: Any) -> None:

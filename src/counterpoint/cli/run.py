@@ -18,7 +18,7 @@ from counterpoint.cli.options import JsonOption, StoreOption
 from counterpoint.cli.output import say, say_json
 from counterpoint.cli.progress import log_to_stderr, progress
 from counterpoint.cli.target import required, store_words
-from counterpoint.errors import StoreBrokenError, StoreError
+from counterpoint.errors import StoreBrokenError, StoreError, StoreLockedError
 from counterpoint.model.states import LIVE, Status
 
 _FAULT_POLL_SECONDS = 0.2
@@ -84,7 +84,15 @@ def run(
     host = Host(target.app, within, as_json=as_json)
     with progress(target.app) as console:
         log_to_stderr(console, log_level.value.upper())
-        asyncio.run(host.run(until_idle=until_idle))
+        try:
+            asyncio.run(host.run(until_idle=until_idle))
+        except StoreLockedError as error:
+            who = f"process {error.pid}" if error.pid else "another process"
+            raise CommandError(
+                f"{store_words(target.app)} is hosted by {who}: stop that node first; start, list, "
+                "show and the other commands work beside it",
+                Exit.STORE,
+            ) from error
 
 
 class Host:

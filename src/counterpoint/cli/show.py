@@ -3,7 +3,7 @@
 import asyncio
 
 from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
-from counterpoint.cli.output import out, say_json
+from counterpoint.cli.output import out, say_json, show_parts
 from counterpoint.cli.posting import describe, posted_requests
 from counterpoint.cli.story import Surroundings, story
 from counterpoint.cli.target import Target, open_client, resolve
@@ -37,5 +37,4 @@ async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
     activities = None if target.name is None else target.app.registry.activities.keys()
     known = target.hosts(description.workflow)
     around = Surroundings(now(), posted, target.name, known, activities)
-    for part in story(description, around):
-        out().print(part)
+    show_parts(out(), *story(description, around))

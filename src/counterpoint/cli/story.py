@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from counterpoint.cli.output import clean, one_line, status_text, value_words
-from counterpoint.cli.times import absolute, both, due, duration
+from counterpoint.cli.times import absolute, both, due, duration, relative
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import PostedRequest
 from counterpoint.runtime.description import CallDescription, Description
@@ -42,7 +43,12 @@ def story(description: Description, around: Surroundings) -> Iterator[Renderable
     """Yield the parts of an execution's story, top first."""
     yield _title(description)
     yield from _warnings(description, around)
-    yield from _facts(description, around.at)
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim")
+    facts.add_column(overflow="fold")
+    for name, value in _facts(description, around.at):
+        facts.add_row(name, value)
+    yield facts
     if description.calls:
         tree = Tree(Text("calls", "bold"), guide_style="dim")
         for call in description.calls:
@@ -75,7 +81,7 @@ def _warnings(d: Description, around: Surroundings) -> Iterator[Text]:
         )
 
 
-def _facts(d: Description, at: datetime) -> Iterator[Text]:
+def _facts(d: Description, at: datetime) -> Iterator[tuple[str, Text]]:
     yield _fact("started", both(d.created_at, at))
     if d.finished_at is not None:
         took = duration(d.finished_at - d.created_at)
@@ -92,10 +98,8 @@ def _facts(d: Description, at: datetime) -> Iterator[Text]:
     yield _fact("journal", f"{records}, the last {both(d.updated_at, at)}")
 
 
-def _fact(name: str, value: str, style: str = "") -> Text:
-    text = Text.assemble((f"{name:<11}", "dim"), (value, style))
-    text.no_wrap = False
-    return text
+def _fact(name: str, value: str, style: str = "") -> tuple[str, Text]:
+    return name, Text(value, style)
 
 
 # ---- calls ------------------------------------------------------------------------------------
@@ -142,14 +146,14 @@ def _undoing(call: CallDescription, at: datetime) -> Text:
 
 
 def _pace(begun: datetime | None, ended: datetime | None, attempts: int, at: datetime) -> str:
-    words: list[str] = []
+    words = ""
     if begun is not None and ended is not None:
-        words.append(f"in {duration(ended - begun)}")
+        words = f" in {duration(ended - begun)}"
     elif begun is not None:
-        words.append(f"for {duration(at - begun)}")
-    if attempts > 1:
-        words.append(f"{attempts} attempts")
-    return "".join(f", {word}" if index else f" {word}" for index, word in enumerate(words))
+        words = f", called {relative(begun, at)}"
+    if attempts > 1 or (attempts and ended is None):
+        words += ", 1 attempt" if attempts == 1 else f", {attempts} attempts"
+    return words
 
 
 def _next(attempts: int, moment: datetime, at: datetime, indent: str = "") -> str:
@@ -166,7 +170,7 @@ def _waits(d: Description, around: Surroundings) -> Iterator[str]:
     if not d.status.live:
         return
     if d.incident is not None:
-        yield f"a person: {clean(d.incident)}"
+        yield "a person, because of the incident"
     for call in d.calls:
         yield from _call_waits(call, at)
     for name in d.awaited_signals:

@@ -17,6 +17,8 @@ def now() -> datetime:
 def duration(span: timedelta) -> str:
     """Return a duration in its largest fitting unit: `12 ms`, `3.2 s`, `5 min`, `2 h`, `4 d`."""
     seconds = abs(span.total_seconds())
+    if 0 < seconds < 0.0005:
+        return "<1 ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:

@@ -144,7 +144,7 @@ def journal_entries(records: Sequence[r.Record]) -> list[JournalEntry]:
     entries: list[JournalEntry] = []
     for seq, record in enumerate(records, 1):
         data = {
-            name: msgspec.to_builtins(_readable(getattr(record, name)))
+            name: msgspec.to_builtins(_readable(name, getattr(record, name)))
             for name in record.__struct_fields__
             if name != "at"
         }
@@ -154,7 +154,9 @@ def journal_entries(records: Sequence[r.Record]) -> list[JournalEntry]:
     return entries
 
 
-def _readable(value: Any) -> Any:
+def _readable(name: str, value: Any) -> Any:
+    if name in ("due_at", "retry_at") and value is not None:
+        return time_of(value)
     if isinstance(value, msgspec.Raw):
         return plain(value)
     if isinstance(value, r.Failure):
