@@ -97,8 +97,9 @@ class BusinessError(CounterpointError):
 
 
 def business_name(error: BusinessError, service: str) -> str:
-    """Return the recorded name of a business error that *service* raised."""
-    return type(error).recorded_name or f"{service}.{type(error).__name__}"
+    """Return the recorded name of a business error that *service* raised, or passes on."""
+    passed_on: str | None = error.__dict__.get("recorded_as")
+    return passed_on or type(error).recorded_name or f"{service}.{type(error).__name__}"
 
 
 def business_type(name: str, near: Callable[..., Any]) -> type[BusinessError] | None:

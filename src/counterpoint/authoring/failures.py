@@ -37,7 +37,9 @@ def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
     if failure.business:
         found = business_type(failure.type, near)
         if found is not None:
-            return found.from_payload(bytes(failure.facts))
+            error = found.from_payload(bytes(failure.facts))
+            error.__dict__["recorded_as"] = failure.type  # its owner stays, whoever passes it on
+            return error
     facts = facts_of(failure)
     if failure.type == ACTIVITY_FAILED:
         return ActivityFailed(**facts)
