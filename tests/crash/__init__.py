@@ -1,0 +1,1 @@
+"""Kills nodes at random moments and checks the promises from the files that are left."""
