@@ -9,7 +9,7 @@ a crash the cursor begins before everything.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from counterpoint.errors import StoreError
 from counterpoint.model.rows import DueRow
@@ -17,6 +17,8 @@ from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.ports.store import Store
 
 PAGE = 500
+TOGETHER = 50
+"""Executions loaded in one turn: what they decide shares a commit, and others get their turn."""
 BEGINNING = (-(1 << 62), 0)
 FAR_FUTURE = 1 << 62
 
@@ -30,7 +32,7 @@ class DueScan:
         clock: Clock,
         *,
         room: Callable[[], int],
-        load: Callable[[DueRow], Awaitable[None]],
+        load: Callable[[Sequence[DueRow]], Awaitable[None]],
         failed: Callable[[StoreError], None],
     ) -> None:
         self.store = store
@@ -104,10 +106,11 @@ class DueScan:
             limit = min(PAGE, room)
             until = max(self.clock.now(), self._began_at)
             rows = await self.store.due(after=self._cursor, until=until, limit=limit)
-            for row in rows:
+            for first in range(0, len(rows), TOGETHER):
+                group = rows[first : first + TOGETHER]
                 # Set before loading: what loading sends back below the cursor must stay there.
-                self._cursor = (row.wake_at, row.key)
-                await self._load(row)
+                self._cursor = (group[-1].wake_at, group[-1].key)
+                await self._load(group)
             if len(rows) < limit:
                 break
             await asyncio.sleep(0)

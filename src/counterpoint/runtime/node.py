@@ -11,7 +11,7 @@ import functools
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -374,24 +374,29 @@ class Node:
         resident = self.residents.get(execution_id)
         if resident is not None:
             return resident
+        return await asyncio.shield(await self._fetch(execution_id))
+
+    async def _fetch(self, execution_id: str) -> "asyncio.Future[Resident | None]":
+        """Read an execution; the future is set once a turn has brought it into memory."""
         loading = self._loading.get(execution_id)
-        if loading is None:
-            loading = self._loading[execution_id] = self._loop.create_future()
-            try:
-                row = await self.store.execution(execution_id)
-                usable = row is not None and row.status.live
-                if row is None or not usable or not self._hosts(row):
-                    loading.set_result(None)
-                else:
-                    rows = await self.store.journal(row.key)
-                    records = journal_records(rows, self.codec)
-                    self.push(inputs.adopt, row, records, loading)
-            except StoreError as error:
+        if loading is not None:
+            return loading
+        loading = self._loading[execution_id] = self._loop.create_future()
+        loading.add_done_callback(lambda _: self._loading.pop(execution_id, None))
+        try:
+            row = await self.store.execution(execution_id)
+            if row is None or not row.status.live or not self._hosts(row):
                 loading.set_result(None)
-                self._unreadable(execution_id, error)
-            finally:
-                loading.add_done_callback(lambda _: self._loading.pop(execution_id, None))
-        return await asyncio.shield(loading)
+            else:
+                records = journal_records(await self.store.journal(row.key), self.codec)
+                self.push(inputs.adopt, row, records, loading)
+        except StoreError as error:
+            loading.set_result(None)
+            self._unreadable(execution_id, error)
+        except BaseException:
+            loading.cancel()
+            raise
+        return loading
 
     def _hosts(self, row: ExecutionRow) -> bool:
         program = self.registry.program(row.name)
@@ -416,9 +421,10 @@ class Node:
             self.damaged[execution_id] = why
         self.results.fail(execution_id, CounterpointError(f"the execution is left alone: {why}"))
 
-    async def _load_due(self, row: DueRow) -> None:
-        if row.id not in self.residents:
-            await self.load(row.id)
+    async def _load_due(self, rows: Sequence[DueRow]) -> None:
+        wanted = [row.id for row in rows if row.id not in self.residents]
+        for loading in [await self._fetch(execution_id) for execution_id in wanted]:
+            await asyncio.shield(loading)
 
     def _drop_residents(self) -> None:
         for resident in list(self.residents.values()):
