@@ -103,7 +103,7 @@ class Effects:
         call = resident.execution.state.calls[number]
         activity = self.node.registry.activities.get(call.name)
         if activity is None:
-            logger.warning("%s: no service of this app has %s", resident.id, call.name)
+            self._miss(resident, call.name)
             return
         limit = self.node.settings.payload_bytes_max
         self._start(resident, CallAttempt(resident, call, attempt, activity, limit, self.heartbeat))
@@ -112,13 +112,17 @@ class Effects:
         call = resident.execution.state.calls[number]
         compensation = self.node.registry.compensation(call.name)
         if compensation is None:
-            logger.warning("%s: nothing here undoes %s", resident.id, call.name)
+            self._miss(resident, call.undo_name or f"a compensation of {call.name}")
             return
         limit = self.node.settings.payload_bytes_max
         self._start(
             resident,
             CompensationAttempt(resident, call, attempt, compensation, limit, self.heartbeat),
         )
+
+    def _miss(self, resident: Resident, name: str) -> None:
+        logger.warning("%s: no service of this app has %s: the call waits", resident.id, name)
+        self.node.unhosted.add(name)
 
     def _start(self, resident: Resident, attempt: Attempt) -> None:
         resident.attempts[attempt.step] = attempt
