@@ -2,8 +2,7 @@
 
 Each is a JSON value, in order, or `name=` and a JSON value. Text that cannot be JSON (it does not
 begin like an object, a list or a string, and is no number or literal) stands for itself, so that
-`Ada` need not be written `'"Ada"'`. What was written is decoded by the workflow's own signature:
-`12.30` reaches a `Decimal` as it stands.
+`Ada` need not be written `'"Ada"'`. What was written is decoded by the workflow's own signature.
 """
 
 import re

@@ -28,6 +28,7 @@ from counterpoint.runtime.client import Client
 from counterpoint.runtime.description import Description
 
 APP = "counterpoint.cli.demo_shop:app"
+NODE_APP = APP
 ORDERS = 24
 KILL_AFTER_STEPS = 50
 DEADLINE_SECONDS = 60
@@ -162,7 +163,7 @@ class _Play:
     async def _node(self, *options: str) -> AsyncGenerator[Process, None]:
         with self.log.open("a") as log:
             node = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "counterpoint", "run", APP, "--json", *options),
+                *(sys.executable, "-m", "counterpoint", "run", NODE_APP, "--json", *options),
                 *("--store", str(self.target.app.store)),
                 env={**os.environ, demo_shop.LEDGER: str(self.ledger)},
                 stdin=DEVNULL,

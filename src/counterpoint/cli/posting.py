@@ -61,8 +61,8 @@ async def report(
 def no_node(target: Target) -> str:
     """Return what to say when nobody took over a request."""
     return (
-        "no node has taken it yet, so none runs on this store or it takes no work: the request is "
-        f"stored and takes effect when a node runs ({target.run_command})"
+        "no node has taken it yet: none runs on this store, or the log of the one that runs says "
+        f"why; the request is stored and takes effect when a node can ({target.run_command})"
     )
 
 

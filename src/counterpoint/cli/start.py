@@ -89,12 +89,6 @@ async def _start(
         existed = execution_id is not None and await _exists(client, execution_id)
         execution = await client.start(workflow, *arguments, id=execution_id)
         by_node = await taken(client, execution.id)
-        if by_node and not await _exists(client, execution.id):
-            raise CommandError(
-                f"{execution.id}: the running node refused the start, its log says why; most "
-                f"likely its app has no {workflow.name}",
-                Exit.FAILED,
-            )
         wait, timeout = waiting
         if not wait:
             _say_started(execution.id, workflow.name, existed, by_node, as_json=as_json)
@@ -111,8 +105,10 @@ def _say_started(
         say_json({"id": execution_id, "workflow": workflow, "existed": existed, "taken": by_node})
     elif existed:
         say(f"{execution_id}: was started before, with the same arguments")
-    else:
+    elif by_node:
         say(f"{execution_id}: {workflow} started")
+    else:
+        say(f"{execution_id}: the start of {workflow} is stored")
 
 
 async def _exists(client: Client, execution_id: str) -> bool:

@@ -1,0 +1,102 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from counterpoint.cli import demo_shop
+from counterpoint.cli.demo import ORDERS, Verdict, fits, judge
+from counterpoint.cli.main import cli
+from counterpoint.model.states import Status
+
+GOOD = Verdict(steps_before=9, repeated=0, interrupted=1, outcomes={"completed": ORDERS}, wrong=())
+ALL = {"created", "charged", "reserved", "confirmed"}
+
+
+@pytest.mark.parametrize(
+    ("status", "effects", "fit"),
+    [
+        (Status.COMPLETED, ALL, True),
+        (Status.COMPLETED, ALL - {"charged"}, False),
+        (Status.COMPLETED, ALL | {"refunded"}, False),
+        (Status.COMPENSATED, {"created", "discarded"}, True),
+        (Status.COMPENSATED, {"created", "charged", "discarded", "refunded"}, True),
+        (Status.COMPENSATED, {"created", "charged", "discarded"}, False),
+        (Status.COMPENSATED, {"created", "discarded", "refunded"}, False),
+        (Status.COMPENSATED, ALL | {"discarded", "refunded", "released"}, False),
+        (Status.RUNNING, {"created", "discarded"}, False),
+    ],
+)
+def test_effects_fit_their_outcome_or_not(status: Status, effects: set[str], fit: bool) -> None:
+    assert fits(status, effects) is fit
+
+
+def test_a_verdict_is_good_only_if_all_ended_and_nothing_was_repeated() -> None:
+    verdicts = [
+        GOOD,
+        replace(GOOD, repeated=1),
+        replace(GOOD, wrong=("order-1",)),
+        replace(GOOD, outcomes={"completed": ORDERS - 1}),
+    ]
+
+    assert [verdict.good for verdict in verdicts] == [True, False, False, False]
+
+
+def test_effects_after_the_kill_are_judged_by_what_was_recorded() -> None:
+    ledger: list[dict[str, Any]] = [
+        {"key": key, "what": "created", "order": "o"}
+        for key in ("recorded", "done", "recorded", "done", "new")
+    ]
+
+    verdict = judge(1, {"recorded"}, ledger, 2, [])
+
+    assert (verdict.repeated, verdict.interrupted) == (1, 1)
+
+
+def test_a_ledger_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert demo_shop.read_ledger(tmp_path / "none") == []
+
+
+def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    result = CliRunner().invoke(cli, ["demo", "--directory", str(tmp_path)])
+
+    assert result.exit_code == 2
+    assert "is not empty" in result.stderr
+
+
+def test_books_that_do_not_balance_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play(*_: object, **__: object) -> Verdict:
+        return replace(GOOD, repeated=1)
+
+    monkeypatch.setattr("counterpoint.cli.demo._play", play)
+
+    result = CliRunner().invoke(cli, ["demo"])
+
+    assert result.exit_code == 1
+    assert "that is a defect of Counterpoint" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("deadline", "app", "code", "message"),
+    [
+        (
+            60,
+            "counterpoint.cli.nothing:app",
+            1,
+            "the node did not start: error: there is no module",
+        ),
+        (0, "counterpoint.cli.demo_shop:app", 5, "not done after 0 s"),
+    ],
+)
+def test_a_demonstration_that_cannot_be_played_says_why(
+    monkeypatch: pytest.MonkeyPatch, deadline: int, app: str, code: int, message: str
+) -> None:
+    monkeypatch.setattr("counterpoint.cli.demo.NODE_APP", app)
+    monkeypatch.setattr("counterpoint.cli.demo.DEADLINE_SECONDS", deadline)
+
+    result = CliRunner().invoke(cli, ["demo"])
+
+    assert (result.exit_code, message in result.stderr) == (code, True)

@@ -1,0 +1,238 @@
+import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from counterpoint.cli.journal import record_words
+from counterpoint.cli.output import console, show_parts
+from counterpoint.cli.story import Surroundings, story
+from counterpoint.model.states import Status
+from counterpoint.runtime.client import PostedRequest
+from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+
+AT = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+CALL = CallDescription(
+    call=1,
+    name="orders.create",
+    state="completed",
+    arguments={},
+    idempotency_key="o-1/1/1",
+    attempts=1,
+    scheduled_at=AT - 9 * SECOND,
+    settled_at=AT - 8 * SECOND,
+)
+RUNNING = Description(
+    id="o-1",
+    run=1,
+    workflow="orders.place",
+    version=1,
+    kind="saga",
+    status=Status.RUNNING,
+    correlation_id="o-1",
+    created_at=AT - 10 * SECOND,
+    updated_at=AT - 2 * SECOND,
+    finished_at=None,
+    records=1,
+    arguments={"order": "o-1"},
+    result=None,
+    error=None,
+    error_type=None,
+    incident=None,
+    incident_at=None,
+    calls=[CALL],
+    timers=[],
+    awaited_signals=[],
+    unread_signals=[],
+    waits_for=[],
+)
+AROUND = Surroundings(AT)
+
+
+def told(description: Description, around: Surroundings = AROUND) -> list[str]:
+    file = io.StringIO()
+    show_parts(console(file), *story(description, around))
+    return file.getvalue().splitlines()
+
+
+def told_call(call: CallDescription, around: Surroundings = AROUND) -> list[str]:
+    lines = told(replace(RUNNING, calls=[call]), around)
+    return lines[lines.index("calls") + 1 :]
+
+
+def test_a_running_execution_is_told_with_its_calls() -> None:
+    assert told(RUNNING) == [
+        "o-1  orders.place (saga)  running",
+        "started    10 s ago (11:59:50 UTC)",
+        'arguments  {"order": "o-1"}',
+        "journal    1 record, the last 2 s ago (11:59:58 UTC)",
+        "calls",
+        "└── 1 orders.create ✓ completed in 1 s",
+        "    key o-1/1/1",
+    ]
+
+
+def test_a_completed_execution_is_told_with_its_result_and_flow() -> None:
+    ended = replace(
+        RUNNING,
+        status=Status.COMPLETED,
+        finished_at=AT,
+        result="r",
+        correlation_id="f",
+        version=2,
+        run=3,
+        records=7,
+        calls=[],
+    )
+
+    assert told(ended) == [
+        "o-1  orders.place v2 (saga, run 3)  completed",
+        "started    10 s ago (11:59:50 UTC)",
+        "ended      just now (12:00:00 UTC), after 10 s",
+        "flow       f",
+        'arguments  {"order": "o-1"}',
+        'result     "r"',
+        "journal    7 records, the last 2 s ago (11:59:58 UTC)",
+    ]
+
+
+def test_a_call_that_waits_for_a_retry_says_when() -> None:
+    waiting = replace(
+        CALL,
+        state="waiting for a retry",
+        error="builtins.OSError: down\nreally",
+        settled_at=None,
+        attempts=2,
+        next_attempt_at=AT + 3 * SECOND,
+    )
+
+    assert told_call(waiting) == [
+        "└── 1 orders.create … waiting for a retry, called 9 s ago, 2 attempts",
+        "    builtins.OSError: down really",
+        "    attempt 3 in 3 s (12:00:03 UTC)",
+        "    key o-1/1/1",
+        "waits for",
+        "└── attempt 3 of orders.create (call 1) in 3 s (12:00:03 UTC)",
+    ]
+
+
+def test_an_undone_call_says_by_what_and_in_which_time() -> None:
+    undone = replace(
+        CALL,
+        state="undone",
+        error="builtins.TimeoutError: slow",
+        outcome_unknown=True,
+        compensation="orders.discard",
+        compensation_attempts=2,
+        compensation_key="o-1/1/1c",
+        compensation_scheduled_at=AT - 7 * SECOND,
+        compensated_at=AT - 5 * SECOND,
+    )
+
+    assert told_call(undone) == [
+        "└── 1 orders.create ✗ failed in 1 s",
+        "    builtins.TimeoutError: slow",
+        "    its outcome is unknown: it may have happened",
+        "    key o-1/1/1",
+        "    ↶ undone by orders.discard in 2 s, 2 attempts",
+        "      key o-1/1/1c",
+    ]
+
+
+def test_a_compensation_that_fails_says_why_and_when_it_is_tried_again() -> None:
+    undoing = replace(
+        CALL,
+        state="being undone",
+        compensation="orders.discard",
+        compensation_attempts=1,
+        compensation_error="builtins.OSError: down",
+        compensation_key="o-1/1/1c",
+        compensation_scheduled_at=AT - 7 * SECOND,
+        next_attempt_at=AT - SECOND,
+    )
+
+    assert told_call(undoing)[2:] == [
+        "    ↶ being undone by orders.discard, called 7 s ago, 1 attempt",
+        "      builtins.OSError: down",
+        "      attempt 2 due 1 s ago (11:59:59 UTC)",
+        "      key o-1/1/1c",
+        "waits for",
+        "└── attempt 2 of orders.discard (call 1) due 1 s ago (11:59:59 UTC)",
+    ]
+
+
+def test_a_running_call_shows_its_heartbeat_and_a_stuck_one_asks_for_a_person() -> None:
+    running = replace(CALL, state="running", settled_at=None, heartbeat={"page": 3})
+    stuck = replace(CALL, state="stuck", settled_at=None)
+
+    assert told_call(running)[1:] == [
+        '    last heartbeat {"page": 3}',
+        "    key o-1/1/1",
+        "waits for",
+        "└── attempt 1 of orders.create (call 1), under way",
+    ]
+    assert told_call(stuck)[-1] == "└── a person to retry orders.create (call 1)"
+
+
+def test_an_incident_stands_at_the_top_with_the_command_that_ends_it() -> None:
+    incident = replace(
+        RUNNING, status=Status.INCIDENT, incident="it diverged", incident_at=AT - 60 * SECOND
+    )
+
+    lines = told(incident)
+
+    assert lines[1:3] == [
+        "INCIDENT 60 s ago (11:59:00 UTC): it diverged",
+        "when its cause is gone: counterpoint retry o-1",
+    ]
+    assert lines[-1] == "└── a person, because of the incident"
+
+
+def test_what_the_app_does_not_have_is_said() -> None:
+    around = Surroundings(AT, app="shop:app", workflow_known=False, activities=())
+
+    lines = told(RUNNING, around)
+
+    assert lines[1].startswith("no service of shop:app has orders.place: ")
+    assert "    no service of shop:app has orders.create" in lines
+
+
+def test_an_error_signals_timers_and_posted_requests_are_told() -> None:
+    waiting = replace(
+        RUNNING,
+        error="no",
+        error_type="orders.Refused",
+        calls=[],
+        timers=[AT + 30 * SECOND],
+        awaited_signals=["approved"],
+    )
+    posted = [PostedRequest("o-1", "cancel", AT - 5 * SECOND)]
+
+    lines = told(waiting, Surroundings(AT, posted))
+
+    assert "error      orders.Refused: no" in lines
+    assert lines[-4:] == [
+        "waits for",
+        "├── a node to take a cancel, posted 5 s ago (11:59:55 UTC)",
+        "├── the signal 'approved'",
+        "└── a timer, in 30 s (12:00:30 UTC)",
+    ]
+
+
+def test_an_ended_execution_waits_for_nothing() -> None:
+    ended = replace(RUNNING, status=Status.FAILED, finished_at=AT, awaited_signals=["approved"])
+
+    assert "waits for" not in told(ended)
+
+
+def test_a_record_is_one_line_of_words() -> None:
+    failure = {"type": "builtins.OSError", "message": "down\nreally", "traceback": "..."}
+    entry = JournalEntry(
+        4,
+        "attempt-failed",
+        AT,
+        {"step": 2, "error": failure, "retry_at": None, "name": "a b", "zero": 0, "no": False},
+    )
+
+    words = record_words(entry)
+
+    assert words == 'step=2 error=builtins.OSError: down really name="a b" zero=0'
