@@ -93,9 +93,9 @@ class NodeAccess:
             await self._check_existing(execution_id, workflow.name, arguments)
 
     async def _check_existing(self, execution_id: str, workflow: str, arguments: Payload) -> None:
-        resident = self.node.residents.get(execution_id)
-        if resident is not None and resident.started is not None:
-            await asyncio.shield(resident.started)
+        first = self.node.starting.get(execution_id)
+        if first is not None:
+            await asyncio.shield(first)
         row = await self.store.execution(execution_id)
         if row is None:
             raise ExecutionNotFoundError(execution_id)

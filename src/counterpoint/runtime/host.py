@@ -26,11 +26,13 @@ class Host(Protocol):
     codec: Codec
     settings: Settings
     residents: dict[str, Resident]
+    starting: dict[str, asyncio.Future[None]]
     committer: Committer
     activities: Activities
     due: DueScan
     dice: random.Random
     fault: BaseException | None
+    unhosted: set[str]
     rehearse: bool
 
     def push(self, handle: Callable[..., None], *args: Any) -> None: ...

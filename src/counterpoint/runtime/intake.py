@@ -2,10 +2,11 @@
 
 A letter is read once by this node (positions only grow) and handed to its execution in a turn; the
 commit that records its effect deletes it. What cannot have an effect (an unknown or ended
-execution, an unknown workflow, an unreadable body) is deleted with a warning that names it:
-senders learn the same from the client before they post, so this is the rare loser of a race. A
-letter to a live execution that this node cannot run (its workflow or version is not hosted here,
-its journal is damaged) stays where it is, for the next node to read.
+execution, an unreadable body) is deleted with a warning that names it: senders learn the same from
+the client before they post, so this is the rare loser of a race. What this node cannot take over
+but another deployment could (a start of a workflow that is not hosted here or does not take its
+arguments, a letter to an execution whose workflow, version or journal is unusable here) stays where
+it is, for the next node to read.
 """
 
 import asyncio
@@ -133,15 +134,18 @@ class Intake:
         node = self.node
         program = node.registry.program(mail.workflow)
         if program is None:
-            self._discard(row, f"no service of this app has {mail.workflow}")
+            self._leave(row, f"no service of this app has {mail.workflow}")
             return
+        first = node.starting.get(row.execution_id)
+        if first is not None:
+            await asyncio.wait([first])
         if await node.store.execution(row.execution_id) is not None:
             node.committer.take(row.position)  # the same start, posted twice
             return
         try:
             program.decode_arguments(mail.arguments)
         except ArgumentsError as error:
-            self._discard(row, str(error))
+            self._leave(row, str(error))
             return
         key = await node.next_key()
         now = node.clock.now()
@@ -151,9 +155,15 @@ class Intake:
         )
         started = Started(now, workflow.name, workflow.version, mail.arguments)
         written = node.committer.store_only(execution, [started], row.position)
-        written.add_done_callback(lambda done: self._written(done, execution.wake_at))
+        node.starting[row.execution_id] = written
+        written.add_done_callback(
+            lambda done: self._written(done, row.execution_id, execution.wake_at)
+        )
 
-    def _written(self, done: "asyncio.Future[None]", wake_at: int | None) -> None:
+    def _written(
+        self, done: "asyncio.Future[None]", execution_id: str, wake_at: int | None
+    ) -> None:
+        del self.node.starting[execution_id]
         if not done.cancelled() and done.exception() is None:
             self.node.due.reconsider(wake_at)
             self.node.due.poke()
@@ -168,6 +178,10 @@ class Intake:
             max(node.clock.now(), found.finished_at or 0), row.request_id, mail.actor, mail.reason
         )
         node.push(inputs.retry_failed, found, records, request, row.position)
+
+    def _leave(self, row: MailRow, why: str) -> None:
+        """Leave an acknowledged start in the mailbox: a node that can take it, will."""
+        logger.warning("the start of %r waits for another deployment: %s", row.execution_id, why)
 
     def _discard(self, row: MailRow, why: str) -> None:
         logger.warning("a %s for %r was not taken: %s", row.kind, row.execution_id, why)

@@ -1,6 +1,6 @@
 """A node: hosts services, keeps executions in memory, and turns what happens into commits.
 
-The life of an input: it is pushed onto `_inbox`; one plain callback of the event loop, the *turn*,
+The life of an input: it is pushed onto `turns`; one plain callback of the event loop, the *turn*,
 hands all of them to their executions in order of arrival (never inside a task: see `kernel.loop`);
 executions that recorded something are committed together (`committer`), and only then is performed
 what they decided: attempts begin, alarms are set, waiters learn results.
@@ -17,6 +17,7 @@ from typing import Any
 
 from counterpoint.authoring.registry import AnyWorkflow, Registry
 from counterpoint.errors import (
+    ConflictError,
     CounterpointError,
     NodeStoppedError,
     StoreError,
@@ -40,13 +41,13 @@ from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
 from counterpoint.runtime.threads import Threads
+from counterpoint.runtime.turns import Handler, Turns
 from counterpoint.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("counterpoint")
 
 KEYS_RESERVED = 10_000
 DAMAGED_MAX = 1_000
-Handler = Callable[..., None]
 
 
 class Node:
@@ -68,7 +69,7 @@ class Node:
         self.damaged: dict[str, str] = {}
         """Executions that cannot be read or written, and why; at most `DAMAGED_MAX`."""
         self.unhosted: set[str] = set()
-        """Workflows, with their versions, that wait in the store for an app that has them."""
+        """Names of workflows (with versions) and activities that wait for an app that has them."""
         self.stopping = False
         self.rehearse = False
         """Replace every execution by its replay after every commit (tests)."""
@@ -76,13 +77,12 @@ class Node:
         """What a turn raised although nothing may raise there; collected while rehearsing."""
         self.results = Results()
         self._loading: dict[str, asyncio.Future[Resident | None]] = {}
-        self._inbox: list[tuple[Handler, tuple[Any, ...]]] = []
-        self._turn_due = False
         self._keys = iter(range(0))
         self._idle_waiters: list[asyncio.Future[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
-        self._starting = 0
+        self.starting: dict[str, asyncio.Future[None]] = {}
+        """Starts that are not durable yet, by id: a second one waits for the first."""
         self._build()
 
     def _build(self) -> None:
@@ -121,7 +121,7 @@ class Node:
             StoreError: the store cannot be opened; see `ports.store`.
         """
         self._loop = asyncio.get_running_loop()
-        self._context = Context()
+        self.turns = Turns(self.clock, self, self._defect)
         await self.store.open(node=True)
         self.due.restart(await newest_time(self.store, self.clock))
         for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
@@ -139,7 +139,7 @@ class Node:
         now = self.clock.now()
         for attempt in never_began:
             inputs.postpone(self, now, attempt)
-        await self._last_turn()
+        await self.turns.last()
         if self.fault is None:
             await self.committer.flush()
         await self._end()
@@ -166,12 +166,6 @@ class Node:
         self.check_idle()
         await self.store.close()
 
-    async def _last_turn(self) -> None:
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._loop.call_soon(self._turn, context=self._context)
-        self._loop.call_soon(done.set_result, None)
-        await done
-
     # ---- starting and reading -----------------------------------------------------------------
 
     async def start_execution(
@@ -184,21 +178,24 @@ class Node:
             NodeStoppedError, StoreError: it may not have been started.
         """
         self.check_accepting()
-        if self.room() <= 0:
-            await self.committer.store_only(row, [started], None)
-            self.due.reconsider(row.wake_at)
-            self.due.hungry = True
-            return
-        program = self.registry.programs[workflow.name]
-        resident = Resident(row, program, Execution(row.id, row.run, program))
-        resident.started = self._loop.create_future()
-        future = resident.started
-        self._starting += 1
-        try:
+        if row.id in self.starting:
+            raise ConflictError([row.id])
+        stored = self.room() <= 0
+        if stored:
+            future = self.committer.store_only(row, [started], None)
+        else:
+            program = self.registry.programs[workflow.name]
+            resident = Resident(row, program, Execution(row.id, row.run, program))
+            resident.started = future = self._loop.create_future()
             self.push(inputs.begin, resident, started, arguments)
+        self.starting[row.id] = future
+        try:
             await future
         finally:
-            self._starting -= 1
+            del self.starting[row.id]
+        if stored:
+            self.due.reconsider(row.wake_at)
+            self.due.hungry = True
 
     def check_accepting(self) -> None:
         """Raise if the node takes no work now.
@@ -251,7 +248,8 @@ class Node:
     def quiet(self) -> bool:
         """Whether everything has happened that can without an attempt's end or time passing."""
         return (
-            not (self._inbox or self._loading or self._errands)
+            self.turns.quiet
+            and not (self._loading or self._errands)
             and self.committer.quiet
             and self.due.resting
             and self.intake.quiet
@@ -270,25 +268,15 @@ class Node:
 
     def push(self, handle: Handler, *args: Any) -> None:
         """Hand something to an execution in the next turn: `handle(node, now, *args)`."""
-        self._inbox.append((handle, args))
-        if not self._turn_due:
-            self._turn_due = True
-            self._loop.call_soon(self._turn, context=self._context)
+        self.turns.push(handle, *args)
 
-    def _turn(self) -> None:
-        self._turn_due = False
-        inbox, self._inbox = self._inbox, []
-        now = self.clock.now()
-        for handle, args in inbox:
-            try:
-                handle(self, now, *args)  # a workflow's code runs in here
-            except Exception as error:
-                logger.exception("an input could not be applied; its execution is left alone")
-                if self.rehearse:
-                    self.defects.append(error)
-                for resident in args:
-                    if isinstance(resident, Resident):
-                        self._give_up(resident, error)
+    def _defect(self, args: tuple[Any, ...], error: Exception) -> None:
+        logger.error("an input could not be applied; its execution is left alone", exc_info=error)
+        if self.rehearse:
+            self.defects.append(error)
+        for resident in args:
+            if isinstance(resident, Resident):
+                self._give_up(resident, error)
 
     def _give_up(self, resident: Resident, error: Exception) -> None:
         """A defect of the engine met one execution: drop it unwritten, go on with the others."""
@@ -317,13 +305,15 @@ class Node:
 
     def call_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
         """Call something on the node's event loop, from any thread."""
-        self._loop.call_soon_threadsafe(functools.partial(callback, *args), context=self._context)
+        self._loop.call_soon_threadsafe(
+            functools.partial(callback, *args), context=self.turns.context
+        )
 
     # ---- memory -------------------------------------------------------------------------------
 
     def room(self) -> int:
         """Return how many more executions may become busy in memory."""
-        taken = len(self.residents) + self._starting
+        taken = len(self.residents) + len(self.starting)
         return self.settings.max_resident - taken + len(self.idle_residents)
 
     def adopt(self, resident: Resident) -> None:
@@ -431,7 +421,7 @@ class Node:
             self.drop(resident)
         self.residents.clear()
         self.idle_residents.clear()
-        self._inbox.clear()
+        self.turns.clear()
         for loading in self._loading.values():
             if not loading.done():
                 loading.set_result(None)

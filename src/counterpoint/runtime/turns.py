@@ -1,0 +1,61 @@
+"""Turns: one plain callback of the event loop hands everything that was pushed to its executions.
+
+A turn is never inside a task (see `kernel.loop`), and runs in a context of its own, so that no
+context variable of whoever pushed reaches a workflow: a replay could not repeat it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from counterpoint.ports.clock import Clock
+
+Handler = Callable[..., None]
+Defect = Callable[[tuple[Any, ...], Exception], None]
+
+
+class Turns:
+    """The inbox of a node, on the event loop that runs when it is made."""
+
+    def __init__(self, clock: Clock, host: Any, defect: Defect) -> None:
+        self.clock = clock
+        self.context = Context()
+        self._host = host
+        self._defect = defect
+        self._loop = asyncio.get_running_loop()
+        self._inbox: list[tuple[Handler, tuple[Any, ...]]] = []
+        self._due = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing waits for the next turn."""
+        return not self._inbox
+
+    def push(self, handle: Handler, *args: Any) -> None:
+        """Call `handle(host, now, *args)` in the next turn."""
+        self._inbox.append((handle, args))
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._turn, context=self.context)
+
+    def clear(self) -> None:
+        """Forget what waits for the next turn."""
+        self._inbox.clear()
+
+    async def last(self) -> None:
+        """Wait until everything that was pushed so far has had its turn."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._loop.call_soon(self._turn, context=self.context)
+        self._loop.call_soon(done.set_result, None)
+        await done
+
+    def _turn(self) -> None:
+        self._due = False
+        inbox, self._inbox = self._inbox, []
+        now = self.clock.now()
+        for handle, args in inbox:
+            try:
+                handle(self._host, now, *args)  # a workflow's code runs in here
+            except Exception as error:  # noqa: BLE001 - one defect must not stop the others
+                self._defect(args, error)
