@@ -302,7 +302,7 @@ class Call(Coroutine[Any, Any, R_co]):
         self._generator.close()
 
     def __del__(self) -> None:
-        if self._generator is None:
+        if self._generator is None and not _evicting():
             warnings.warn(
                 f"the call of {self._activity.name} was never awaited: nothing happened",
                 RuntimeWarning,
@@ -311,6 +311,11 @@ class Call(Coroutine[Any, Any, R_co]):
 
     def __repr__(self) -> str:
         return f"<call of {self._activity.name}>"
+
+
+def _evicting() -> bool:
+    loop = running_loop()
+    return type(loop) is WorkflowLoop and loop.is_closed()
 
 
 def _never() -> Generator[Any, Any, Any]:
@@ -343,7 +348,7 @@ def _call_in_workflow(
         try:
             error = call_error(settled, activity.name, activity.function)
         except Exception as unreadable:  # noqa: BLE001 - whatever a user's type raises
-            owner.unreadable(f"the recorded error of call {number}", unreadable)
+            owner.unreadable(f"the recorded error of call {number}", unreadable, number)
             yield from owner.loop.new_future()
             raise AssertionError("a halted workflow went on") from None
         raise error
@@ -352,7 +357,7 @@ def _call_in_workflow(
         try:
             value = signature.result.decode(settled.result)
         except Exception as unreadable:  # noqa: BLE001 - whatever a user's type raises
-            owner.unreadable(f"the recorded result of call {number}", unreadable)
+            owner.unreadable(f"the recorded result of call {number}", unreadable, number)
             yield from owner.loop.new_future()
     decoded: R = value
     return decoded

@@ -37,7 +37,6 @@ class WorkflowInfo:
 def _execution(what: str) -> Execution:
     loop = running_loop()
     if type(loop) is WorkflowLoop:
-        loop.check_open()
         owner = loop.execution
         if isinstance(owner, Execution):
             return owner
@@ -139,7 +138,7 @@ class WorkflowLog:
 
     def _say(self, level: int, message: str, args: tuple[object, ...]) -> None:
         execution = _execution("log")
-        if not execution.replaying:
+        if not (execution.replaying or execution.loop.is_closed()):
             execution.speech.append((level, message % args if args else message))
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from counterpoint.authoring.business import BusinessError, business_name, business_type
 from counterpoint.errors import ActivityFailed, RecordedError
+from counterpoint.kernel.retry import FAILED_CALL
 from counterpoint.model.records import CallFailed, Failure
 
 MESSAGE_CHARS_MAX = 2_000
@@ -57,7 +58,7 @@ def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> E
     failure = record.error
     if failure.business:
         error = error_of(failure, near)
-        error.__dict__["call"] = record.call  # says which call to try again on `retry()`
+        error.__dict__[FAILED_CALL] = record.call  # says which call to try again on `retry()`
         return error
     return ActivityFailed(
         activity,

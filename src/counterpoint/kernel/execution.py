@@ -19,6 +19,7 @@ Safety argument (P2, P8):
    used up, so only one that is still alive at the end of the journal is a divergence.
 """
 
+import contextvars
 import random
 from collections import deque
 from collections.abc import Sequence
@@ -30,13 +31,16 @@ from counterpoint.kernel import saga
 from counterpoint.kernel.loop import Future, TimerHandle, WorkflowTask, new_loop
 from counterpoint.kernel.program import Program
 from counterpoint.kernel.replay import (
+    STOPPED,
+    History,
+    Turn,
     code_line,
     error_in_words,
     identity,
     in_words,
-    split_at_inputs,
-    take_back_failures,
+    suspended_line,
 )
+from counterpoint.kernel.retry import call_of
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
@@ -86,8 +90,9 @@ class Execution:
         self._expected: deque[r.Decision] | None = None
         self._random: random.Random | None = None
         self._winding_up = False
+        self._unreadable_call: int | None = None
         self._may_go_on = False
-        """The last recorded input is being replayed and the failure after it was taken back."""
+        """The last recorded inputs are being replayed, and the code has not finished with them."""
 
     # ---- what the owner does ------------------------------------------------------------------
 
@@ -117,6 +122,8 @@ class Execution:
         if self._main is not None:
             self._feed(record, value)
             self._run()
+            if self._unreadable_call is not None:
+                self._stop()
         self.advance_saga()
 
     def stamp(self, now: int) -> int:
@@ -144,45 +151,63 @@ class Execution:
 
         *retry* is recorded after them: it takes back the failure with which they end, and the code
         may go on from there. Afterwards `divergence` is None, or says how the code differs; then
-        `state` still holds what the journal says, and the execution must not be given inputs.
+        `state` holds what the journal says, the code is evicted, and inputs are only recorded.
         """
-        for record in records:
-            self.state.apply(record)
+        history = History(records if retry is None else [*records, retry])
+        self.state = history.fold(keep_calls=self.program.saga)
         if retry is not None:
-            self._record(retry)
-            records = [*records, retry]
+            self.pending.append(retry)
         self.now = self.state.updated_at
         if not self.state.undoing and self.state.status.live:
-            self._replay_code(split_at_inputs(take_back_failures(records)), retry is not None)
+            self._replay_code(history.turns())
         self.now = max(self.now, self.state.updated_at)
+        if self.divergence is not None:
+            self.evict()
+        elif self.pending:
+            self.advance_saga()
 
-    def _replay_code(
-        self, turns: Sequence[tuple[r.Input, deque[r.Decision]]], may_go_on: bool
-    ) -> None:
+    def _replay_code(self, turns: Sequence[Turn]) -> None:
         last = len(turns) - 1
-        for index, (record, decisions) in enumerate(turns):
-            self._expected = decisions
-            self._may_go_on = may_go_on and index == last
-            self.now = record.at
-            if isinstance(record, r.Started):
-                self._begin_replay(record)
-            elif self._main is not None:
-                self._feed(record, MISSING)
-            self._run()
-            if decisions and self.divergence is None:
-                self._diverge(decisions[0], "nothing")
+        for index, turn in enumerate(turns):
+            self._expected = turn.decisions
+            self._may_go_on = turn.unfinished and index == last
+            for record in turn.inputs:
+                self.now = record.at
+                if isinstance(record, r.Started):
+                    self._begin_replay(record)
+                elif self._main is not None:
+                    self._feed(record, MISSING)
+                self._run()
+            if turn.decisions and self.divergence is None:
+                self._diverge(turn.decisions[0], "nothing")
             if self.divergence is not None:
                 break
-        self._expected = None
-        self._may_go_on = False
         if self.divergence is None and any(t not in self.state.timers for t in self._timers):
             self._diverge(None, "a wait for a timer")
-        self._unwritten_timers.clear()
+        if self.divergence is None and self._expected is not None:
+            self._go_live()
+        self._expected = None
+        self._may_go_on = False
+        if not self.pending:
+            self._unwritten_timers.clear()
+
+    def _go_live(self) -> None:
+        """The recorded past is over; the code agrees with it, whatever an incident said."""
+        self._expected = None
+        incident = self.state.incident
+        if incident is not None and incident.cause == STOPPED:
+            self._record(r.IncidentResolved(self.stamp(self.state.updated_at)))
 
     def evict(self) -> None:
         """Drop the code's frames; nothing that their `finally` blocks ask for gets through."""
         self._main = None
+        self._drop_frames()
+
+    def _drop_frames(self) -> None:
         self.loop.close()
+        self._calls.clear()
+        self._timers.clear()
+        self._waits.clear()
 
     def advance_saga(self) -> None:
         """Let a compensating saga decide its next steps."""
@@ -196,7 +221,8 @@ class Execution:
 
     def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
         """Make the next call; its future gets `Completed` or an error."""
-        self.loop.check_open()
+        if self.loop.is_closed():
+            return 0, self.loop.new_future()
         self._call_number = number = self._call_number + 1
         future: Future[Settled] = self.loop.new_future()
         self._calls[number] = future
@@ -211,8 +237,9 @@ class Execution:
 
     def wait_for_signal(self, name: str) -> tuple[int, Future[r.Payload]]:
         """Take the oldest unread signal of that name, or wait for the next one."""
-        self.loop.check_open()
         future: Future[r.Payload] = self.loop.new_future()
+        if self.loop.is_closed():
+            return 0, future
         unread = self._unread.get(name)
         if unread:
             future.set_result(unread.popleft())
@@ -286,13 +313,15 @@ class Execution:
             self.pending.append(decision)
         elif expected and identity(expected[0]) == identity(decision):
             expected.popleft()
-        elif not expected and self._may_go_on:
-            self._expected = None
+        elif not expected and self._may_go_on and self.divergence is None:
+            self._go_live()
             self._decide(decision)
         elif self.divergence is None:
             self._diverge(expected[0] if expected else None, in_words(decision))
 
     def _decide_timer(self, decision: r.TimerSet) -> None:
+        if self._expected is not None and not self._expected and self._may_go_on:
+            self._go_live()
         if self._expected is None:
             self._unwritten_timers[decision.timer] = len(self.pending)
             self._decide(decision)
@@ -302,7 +331,7 @@ class Execution:
             self._unwritten_timers[decision.timer] = decision.due_at
 
     def _diverge(self, expected: r.Decision | None, found: str) -> None:
-        line = code_line()
+        line = (code_line() if self.loop.is_running() else None) or self._waiting_line()
         recorded = in_words(expected) if expected is not None else "nothing"
         self.divergence = NonDeterminismError(
             f"{self.id}: the journal says {recorded}, today's code does {found}"
@@ -313,14 +342,28 @@ class Execution:
         )
         self.loop.halt()
 
-    def unreadable(self, what: str, error: BaseException) -> None:
-        """Say that a recorded value no longer validates; the code stops here."""
+    def _waiting_line(self) -> str | None:
+        return suspended_line(self._main.get_coro()) if self._main is not None else None
+
+    def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
+        """Say that a recorded value (of *call*) does not validate; the code stops here."""
         if self.divergence is None:
+            if self._expected is None:
+                self._unreadable_call = call
             self._diverge(None, f"not accept {what}: {error_in_words(error)}")
+
+    def _stop(self) -> None:
+        """Make an incident of what a live call recorded and the code could not read."""
+        call, self._unreadable_call = self._unreadable_call, None
+        self.evict()
+        self._record(r.IncidentRaised(self.now, STOPPED, str(self.divergence), call))
 
     def _begin(self, record: r.Started, arguments: Any) -> None:
         self.now = self._started_at = record.at
-        self._main = self.loop.create_task(self.program.begin(arguments))
+        # In a context of its own: what surrounds a start is not there on replay.
+        self._main = self.loop.create_task(
+            self.program.begin(arguments), context=contextvars.Context()
+        )
 
     def _begin_replay(self, record: r.Started) -> None:
         try:
@@ -372,16 +415,15 @@ class Execution:
             return
         try:
             self.loop.run_until_idle()
-        except SystemExit:
-            pass  # the task that raised it has recorded it, like any other exception
+            main = self._main
+            if main is None or not main.done() or self.divergence is not None:
+                return
+            over = self._wind_up()
         except WorkflowRefusedError as error:
             self.loop.halt()
             self._end_with_error(error)
             return
-        main = self._main
-        if main is None or not main.done() or self.divergence is not None:
-            return
-        if self._wind_up():
+        if over and self.divergence is None:
             self._end(main)
 
     def _wind_up(self) -> bool:
@@ -408,7 +450,7 @@ class Execution:
         except Exception as refused:  # noqa: BLE001 - whatever a user's type raises
             self._end_with_error(refused)
             return
-        self._finish(r.Ended(self.now, Status.COMPLETED.value, result))
+        self._finish(r.Ended(self._end_time(), Status.COMPLETED.value, result))
 
     def _end_cancelled(self) -> None:
         if self.state.cancel_requested:
@@ -419,9 +461,8 @@ class Execution:
             self._undo_or_end(error, cancelled=False)
 
     def _end_with_error(self, error: BaseException) -> None:
-        call = getattr(error, "call", None)
         failure = self.program.failure(error)
-        failed_call = call if isinstance(call, int) else None
+        failed_call = call_of(error)
         # A traceback holds frames, and frames hold the workflow's objects alive.
         error.__traceback__ = None
         self._undo_or_end(failure, cancelled=False, failed_call=failed_call)
@@ -431,10 +472,14 @@ class Execution:
     ) -> None:
         undo = self.program.saga and self._must_undo()
         if undo:
-            self._finish(r.CompensationStarted(self.now, error, cancelled))
+            self._finish(r.CompensationStarted(self._end_time(), error, cancelled))
             return
         status = Status.CANCELLED if cancelled else Status.FAILED
-        self._finish(r.Ended(self.now, status.value, r.NULL, error, failed_call))
+        self._finish(r.Ended(self._end_time(), status.value, r.NULL, error, failed_call))
+
+    def _end_time(self) -> int:
+        # After a retry the code goes on at the time of an input that is older than the retry.
+        return max(self.now, self.state.updated_at)
 
     def _must_undo(self) -> bool:
         return saga.anything_to_undo(self.state, self.program)
@@ -444,7 +489,4 @@ class Execution:
         self._decide(decision)
         if self._expected is None:
             self._main = None
-            self.loop.close()
-            self._calls.clear()
-            self._timers.clear()
-            self._waits.clear()
+            self._drop_frames()

@@ -16,13 +16,17 @@ is the thread's running loop, and the hooks for asynchronous generators are its 
 that is dropped is never closed by the surrounding loop at a moment that a replay could not repeat.
 
 Eviction drops the code's frames. Python then runs their `finally` blocks, so `close` throws into
-each coroutine itself, at a known moment, with this loop running and refusing every engine call;
-nothing may be left to the garbage collector, which would run those blocks on the surrounding loop,
-where an activity is an ordinary function and would really be called.
+each coroutine itself, at a known moment, with this loop running: what they ask of the engine does
+nothing, and what they await never comes. Nothing may be left to the garbage collector, which would
+run those blocks on the surrounding loop, where an activity is an ordinary function and would really
+be called. Tried and given up:
+
+* One `close()` a frame: `TaskGroup` awaits its tasks while it is closed, which leaves the frame and
+  all `finally` blocks around it suspended, for the garbage collector.
+* An exception from every engine call: `while True` around `except BaseException` then never ends.
 """
 
 import asyncio
-import contextlib
 import contextvars
 import inspect
 import sys
@@ -54,8 +58,10 @@ Future = asyncio.Future
 """For the engine's own use; workflow code gets futures from `create_future`."""
 
 
-class Evicted(BaseException):
-    """Thrown at workflow code that calls the engine while its frames are being dropped."""
+CLOSES_MAX = 100
+"""How often a frame is closed that awaits something while it is being closed."""
+_undead: list[object] = []
+"""Frames that cannot be closed: kept for ever, so that the garbage collector does not try."""
 
 
 class LoopOwner(Protocol):
@@ -206,8 +212,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                     )
                 try:
                     handle.context.run(handle.callback, *handle.args)
-                except (SystemExit, KeyboardInterrupt):
+                except KeyboardInterrupt:
                     raise
+                except SystemExit:
+                    pass  # its task holds it, like any other exception; the node goes on
                 except BaseException as error:  # noqa: BLE001 - asyncio's own loop goes on too
                     self.execution.callback_failed(error)
         finally:
@@ -232,20 +240,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         try:
             for task in self._tasks:
                 if not task.done():
-                    coroutine = task.get_coro()
-                    # A frame that awaits in `finally` or swallows GeneratorExit is dropped too.
-                    with contextlib.suppress(BaseException):
-                        coroutine.close()
+                    _close(task.get_coro())
             self._tasks.clear()
         finally:
             sys.set_asyncgen_hooks(*hooks)
             _set_running_loop(previous)
             self.execution = _NOBODY  # without the cycle, both are freed at once
-
-    def check_open(self) -> None:
-        """Raise if the code is being evicted: nothing that it still asks for may get through."""
-        if self._closed:
-            raise Evicted
 
     def next_number(self) -> int:
         """Return the next number for hashing: tasks, futures and calls in order of making."""
@@ -265,7 +265,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> Handle:
-        handle = Handle(callback, args, context or contextvars.copy_context())
+        handle = Handle(callback, args, contextvars.copy_context() if context is None else context)
         if not (self._closed or self._halted):
             self._ready.append(handle)
         return handle
@@ -286,10 +286,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> TimerHandle:
-        self.check_open()
-        handle = Handle(callback, args, context or contextvars.copy_context())
+        handle = Handle(callback, args, contextvars.copy_context() if context is None else context)
         timer = TimerHandle(when, handle, self.execution)
-        self.execution.set_timer(timer)
+        if not self._closed:
+            self.execution.set_timer(timer)
         return timer
 
     def fire(self, timer: TimerHandle) -> None:
@@ -314,10 +314,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         name: str | None = None,
         context: contextvars.Context | None = None,
     ) -> WorkflowTask[T]:
-        self.check_open()
         _refuse_unordered(coro)
         number = self.next_number()
         task = WorkflowTask(coro, loop=self, number=number, name=name, context=context)
+        if self._closed:
+            coro.close()
+            return task
         tasks = self._tasks
         tasks.append(task)
         if len(tasks) > self._prune_at:
@@ -346,10 +348,10 @@ class _Nobody:
     """The owner of a closed loop."""
 
     def loop_time(self) -> float:
-        raise Evicted
+        return 0.0
 
-    def set_timer(self, handle: TimerHandle) -> None:  # noqa: ARG002
-        raise Evicted
+    def set_timer(self, handle: TimerHandle) -> None:
+        """Nothing is left to wait for it."""
 
     def cancel_timer(self, handle: TimerHandle) -> None:
         """Nothing is left to forget."""
@@ -366,6 +368,17 @@ def new_loop(execution: LoopOwner) -> WorkflowLoop:
     make: Any = WorkflowLoop  # type checkers see the refusals below as missing methods
     loop: WorkflowLoop = make(execution)
     return loop
+
+
+def _close(code: Generator[Any, Any, Any] | Coroutine[Any, Any, Any]) -> None:
+    """Run the `finally` blocks of a frame; each `await` in one of them takes another round."""
+    for _ in range(CLOSES_MAX):
+        try:
+            code.close()
+        except BaseException:  # noqa: BLE001, S112 - the code's own, or: it awaits, it goes on
+            continue
+        return
+    _undead.append(code)
 
 
 def _leave_generator_alone(generator: AsyncGenerator[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from counterpoint.errors import ActivityFailed
 from counterpoint.kernel.state import Step
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Raised
@@ -11,6 +12,15 @@ LOST_IN_A_ROW_MAX = 3
 """After so many nodes died during a step, it waits for a person: it may be what kills them."""
 LOST = r.Failure("counterpoint.NodeLost", "the node died while the attempt was under way")
 CANCELLED = r.Failure("asyncio.CancelledError", "the call was cancelled")
+FAILED_CALL = "_counterpoint_call"
+"""Where an error of a call that crosses as itself keeps the call's number."""
+
+
+def call_of(error: BaseException) -> int | None:
+    """Return the number of the call whose failure *error* is, as workflow code sees it."""
+    if isinstance(error, ActivityFailed):
+        return error.call
+    return error.__dict__.get(FAILED_CALL)
 
 
 def microseconds(delay: timedelta) -> int:

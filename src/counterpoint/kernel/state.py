@@ -2,7 +2,7 @@
 
 `ExecutionState.apply` folds one record into the state. The live execution, a replay, `describe()`
 and recovery all read the same fold, so they cannot disagree: the state is a function of the
-journal.
+journal. A whole journal is folded by `kernel.replay.fold`, which knows what a retry took back.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,6 @@ class Call:
     cancelled: bool = False
     attempts: int = 0
     """Attempts that began, once it has settled."""
-    calls_made_at_failure: int = 0
     undo: Step | None = None
     """The compensation under way."""
     undo_name: str | None = None
@@ -117,7 +116,6 @@ class ExecutionState:
         call = self._settle(record.call)
         call.error = record.error
         call.outcome_unknown = record.outcome_unknown
-        call.calls_made_at_failure = self.calls_made
 
     def _settle(self, number: int) -> Call:
         call = self.calls[number]
@@ -242,24 +240,22 @@ class ExecutionState:
     def retry_requested(self, record: r.RetryRequested) -> None:
         self.updated_at = record.at
         self.request_ids.add(record.request_id)
-        if self.status is Status.FAILED:
-            self._take_back_failure(record.at)
         for step in self.open_steps.values():
             if step.stuck or step.retry_at is not None:
                 step.stuck = False
                 step.lost_in_a_row = 0
                 step.retry_at = record.at
 
-    def _take_back_failure(self, at: int) -> None:
-        self.status = Status.RUNNING
-        self.error = None
-        call = self.calls.get(self.failed_call or 0)
-        self.failed_call = None
-        if call is not None and call.calls_made_at_failure == self.calls_made:
-            call.error = None
-            call.cancelled = False
-            call.step = self.open_steps[call.number] = Step(attempts=0, scheduled_at=at)
-            call.step.retry_at = at
+    def begin_again(self, record: r.Record) -> None:
+        """Prepare for a `RetryRequested` that took back the end: what was under way was cut off."""
+        at = record.at if isinstance(record, r.RetryRequested) else self.updated_at
+        for number, step in self.open_steps.items():
+            if number > 0 and self.calls[number].cancelled:
+                continue  # nobody waits for it: it settles, whatever became of it
+            if step.retry_at is None and not step.stuck:
+                step.may_have_happened = True
+            step.attempts = 0
+            step.retry_at = at
 
     @property
     def busy(self) -> bool:

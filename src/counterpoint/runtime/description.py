@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from counterpoint.kernel.replay import fold
 from counterpoint.kernel.state import Call, ExecutionState, Step
 from counterpoint.model import records as r
 from counterpoint.model.ids import idempotency_key
@@ -107,11 +108,12 @@ def plain(payload: r.Payload | None) -> Any:
 
 def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
     """Return the description of an execution from its row and its whole journal."""
-    state = ExecutionState()
+    state = fold(records)
     history: dict[int, _Past] = {}
+    now = 0
     for record in records:
-        _remember(history, state.updated_at, record)
-        state.apply(record)
+        _remember(history, now, record)
+        now = getattr(record, "at", now)
     failed = state.error if state.status is not Status.COMPLETED else None
     return Description(
         id=row.id,

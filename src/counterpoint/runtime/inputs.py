@@ -46,9 +46,6 @@ def adopt(
     revive(resident, records)
     execution = resident.execution
     if execution.divergence is None:
-        incident = execution.state.incident
-        if incident is not None and incident.cause == "non-determinism":
-            execution.note(r.IncidentResolved(execution.stamp(now)))  # today's code fits
         attempts.recover_attempts(execution, _policies(node, resident), now)
     look(node, now, resident)
     _set(loaded, resident)
@@ -192,10 +189,10 @@ def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -
     """Try again what stopped an execution; its code is replayed if that is what stopped it."""
     execution = resident.execution
     incident = execution.state.incident
-    if incident is not None:
+    if incident is not None and execution.divergence is None:
         execution.note(r.IncidentResolved(request.at))
     execution.note(request)
-    if execution.divergence is not None:
+    if execution.divergence is not None:  # the incident is over when code that agrees has run
         node.committer.touch(resident)
         node.push(reload, resident)
         return
@@ -233,6 +230,8 @@ def retry_failed(
         message = str(execution.divergence)
         execution.evict()
         execution.note(r.IncidentRaised(execution.now, "non-determinism", message))
+    else:  # a call that was cancelled when the end came has to settle
+        attempts.recover_attempts(execution, _policies(node, resident), now)
     resident.taken.append(position)
     node.committer.touch(resident)
     look(node, now, resident)

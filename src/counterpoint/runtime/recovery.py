@@ -15,7 +15,7 @@ import asyncio
 import logging
 
 from counterpoint.errors import StoreBrokenError, StoreCorruptError, StoreError
-from counterpoint.kernel.state import ExecutionState
+from counterpoint.kernel.replay import fold
 from counterpoint.model.ids import generate_id
 from counterpoint.model.rows import Commit, ExecutionRow, MailRow, Query
 from counterpoint.ports.clock import Clock
@@ -101,9 +101,7 @@ class Recovery:
 
 async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
     """Return how an ended execution ended, from its journal."""
-    state = ExecutionState()
-    for record in journal_records(await store.journal(row.key), codec):
-        state.apply(record)
+    state = fold(journal_records(await store.journal(row.key), codec))
     return Finished(state.status, state.result, state.error)
 
 
