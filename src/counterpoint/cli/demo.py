@@ -60,6 +60,7 @@ def demo(
         Path | None,
         typer.Option(
             "--directory",
+            metavar="DIRECTORY",
             file_okay=False,
             show_default=False,
             help="Keep the store and the ledger in this new or empty directory, to look around.",

@@ -19,11 +19,18 @@ from counterpoint.runtime.client import Client, ExecutionSummary
 def list_executions(
     status: Annotated[
         Status | None,
-        typer.Option("--status", show_default=False, help="Only those that stand so."),
+        typer.Option(
+            "--status",
+            metavar="STATUS",
+            show_default=False,
+            help=f"Only those that stand so: {', '.join(Status)}.",
+        ),
     ] = None,
     workflow: Annotated[
         str | None,
-        typer.Option("--workflow", help="Only those of a workflow, by its full name."),
+        typer.Option(
+            "--workflow", metavar="NAME", help="Only those of a workflow, by its full name."
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -34,7 +41,7 @@ def list_executions(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, help="At most so many, the newest ones.")
+        int, typer.Option("--limit", min=1, metavar="N", help="At most so many, the newest ones.")
     ] = 20,
     app: AppOption = None,
     store: StoreOption = None,

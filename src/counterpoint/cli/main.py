@@ -42,6 +42,7 @@ cli = typer.Typer(
     help="Durable workflows and sagas: host an app, start executions, see what they do.",
     epilog=EPILOG,
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )

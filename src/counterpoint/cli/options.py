@@ -38,8 +38,10 @@ IdArgument: TypeAlias = Annotated[
 ]
 ActorOption: TypeAlias = Annotated[
     str | None,
-    typer.Option("--actor", help="Who asks, for the journal; default: the current user."),
+    typer.Option(
+        "--actor", metavar="NAME", help="Who asks, for the journal; default: the current user."
+    ),
 ]
 ReasonOption: TypeAlias = Annotated[
-    str | None, typer.Option("--reason", help="Why, for the journal.")
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the journal.")
 ]

@@ -57,6 +57,7 @@ def run(
         typer.Option(
             "--stop-within",
             min=0,
+            metavar="SECONDS",
             show_default=False,
             help="Seconds that activities get to finish when the node stops; default: the app's "
             "setting stop_within.",
@@ -66,7 +67,9 @@ def run(
         LogLevel,
         typer.Option(
             "--log-level",
-            help="What is logged to stderr, unless the app configures logging itself.",
+            metavar="LEVEL",
+            help="What is logged to stderr: debug, info, warning or error; an app that configures "
+            "logging itself is left alone.",
         ),
     ] = LogLevel.INFO,
     as_json: JsonOption = False,

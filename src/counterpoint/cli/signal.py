@@ -18,13 +18,17 @@ def signal(
     name: Annotated[
         str,
         typer.Argument(
+            metavar="NAME",
             show_default=False,
             help="The name that the workflow waits for with workflow.signal(name).",
             autocompletion=complete_signals,
         ),
     ],
     value: Annotated[
-        str, typer.Argument(metavar="[JSON]", help="The value; text that cannot be JSON is text.")
+        str,
+        typer.Argument(
+            metavar="JSON", help="The value; text that cannot be JSON stands for itself."
+        ),
     ] = "null",
     app: AppOption = None,
     store: StoreOption = None,

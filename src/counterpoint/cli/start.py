@@ -23,6 +23,7 @@ def start(
     workflow: Annotated[
         str,
         typer.Argument(
+            metavar="WORKFLOW",
             show_default=False,
             help="The workflow, such as orders.place_order; its last part does where it is clear.",
             autocompletion=complete_workflows,
@@ -31,7 +32,7 @@ def start(
     args: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ARGS]...",
+            metavar="ARG",
             show_default=False,
             help="Its arguments in order, each a JSON value, or NAME=VALUE by parameter name; "
             "text that cannot be JSON stands for itself.",
@@ -49,13 +50,17 @@ def start(
     id: Annotated[
         str | None,
         typer.Option(
-            "--id", help="The id of the execution; the same id again is the same execution."
+            "--id",
+            metavar="ID",
+            help="The id of the execution; the same id again is the same execution.",
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and write it.")] = False,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", min=0, help="Wait no longer than this many seconds."),
+        typer.Option(
+            "--timeout", min=0, metavar="SECONDS", help="Wait no longer than this many seconds."
+        ),
     ] = None,
     app: AppOption = None,
     store: StoreOption = None,

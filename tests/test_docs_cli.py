@@ -1,0 +1,73 @@
+"""The reference of the command line names every command, option, exit code and JSON key."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from counterpoint.cli.demo import Verdict
+from counterpoint.cli.failures import Exit
+from counterpoint.cli.main import cli
+from counterpoint.model.states import Status
+from counterpoint.runtime.client import ExecutionSummary, PostedRequest
+from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+
+PAGE = (Path(__file__).parent.parent / "docs/reference/cli.md").read_text()
+GROUP: Any = get_command(cli)
+COMMANDS: dict[str, Any] = GROUP.commands
+
+
+def section(command: str) -> str:
+    found = re.search(rf"^## {command}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def options(command: Any) -> set[str]:
+    names = {name for parameter in command.params for name in (*parameter.opts,)}
+    return {name for name in names if name.startswith("--")}
+
+
+def test_the_page_has_exactly_the_commands_that_there_are() -> None:
+    sections = re.findall(r"^## (\w+)$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]", PAGE, re.MULTILINE)
+
+    assert sections == rows == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_section_of_a_command_has_exactly_its_options(command: str) -> None:
+    rows = re.findall(r"^\| (`--.*?) \|", section(command), re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"--[a-z-]+", row)}
+
+    assert documented == options(COMMANDS[command])
+
+
+def test_the_page_has_the_options_of_the_command_itself() -> None:
+    assert [name for name in options(GROUP) if f"`{name}`" not in PAGE] == []
+
+
+def test_the_page_has_all_exit_codes_and_statuses() -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+
+    assert codes == {int(code) for code in Exit}
+    assert [status for status in Status if f"`{status}`" not in section("list")] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("list", ExecutionSummary),
+        ("show", Description),
+        ("show", CallDescription),
+        ("show", PostedRequest),
+        ("journal", JournalEntry),
+        ("demo", Verdict),
+    ],
+)
+def test_the_section_of_a_command_has_its_json_keys(command: str, kind: Any) -> None:
+    keys = [field.name for field in dataclasses.fields(kind)]
+
+    assert [key for key in keys if f"`{key}`" not in section(command)] == []
