@@ -17,6 +17,7 @@ opened again; the node's lock is kept until then.
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -56,6 +57,7 @@ _MAIL = ManyRows(_SQL["insert_mail"])
 _DELETE_MAIL = _SQL["delete_mail"]
 
 _COMPILED_STATEMENTS = 256
+_WAL_PAUSE_SECONDS = 0.002
 _CONSTRAINT = 19  # SQLITE_CONSTRAINT, the primary code of every broken constraint
 _NOTHING: list[Value] = []
 
@@ -204,13 +206,14 @@ class SqliteStore:
             cached_statements=_COMPILED_STATEMENTS,
         )
         self._db = connection
+        connection.execute("BEGIN")  # one view of the file, which another process may be making
         version = schema_version(connection, self._name)  # before anything is written
+        connection.execute("COMMIT")
         if self._max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = OFF")
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
+        if self._enter_wal(connection) != "wal":
             raise StoreError(
                 f"{self._name} is on a file system without shared memory, which SQLite's "
                 "write-ahead log needs: put it on a local disk"
@@ -223,6 +226,22 @@ class SqliteStore:
         self._execute = connection.cursor().execute
         self._node = node
         self._broken = None
+
+    def _enter_wal(self, connection: sqlite3.Connection) -> str:
+        """Switch a new file to a write-ahead log; return the journal mode that it is in then."""
+        deadline = time.monotonic() + self._busy_timeout.total_seconds()
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                # SQLite's own busy timeout does not wait here when two processes switch at once.
+                if (
+                    error_code(error) or 0
+                ) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_WAL_PAUSE_SECONDS)
+            else:
+                return str(mode)
 
     def _host(self, connection: sqlite3.Connection) -> None:
         # Only the lock's holder uses keys, so what it has given out since can stay in memory: a key
