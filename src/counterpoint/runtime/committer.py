@@ -203,7 +203,8 @@ class Committer:
             self._acknowledge(batch)
         finally:
             self.writing = False
-        self._committed()
+        # After the callbacks of the futures set above: some of them find the next thing to do.
+        asyncio.get_running_loop().call_soon(self._committed)
 
     def _gather(self) -> Batch:
         batch = Batch()
