@@ -52,10 +52,14 @@ class Snapshot:
 
 
 def read_store(directory: Path) -> Stored:
-    """Return what the store's file holds; nothing if a node was killed before it made one."""
+    """Return what the store's file holds; nothing if a node was killed before it made one.
+
+    The file itself is read, not a copy: while a client has it open, SQLite's shared memory says
+    where its log ends, and a commit that a killed node was writing is not part of it.
+    """
     path = (directory / STORE).absolute()
-    if not path.exists():
-        return NOTHING
+    if not path.exists() or path.with_name(f"{STORE}-journal").exists():
+        return NOTHING  # only a file that was about to become a store has a rollback journal
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'acts'").fetchone()
         if not tables:

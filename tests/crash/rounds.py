@@ -28,6 +28,8 @@ START_UP_SECONDS = 0.06
 SECONDS_PER_ORDER = 1 / 300
 SHUTDOWN_SECONDS = 0.03
 READY_WITHIN_SECONDS = 20.0
+VIOLATIONS_KEPT = 5
+"""The first ones of a round tell what went wrong; many follow from them."""
 
 
 @dataclass
@@ -108,7 +110,9 @@ class Round:
             self._violated(str(error))
             if client is not None and client.status is None:
                 client.kill()
-        if self.result.violations:
+        broken = self.result.violations
+        if broken:
+            del broken[VIOLATIONS_KEPT:]
             self._violated(f"its files are in {self.directory}")
         else:
             shutil.rmtree(self.directory)

@@ -108,6 +108,8 @@ def _print(console: Console, total: Result, seconds: float) -> None:
     console.print(table)
     for violation in total.violations[:VIOLATIONS_SHOWN]:
         console.print(violation, style="red", markup=False)
+    if len(total.violations) > VIOLATIONS_SHOWN:
+        console.print(f"and {len(total.violations) - VIOLATIONS_SHOWN} more", style="red")
     console.print(f"{seconds:.0f} s, {total.rounds / seconds:.1f} rounds/s")
     words = (
         "[bold red]PROMISES WERE BROKEN[/]" if total.violations else "[green]every promise held[/]"
