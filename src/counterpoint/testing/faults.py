@@ -1,0 +1,179 @@
+"""A store that fails on demand, over any other store."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from counterpoint.errors import StoreBrokenError, StoreError
+from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
+from counterpoint.model.states import Status
+from counterpoint.ports.store import Store, StoreFeatures
+
+When = Literal["before", "after", "applied-but-failed"]
+
+
+@dataclass(slots=True)
+class _Fault:
+    error: StoreError
+    left: int | None
+    applied: bool = False
+
+    def use(self) -> bool:
+        """Whether it strikes now; counts down."""
+        if self.left is None:
+            return True
+        self.left -= 1
+        return self.left >= 0
+
+
+class FaultyStore:
+    """Passes everything on to *inner*, and fails where a test says so.
+
+    store = FaultyStore(SqliteStore("shop.db"))
+    store.fail_commits(StoreFullError("the disk is full"), times=1)
+    """
+
+    def __init__(self, inner: Store, *, on_crash: Callable[[], None] | None = None) -> None:
+        self.inner = inner
+        self.commits = 0
+        """Commits that were asked for since the store was made; the first is number 1."""
+        self._on_crash = on_crash
+        self._crash_at: dict[int, When] = {}
+        self._commit_faults: list[_Fault] = []
+        self._read_faults: list[_Fault] = []
+        self._open_faults: list[_Fault] = []
+        self._gate = asyncio.Event()
+        self._gate.set()
+
+    @property
+    def features(self) -> StoreFeatures:
+        """What the inner store can do."""
+        return self.inner.features
+
+    # ---- what tests ask for -------------------------------------------------------------------
+
+    def fail_commits(
+        self, error: StoreError, *, times: int | None = 1, applied: bool = False
+    ) -> None:
+        """Fail the next commits (None: all until `heal`); *applied* ones are written all the same.
+
+        Only `StoreBrokenError` may be said of a commit that was written: the other errors of the
+        port promise that nothing was.
+        """
+        if applied and not isinstance(error, StoreBrokenError):
+            raise ValueError("a store says of a written commit at most that it is unknown")
+        self._commit_faults.append(_Fault(error, times, applied))
+
+    def fail_reads(self, error: StoreError, *, times: int | None = 1) -> None:
+        """Fail the next reads, of any kind."""
+        self._read_faults.append(_Fault(error, times))
+
+    def fail_opens(self, error: StoreError, *, times: int | None = 1) -> None:
+        """Fail the next attempts to open the store."""
+        self._open_faults.append(_Fault(error, times))
+
+    def heal(self) -> None:
+        """Fail no more, and let commits go on that were held."""
+        self._commit_faults.clear()
+        self._read_faults.clear()
+        self._open_faults.clear()
+        self._crash_at.clear()
+        self._gate.set()
+
+    def hold_commits(self) -> None:
+        """Let commits wait, unwritten, until `release_commits`."""
+        self._gate.clear()
+
+    def release_commits(self) -> None:
+        """Let commits go on."""
+        self._gate.set()
+
+    def crash_at(self, number: int, *, when: When) -> None:
+        """Die at commit *number*, counted from now: before or after it is written.
+
+        `applied-but-failed` does not die: the commit is written and reported as broken.
+        """
+        if number < 1:
+            raise ValueError("the next commit is number 1")
+        self._crash_at[self.commits + number] = when
+
+    # ---- the port -----------------------------------------------------------------------------
+
+    async def open(self, *, node: bool) -> None:
+        _strike(self._open_faults)
+        await self.inner.open(node=node)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def reserve_keys(self, count: int) -> range:
+        return await self.inner.reserve_keys(count)
+
+    async def commit(self, commit: Commit) -> None:
+        self.commits += 1
+        when = self._crash_at.pop(self.commits, None)
+        await self._gate.wait()
+        if when == "before":
+            await self._die()
+        fault = _due(self._commit_faults)
+        if fault is not None and not fault.applied:
+            raise fault.error
+        await self.inner.commit(commit)
+        if when == "after":
+            await self._die()
+        if when == "applied-but-failed":
+            raise StoreBrokenError("injected: the commit was written, and reported as broken")
+        if fault is not None:
+            raise fault.error
+
+    async def execution(self, execution_id: str) -> ExecutionRow | None:
+        _strike(self._read_faults)
+        return await self.inner.execution(execution_id)
+
+    async def executions(self, query: Query) -> list[ExecutionRow]:
+        _strike(self._read_faults)
+        return await self.inner.executions(query)
+
+    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
+        _strike(self._read_faults)
+        return await self.inner.journal(key, after_seq=after_seq)
+
+    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
+        _strike(self._read_faults)
+        return await self.inner.due(after=after, until=until, limit=limit)
+
+    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+        _strike(self._read_faults)
+        return await self.inner.mail(after=after, limit=limit)
+
+    async def changed(self) -> bool:
+        _strike(self._read_faults)
+        return await self.inner.changed()
+
+    async def counts(self) -> dict[Status, int]:
+        _strike(self._read_faults)
+        return await self.inner.counts()
+
+    async def forget(self, *, finished_before: int, limit: int) -> int:
+        _strike(self._read_faults)
+        return await self.inner.forget(finished_before=finished_before, limit=limit)
+
+    async def _die(self) -> None:
+        if self._on_crash is not None:
+            self._on_crash()
+        await asyncio.Future()  # whoever crashed never comes back from here
+
+
+def _due(faults: list[_Fault]) -> _Fault | None:
+    while faults:
+        if faults[0].use():
+            return faults[0]
+        faults.pop(0)
+    return None
+
+
+def _strike(faults: list[_Fault]) -> None:
+    fault = _due(faults)
+    if fault is not None:
+        raise fault.error

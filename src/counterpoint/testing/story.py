@@ -1,0 +1,35 @@
+"""What the executions of an app did, as text for whoever looks at a failed test."""
+
+import json
+
+from counterpoint.errors import CounterpointError
+from counterpoint.runtime.client import Client
+
+EXECUTIONS_MAX = 10
+RECORDS_MAX = 60
+
+
+async def tell(client: Client) -> str:
+    """Return the newest executions with their journals; says so where that cannot be read."""
+    lines: list[str] = []
+    try:
+        async for summary in client.executions():
+            if lines.count("") == EXECUTIONS_MAX:
+                lines.append("and older ones")
+                break
+            lines += await _execution(client, summary.id)
+    except CounterpointError as error:
+        lines.append(f"the rest cannot be read: {error}")
+    return "\n".join(lines)
+
+
+async def _execution(client: Client, execution_id: str) -> list[str]:
+    execution = client.execution(execution_id)
+    known = await execution.describe()
+    lines = [f"{known.id}  {known.workflow}  {known.status}"]
+    lines += [f"  waits for {what}" for what in known.waits_for]
+    entries = await execution.journal()
+    for entry in entries[-RECORDS_MAX:]:
+        data = json.dumps(entry.data, default=str)
+        lines.append(f"  {entry.seq:>4}  {entry.type:<20}  {data[:200]}")
+    return [*lines, ""]
