@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 
 from counterpoint.errors import (
     ConflictError,
+    NodeStoppedError,
     StoreBrokenError,
     StoreBusyError,
     StoreCorruptError,
@@ -194,6 +195,9 @@ class Committer:
         self.writing = True
         try:
             await self._write(batch)
+        except asyncio.CancelledError:
+            self._abandon(batch)
+            raise
         except UNWRITABLE as error:
             self._give_up(batch, error)
         except Exception:
@@ -326,12 +330,13 @@ class Committer:
             self._perform(resident, records)
 
     def _give_up(self, batch: Batch, error: BaseException) -> None:
-        for future in (*batch.waiters, *batch.stored.values()):
-            _fail(future, error)
-        for resident, _ in batch.performed:
-            _fail(resident.started, error)
+        _disappoint(batch, error)
         self.drop(error)
         self._failed(error)
+
+    def _abandon(self, batch: Batch) -> None:
+        """The node ended during a commit: nobody here will learn whether it was written."""
+        _disappoint(batch, NodeStoppedError("the node stopped during a commit: look again later"))
 
 
 def next_wake(resident: Resident, now: int) -> int | None:
@@ -349,6 +354,13 @@ def next_wake(resident: Resident, now: int) -> int | None:
         known = resident.wake_at
         return known if known is not None and known <= now else now
     return state.next_wake()
+
+
+def _disappoint(batch: Batch, error: BaseException) -> None:
+    for future in (*batch.waiters, *batch.stored.values()):
+        _fail(future, error)
+    for resident, _ in batch.performed:
+        _fail(resident.started, error)
 
 
 def _fail(future: "asyncio.Future[None] | None", error: BaseException) -> None:
