@@ -38,6 +38,16 @@ def alive(watched: "list[weakref.ref[Box]]") -> int:
     return sum(ref() is not None for ref in watched)
 
 
+made: list[Execution] = []
+"""Executions of the running test; evicted after it, as a node does before it drops one."""
+
+
+def execution_of(program: WorkflowProgram) -> Execution:
+    """Return a new execution that is evicted after the test."""
+    made.append(Execution("order-1", 1, program))
+    return made[-1]
+
+
 class Driver:
     """One execution, its clock and its journal."""
 
@@ -48,7 +58,7 @@ class Driver:
         program = self.registry.program(workflow.name)
         assert program is not None
         self.program: WorkflowProgram = program
-        self.execution = Execution("order-1", 1, program)
+        self.execution = execution_of(program)
         self.now = START
         self.journal: list[r.Record] = []
         self.commits: list[int] = []
@@ -141,7 +151,7 @@ class Driver:
     def retry(self) -> "Driver":
         """Replay the journal of the failed execution with a retry, as a node does."""
         self.now += 1
-        execution = Execution("order-1", 1, self.program)
+        execution = execution_of(self.program)
         execution.replay(self.journal, r.RetryRequested(self.now, f"retry-{self.now}"))
         self.execution = execution
         attempts.recover_attempts(execution, lambda _: Retry(), self.now)
@@ -193,7 +203,7 @@ class Driver:
         other.__dict__.update(self.__dict__)
         other.journal = [*journal]
         other.commits = []
-        other.execution = Execution("order-1", 1, self.program)
+        other.execution = execution_of(self.program)
         other.execution.replay(journal)
         return other
 
@@ -204,14 +214,13 @@ def divergence_of(
     """Replay *journal* on other code; return how they differ."""
     program = Registry([service], payload_bytes_max=1 << 20).program(workflow.name)
     assert program is not None
-    execution = Execution("order-1", 1, program)
+    execution = execution_of(program)
     before = r.encode_records(journal)
     execution.replay(journal)
     assert execution.divergence is not None, "the replay agrees"
     assert execution.take_pending() == []
     assert r.encode_records(journal) == before
     assert execution.state.count == len(journal)
-    execution.evict()
     return execution.divergence
 
 

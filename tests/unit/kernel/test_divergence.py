@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.unit.kernel.driving import Driver, divergence_of
+from tests.unit.kernel.driving import Driver, divergence_of, execution_of
 
 from counterpoint import BusinessError, Service, workflow
 from counterpoint.errors import NonDeterminismError
-from counterpoint.kernel.execution import Execution
 from counterpoint.model import records as r
 
 Code = Callable[..., Awaitable[Any]]
@@ -302,7 +301,7 @@ def test_code_cannot_catch_a_divergence(code: Code) -> None:
     caught.clear()
     driver = begin(one_and_returns)
     program = Driver(service, declare(code)).program
-    execution = Execution("order-1", 1, program)
+    execution = execution_of(program)
 
     execution.replay(driver.journal)
 
