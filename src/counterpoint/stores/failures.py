@@ -45,7 +45,7 @@ _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
 
 _WRITE_REFUSED = (
     "the disk could not be written to: it is failing, or a limit on the size of files is reached "
-    "(ulimit -f); look at the system's log"
+    "(ulimit -f); look at the system's log, then open it again"
 )
 _UNCONFIRMED = (
     "the disk could not confirm what was written: look at the system's log, check the disk, and "

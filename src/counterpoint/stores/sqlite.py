@@ -88,6 +88,7 @@ class SqliteStore:
         self._execute: Execute = self._not_open
         self._node = False
         self._broken: str | None = None
+        self._fatal = False
         self._next_key = 0
         self._data_version = 0
 
@@ -98,6 +99,7 @@ class SqliteStore:
             raise StoreError(f"{self._name} is open already: make another SqliteStore for it")
         self._check_path()
         if node:
+            self._check_writable()
             self._lock.acquire()
         try:
             self._connect(node=node)
@@ -198,6 +200,14 @@ class SqliteStore:
                 f"{self._name} cannot be created: the directory {self.path.parent} does not exist"
             )
 
+    def _check_writable(self) -> None:
+        """Refuse before SQLite makes its log as read-only as the file: it would stay when that ends."""
+        as_now = os.access in os.supports_effective_ids
+        if self.path.exists() and not os.access(self.path, os.W_OK, effective_ids=as_now):
+            raise StoreReadOnlyError(
+                f"{self._name}: the file cannot be written to: change the permissions"
+            )
+
     def _connect(self, *, node: bool) -> None:
         connection = sqlite3.connect(
             self.path,
@@ -246,8 +256,10 @@ class SqliteStore:
     def _host(self, connection: sqlite3.Connection) -> None:
         # Only the lock's holder uses keys, so what it has given out since can stay in memory: a key
         # that no row and no counter shows was never written anywhere.
-        connection.execute("BEGIN IMMEDIATE")  # and a file that cannot be written fails here
+        connection.execute("BEGIN IMMEDIATE")
         (highest,) = connection.execute(_SQL["highest_key"]).fetchone()
+        # A file that cannot be written fails here; BEGIN would only begin to read it.
+        connection.execute(_SQL["remember_highest_key"], (highest,))
         connection.execute("ROLLBACK")
         self._next_key = highest + 1
 
@@ -268,7 +280,9 @@ class SqliteStore:
 
     def _not_open(self, _text: str, _values: list[Value]) -> NoReturn:
         if self._broken is not None:
-            raise StoreBrokenError(f"{self._broken}; it is closed until then")
+            error = StoreBrokenError(f"{self._broken}; it is closed until then")
+            error.fatal = self._fatal
+            raise error
         raise StoreError(f"{self._name} is not open: await open() first")
 
     def _check_node(self) -> None:
@@ -305,6 +319,7 @@ class SqliteStore:
         if isinstance(known, StoreBrokenError):
             self._hang_up()
             self._broken = str(known)
+            self._fatal = known.fatal
         return known
 
     def _conflict(self, error: Exception, starts: Sequence[ExecutionRow]) -> StoreError:

@@ -133,7 +133,7 @@ async def test_error_is_named_by_what_it_leaves_known(
 async def test_broken_store_refuses_everything_until_it_is_opened_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = FailingExecute(store, "INSERT", sqlite3.SQLITE_IOERR_FSYNC, after=True)
+    failing = FailingExecute(store, "INSERT", sqlite3.SQLITE_IOERR_WRITE, after=True)
     with monkeypatch.context() as patched:
         patched.setattr(store, "_execute", failing)
         with pytest.raises(StoreBrokenError):
