@@ -89,7 +89,7 @@ class Intake:
             try:
                 rows = await self.node.store.mail(after=self._after, limit=PAGE)
             except StoreError as error:
-                logger.warning("mail cannot be read: %s", error)
+                self.node.store_failed(error)  # and all mail is read again afterwards
                 return
             for row in rows:
                 self._after = row.position

@@ -123,7 +123,11 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.turns = Turns(self.clock, self, self._defect)
         await self.store.open(node=True)
-        self.due.restart(await newest_time(self.store, self.clock))
+        try:
+            self.due.restart(await newest_time(self.store, self.clock))
+        except BaseException:
+            await self.store.close()
+            raise
         for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
             self._tasks.append(self._loop.create_task(run(), context=Context()))
         self.watchdog.start(self._loop)
@@ -230,7 +234,13 @@ class Node:
         return future
 
     async def idle(self) -> None:
-        """Wait until nothing runs, is ready to run, or waits for a retry."""
+        """Wait until nothing runs, is ready to run, or waits for a retry.
+
+        Raises:
+            NodeStoppedError: the node stays down.
+        """
+        if self.fault is not None and is_fatal(self.fault):
+            self.check_accepting()
         future: asyncio.Future[None] = self._loop.create_future()
         self._idle_waiters.append(future)
         self._loop.call_soon(self.check_idle)
@@ -249,7 +259,7 @@ class Node:
         """Whether everything has happened that can without an attempt's end or time passing."""
         return (
             self.turns.quiet
-            and not (self._loading or self._errands)
+            and not (self._loading or self._errands or self.starting)
             and self.committer.quiet
             and self.due.resting
             and self.intake.quiet
