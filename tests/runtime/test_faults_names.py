@@ -32,7 +32,8 @@ def services(*, with_welcome: bool = True, with_farewell: bool = True) -> list[S
     async def visit(guest: str) -> str:
         await workflow.signal("arrived")
         name = "door.close_door"
-        return await door.activities[name](guest)
+        said: str = await door.activities[name](guest)
+        return said
 
     @hall.workflow
     async def other(guest: str) -> str:
