@@ -486,6 +486,8 @@ class Execution:
 
     def _finish(self, decision: r.Decision) -> None:
         """The code is over: decide its end and drop its frames."""
+        if self._expected is None and self.state.incident is not None:
+            self._record(r.IncidentResolved(self._end_time()))  # it stopped a call, not the code
         self._decide(decision)
         if self._expected is None:
             self._main = None

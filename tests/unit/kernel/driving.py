@@ -135,11 +135,9 @@ class Driver:
         self.commit()
         return self
 
-    def settle_cancelled(self) -> "Driver":
-        """Settle every call that the code no longer waits for, as a node does."""
-        for number in list(self.state.open_steps):
-            if number > 0 and self.state.calls[number].cancelled:
-                attempts.settle_cancelled(self.execution, number, None, self.now)
+    def settle(self, call: int) -> "Driver":
+        """Settle a call that the code no longer waits for and that was not running."""
+        attempts.settle_cancelled(self.execution, call, None, self.now)
         self.commit()
         return self
 
