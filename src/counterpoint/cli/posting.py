@@ -18,6 +18,12 @@ async def posted_requests(client: Client, execution_id: str | None = None) -> li
     return [request async for request in client.posted(execution_id)]
 
 
+async def stored_start(client: Client, execution_id: str) -> PostedRequest | None:
+    """Return the start of an execution that waits for a node: the first one, which will count."""
+    requests = await posted_requests(client, execution_id)
+    return next((request for request in requests if request.kind == "start"), None)
+
+
 async def taken(client: Client, execution_id: str) -> bool:
     """Whether a node has taken over everything that was posted to an execution, after a while."""
     try:
@@ -38,7 +44,7 @@ async def describe(client: Client, execution_id: str) -> Description:
     try:
         return await client.execution(execution_id).describe()
     except ExecutionNotFoundError as error:
-        if any(r.kind == "start" for r in await posted_requests(client, execution_id)):
+        if await stored_start(client, execution_id) is not None:
             error.args = (
                 f"{execution_id} is not started yet: its start is stored, and no node has taken it",
             )

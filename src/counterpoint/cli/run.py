@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from enum import StrEnum
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -33,6 +33,36 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+UntilIdleOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--until-idle",
+        help="Stop when nothing runs, is ready to run or waits for a retry; for scripts. "
+        "Timers and waits for signals do not count.",
+    ),
+]
+StopWithinOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--stop-within",
+        min=0,
+        metavar="SECONDS",
+        show_default=False,
+        help="Seconds that activities get to finish when the node stops; default: the app's "
+        "setting stop_within.",
+    ),
+]
+LogLevelOption: TypeAlias = Annotated[
+    LogLevel,
+    typer.Option(
+        "--log-level",
+        metavar="LEVEL",
+        help="What is logged to stderr: debug, info, warning or error; an app that configures "
+        "logging itself is left alone.",
+    ),
+]
+
+
 def run(
     app: Annotated[
         str,
@@ -44,34 +74,9 @@ def run(
         ),
     ],
     store: StoreOption = None,
-    until_idle: Annotated[
-        bool,
-        typer.Option(
-            "--until-idle",
-            help="Stop when nothing runs, is ready to run or waits for a retry; for scripts. "
-            "Timers and waits for signals do not count.",
-        ),
-    ] = False,
-    stop_within: Annotated[
-        float | None,
-        typer.Option(
-            "--stop-within",
-            min=0,
-            metavar="SECONDS",
-            show_default=False,
-            help="Seconds that activities get to finish when the node stops; default: the app's "
-            "setting stop_within.",
-        ),
-    ] = None,
-    log_level: Annotated[
-        LogLevel,
-        typer.Option(
-            "--log-level",
-            metavar="LEVEL",
-            help="What is logged to stderr: debug, info, warning or error; an app that configures "
-            "logging itself is left alone.",
-        ),
-    ] = LogLevel.INFO,
+    until_idle: UntilIdleOption = False,
+    stop_within: StopWithinOption = None,
+    log_level: LogLevelOption = LogLevel.INFO,
     as_json: JsonOption = False,
 ) -> None:
     """Host an app: this process becomes the node of its store.
@@ -217,6 +222,8 @@ async def _first(ends: dict[str, Coroutine[Any, Any, None]]) -> str:
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
     return min(tasks[task] for task in done)
 
 

@@ -8,6 +8,7 @@ from counterpoint.cli.posting import describe, posted_requests
 from counterpoint.cli.story import Surroundings, story
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import now
+from counterpoint.runtime.description import Description
 
 
 def show(
@@ -35,6 +36,12 @@ async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
         say_json({**description.to_json(), "posted": posted, "workflow_known": known})
         return
     activities = None if target.name is None else target.app.registry.activities.keys()
-    known = target.hosts(description.workflow)
-    around = Surroundings(now(), posted, target.name, known, activities)
+    around = Surroundings(now(), posted, target.name, _version(target, description), activities)
     show_parts(out(), *story(description, around))
+
+
+def _version(target: Target, description: Description) -> int | None:
+    if target.name is None:
+        return None
+    workflow = target.app.registry.workflows.get(description.workflow)
+    return 0 if workflow is None else workflow.version

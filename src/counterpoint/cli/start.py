@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from typing import Annotated
 
 import typer
@@ -12,9 +13,10 @@ from counterpoint.cli.completion import complete_workflows
 from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import hint, say, say_json, value_words
-from counterpoint.cli.posting import describe, no_node, posted_requests, taken
+from counterpoint.cli.posting import describe, no_node, stored_start, taken
 from counterpoint.cli.target import Target, open_client, required
-from counterpoint.errors import ExecutionFailed, ExecutionNotFoundError
+from counterpoint.errors import ExecutionExistsError, ExecutionFailed, ExecutionNotFoundError
+from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client
 from counterpoint.runtime.handle import Execution
 
@@ -91,8 +93,7 @@ async def _start(
     as_json: bool,
 ) -> None:
     async with open_client(target) as client:
-        existed = execution_id is not None and await _exists(client, execution_id)
-        execution = await client.start(workflow, *arguments, id=execution_id)
+        execution, existed = await _begin(client, workflow, arguments, execution_id)
         by_node = await taken(client, execution.id)
         wait, timeout = waiting
         if not wait:
@@ -116,32 +117,55 @@ def _say_started(
         say(f"{execution_id}: the start of {workflow} is stored")
 
 
+async def _begin(
+    client: Client, workflow: AnyWorkflow, arguments: list[object], execution_id: str | None
+) -> tuple[Execution[object], bool]:
+    """Start an execution, and say whether it had been started before.
+
+    Raises:
+        ExecutionExistsError: it had, with other arguments or as another workflow.
+    """
+    if execution_id is None:
+        return await client.start(workflow, *arguments), False
+    stored = await stored_start(client, execution_id)
+    if stored is None:
+        existed = await _exists(client, execution_id)
+        return await client.start(workflow, *arguments, id=execution_id), existed
+    recorded = workflow.signature.encode_arguments(tuple(arguments), {})
+    if stored.detail.get("workflow") != workflow.name:
+        raise ExecutionExistsError(execution_id, "the start of another workflow is stored")
+    if stored.detail.get("arguments") != json.loads(bytes(recorded)):
+        raise ExecutionExistsError(execution_id, "its start is stored, with other arguments")
+    return client.execution(execution_id), True
+
+
 async def _exists(client: Client, execution_id: str) -> bool:
     try:
         await client.execution(execution_id).describe()
     except ExecutionNotFoundError:
-        return any(r.kind == "start" for r in await posted_requests(client, execution_id))
+        return False
     return True
 
 
 async def _wait(
     client: Client, execution: Execution[object], timeout: float | None, *, as_json: bool
 ) -> None:
-    failure: ExecutionFailed | None = None
     try:
         await execution.result(timeout)
-    except ExecutionFailed as error:
-        failure = error
+    except ExecutionFailed:
+        pass  # what became of it is told from its description
     except TimeoutError:
         raise CommandError(await _why(client, execution.id, timeout), Exit.TIMEOUT) from None
     description = await execution.describe()
     if as_json:
         keys = ("id", "workflow", "status", "result", "error", "error_type")
         say_json({key: getattr(description, key) for key in keys})
-    elif failure is None:
+    elif description.status is Status.COMPLETED:
         say(f"{execution.id}: completed\n{value_words(description.result, 100_000)}")
-    if failure is not None:
-        raise failure
+    if description.status is not Status.COMPLETED:
+        error = ": ".join(word for word in (description.error_type, description.error) if word)
+        ended = f"{execution.id} {description.status}"
+        raise CommandError(f"{ended}: {error}" if error else ended, Exit.FAILED)
 
 
 async def _why(client: Client, execution_id: str, timeout: float | None) -> str:

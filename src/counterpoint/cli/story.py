@@ -35,7 +35,8 @@ class Surroundings:
     posted: Sequence[PostedRequest] = ()
     app: str | None = None
     """MODULE:APP, if one was named."""
-    workflow_known: bool | None = None
+    version: int | None = None
+    """The version of the workflow in the app; 0 if the app does not have it."""
     activities: Collection[str] | None = None
 
 
@@ -73,12 +74,11 @@ def _warnings(d: Description, around: Surroundings) -> Iterator[Text]:
     if d.incident is not None and d.incident_at is not None:
         yield Text(f"INCIDENT {both(d.incident_at, around.at)}: {clean(d.incident)}", "bold red")
         yield Text(f"when its cause is gone: counterpoint retry {clean(d.id)}", "red")
-    if around.workflow_known is False:
-        yield Text(
-            f"no service of {around.app} has {clean(d.workflow)}: a node of that app leaves this "
-            "execution alone",
-            "yellow",
-        )
+    if around.version is not None and around.version < d.version:
+        what = f"no service of {around.app} has {clean(d.workflow)}"
+        if around.version:
+            what = f"it needs version {d.version}, and {around.app} has version {around.version}"
+        yield Text(f"{what}: a node of that app leaves this execution alone", "yellow")
 
 
 def _facts(d: Description, at: datetime) -> Iterator[tuple[str, Text]]:
@@ -166,7 +166,10 @@ def _next(attempts: int, moment: datetime, at: datetime, indent: str = "") -> st
 def _waits(d: Description, around: Surroundings) -> Iterator[str]:
     at = around.at
     for request in around.posted:
-        yield f"a node to take a {request.kind}, posted {both(request.at, at)}"
+        what = request.kind
+        if "name" in request.detail:
+            what = f"{what} {clean(str(request.detail['name']))!r}"
+        yield f"a node to take a {what}, posted {both(request.at, at)}"
     if not d.status.live:
         return
     if d.incident is not None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+import msgspec
+
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import ArgumentsError, DefinitionError, PayloadTooLargeError
 from counterpoint.model.ids import check_execution_id, generate_id
@@ -39,6 +41,9 @@ class PostedRequest:
     kind: str
     """`start`, `signal`, `cancel` or `retry`."""
     at: datetime
+    detail: dict[str, Any]
+    """What was asked, as plain JSON values: a start's `workflow` and `arguments`, a signal's `name`
+    and `value`, an operator's `actor` and `reason`."""
 
 
 class Client:
@@ -148,12 +153,14 @@ class Client:
         A request is durable; a running node takes it over within `poll_interval`, so one that stays
         here says that no node runs, or that the node takes no work.
         """
-        store = self._access().store
+        access = self._access()
         after = 0
-        while rows := await store.mail(after=after, limit=500):
+        while rows := await access.store.mail(after=after, limit=500):
             for row in rows:
                 if execution_id is None or row.execution_id == execution_id:
-                    yield PostedRequest(row.execution_id, row.kind, time_of(row.at))
+                    detail: dict[str, Any] = msgspec.json.decode(access.codec.decode(row.body))
+                    detail.pop("type", None)
+                    yield PostedRequest(row.execution_id, row.kind, time_of(row.at), detail)
             after = rows[-1].position
 
 

@@ -210,6 +210,17 @@ def test_a_start_of_an_id_with_other_arguments_is_refused(shop: Path) -> None:
     assert "the id 'done' is taken" in result.stderr
 
 
+def test_a_stored_start_of_an_id_is_not_stored_again_otherwise(shop: Path) -> None:
+    counterpoint("start", "place", "x", "--id", "new")
+
+    other = counterpoint("start", "place", "y", "--id", "new")
+    another = counterpoint("start", "approval", "--id", "new")
+
+    assert (other.exit_code, another.exit_code) == (1, 1)
+    assert "its start is stored, with other arguments" in other.stderr
+    assert "the start of another workflow is stored" in another.stderr
+
+
 def test_a_start_as_json_says_whether_a_node_has_it(shop: Path) -> None:
     (new,) = lines("start", "place", "--json-args", '{"order": "x"}', "--id", "new", "--json")
     (old,) = lines("start", "place", "a", "--id", "done", "--json")
@@ -237,7 +248,7 @@ def test_waiting_for_what_failed_says_why(shop: Path) -> None:
     result = counterpoint("start", "place", "b", "refused", "--id", "refused", "--wait", "--json")
 
     assert result.exit_code == 1
-    assert result.stderr == "error: refused failed: why='too late'\n"
+    assert result.stderr == "error: refused failed: orders.Refused: why='too late'\n"
     assert json.loads(result.stdout)["error_type"] == "orders.Refused"
 
 
@@ -264,7 +275,7 @@ def test_a_signal_a_cancel_and_a_retry_are_stored_without_a_node(shop: Path) -> 
     assert "no node has taken it yet" in signal.stderr
     assert cancel == {"id": "waiting", "taken": False}
     assert retry.stdout == "refused: the request to retry is sent\n"
-    assert "a node to take a signal, posted " in shown.stdout
+    assert "a node to take a signal 'approved', posted " in shown.stdout
     assert "a node to take a cancel, posted " in shown.stdout
 
 

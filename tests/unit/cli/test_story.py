@@ -188,10 +188,12 @@ def test_an_incident_stands_at_the_top_with_the_command_that_ends_it() -> None:
 
 
 def test_what_the_app_does_not_have_is_said() -> None:
-    around = Surroundings(AT, app="shop:app", workflow_known=False, activities=())
+    around = Surroundings(AT, app="shop:app", version=0, activities=())
 
     lines = told(RUNNING, around)
+    newer = told(replace(RUNNING, version=3), replace(around, version=2))
 
+    assert newer[1].startswith("it needs version 3, and shop:app has version 2: ")
     assert lines[1].startswith("no service of shop:app has orders.place: ")
     assert "    no service of shop:app has orders.create" in lines
 
@@ -205,14 +207,14 @@ def test_an_error_signals_timers_and_posted_requests_are_told() -> None:
         timers=[AT + 30 * SECOND],
         awaited_signals=["approved"],
     )
-    posted = [PostedRequest("o-1", "cancel", AT - 5 * SECOND)]
+    posted = [PostedRequest("o-1", "signal", AT - 5 * SECOND, {"name": "go", "value": 1})]
 
     lines = told(waiting, Surroundings(AT, posted))
 
     assert "error      orders.Refused: no" in lines
     assert lines[-4:] == [
         "waits for",
-        "├── a node to take a cancel, posted 5 s ago (11:59:55 UTC)",
+        "├── a node to take a signal 'go', posted 5 s ago (11:59:55 UTC)",
         "├── the signal 'approved'",
         "└── a timer, in 30 s (12:00:30 UTC)",
     ]
