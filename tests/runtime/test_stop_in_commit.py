@@ -18,8 +18,7 @@ async def test_start_whose_commit_never_returned_is_told_that_it_may_exist() -> 
     async with Harness(services=[service]) as harness:
         harness.store.hold_commits()
         starting = asyncio.create_task(harness.app.start(nothing, id="one"))
-        while not harness.store.commits:
-            await asyncio.sleep(0)
+        await harness.store.commit_held()
 
         await harness.crash()
 

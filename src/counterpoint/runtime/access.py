@@ -1,6 +1,7 @@
 """How a process reaches executions: as the node that hosts them, or as a client beside it."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -95,7 +96,8 @@ class NodeAccess:
     async def _check_existing(self, execution_id: str, workflow: str, arguments: Payload) -> None:
         first = self.node.starting.get(execution_id)
         if first is not None:
-            await asyncio.shield(first)
+            with contextlib.suppress(ConflictError):  # then it was there before both
+                await asyncio.shield(first)
         row = await self.store.execution(execution_id)
         if row is None:
             raise ExecutionNotFoundError(execution_id)

@@ -34,6 +34,7 @@ from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.effects import Effects
+from counterpoint.runtime.idle import Idlers
 from counterpoint.runtime.intake import Intake
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.maintenance import Maintenance
@@ -78,7 +79,7 @@ class Node:
         self.results = Results()
         self._loading: dict[str, asyncio.Future[Resident | None]] = {}
         self._keys = iter(range(0))
-        self._idle_waiters: list[asyncio.Future[None]] = []
+        self.idlers = Idlers(self._is_idle)
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[Any]] = set()
         self.starting: dict[str, asyncio.Future[None]] = {}
@@ -193,11 +194,14 @@ class Node:
             resident.started = future = self._loop.create_future()
             self.push(inputs.begin, resident, started, arguments)
         self.starting[row.id] = future
-        try:
-            await future
-        finally:
-            del self.starting[row.id]
-        if stored:
+        future.add_done_callback(lambda done: self._start_written(row, stored, done))
+        await asyncio.shield(future)  # who gives up waiting takes nothing back
+
+    def _start_written(
+        self, row: ExecutionRow, stored: bool, done: "asyncio.Future[None]"
+    ) -> None:
+        del self.starting[row.id]
+        if done.exception() is None and stored:
             self.due.reconsider(row.wake_at)
             self.due.hungry = True
 
@@ -241,18 +245,11 @@ class Node:
         """
         if self.fault is not None and is_fatal(self.fault):
             self.check_accepting()
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._idle_waiters.append(future)
-        self._loop.call_soon(self.check_idle)
-        await future
+        await self.idlers.wait()
 
     def check_idle(self) -> None:
         """Wake those who wait for the node to be idle, if it is."""
-        if self._idle_waiters and (self.stopping or self._is_idle()):
-            waiters, self._idle_waiters = self._idle_waiters, []
-            for future in waiters:
-                if not future.done():
-                    future.set_result(None)
+        self.idlers.check()
 
     @property
     def quiet(self) -> bool:
@@ -266,7 +263,7 @@ class Node:
         )
 
     def _is_idle(self) -> bool:
-        return (
+        return self.stopping or (
             self.fault is None
             and self.quiet
             and self.due.quiet
@@ -432,6 +429,9 @@ class Node:
         self.residents.clear()
         self.idle_residents.clear()
         self.turns.clear()
+        for starting in self.starting.values():
+            if not starting.done():
+                starting.set_exception(NodeStoppedError("the node stopped: it may have begun"))
         for loading in self._loading.values():
             if not loading.done():
                 loading.set_result(None)
@@ -491,7 +491,4 @@ class Node:
     def _stay_down(self, error: BaseException) -> None:
         logger.critical("the node stays down, start a new process: %s", error)
         self.results.stop(f"the node stays down, nothing more is written: {error}")
-        waiters, self._idle_waiters = self._idle_waiters, []
-        for future in waiters:
-            if not future.done():
-                future.set_exception(NodeStoppedError(f"the node stays down: {error}"))
+        self.idlers.stop(f"the node stays down: {error}")

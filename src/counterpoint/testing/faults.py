@@ -45,6 +45,7 @@ class FaultyStore:
         self._open_faults: list[_Fault] = []
         self._gate = asyncio.Event()
         self._gate.set()
+        self._held = asyncio.Event()
 
     @property
     def features(self) -> StoreFeatures:
@@ -84,6 +85,11 @@ class FaultyStore:
     def hold_commits(self) -> None:
         """Let commits wait, unwritten, until `release_commits`."""
         self._gate.clear()
+        self._held.clear()
+
+    async def commit_held(self) -> None:
+        """Wait until a commit waits since `hold_commits`."""
+        await self._held.wait()
 
     def release_commits(self) -> None:
         """Let commits go on."""
@@ -113,7 +119,9 @@ class FaultyStore:
     async def commit(self, commit: Commit) -> None:
         self.commits += 1
         when = self._crash_at.pop(self.commits, None)
-        await self._gate.wait()
+        if not self._gate.is_set():
+            self._held.set()
+            await self._gate.wait()
         if when == "before":
             await self._die()
         fault = _due(self._commit_faults)

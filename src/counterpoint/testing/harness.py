@@ -90,8 +90,13 @@ class Harness:
     # ---- life ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self._enter()
-        await self.settle()
+        self._exchange(self.app)
+        try:
+            await self._enter()
+            await self.settle()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -113,6 +118,7 @@ class Harness:
             await self.app.stop(timedelta(0))
         finally:
             self._leave()
+            self._give_back()
             self.store.heal()
         self._check()
 
@@ -162,7 +168,9 @@ class Harness:
         if services:
             known = dataclasses.fields(self.app.settings)
             settings = {f.name: getattr(self.app.settings, f.name) for f in known}
+            self._give_back()
             self.app = App(self.app.name, services=services, **settings)
+            self._exchange(self.app)
         await self._enter()
         await self.settle()
 
@@ -294,15 +302,12 @@ class Harness:
             blocked = self._blocked_by()
             calm = calm + 1 if blocked is None else 0
             passes += 1
-            if blocked and passes > 100:
-                if time.monotonic() > deadline:
-                    raise StuckError(
-                        f"{blocked} still runs after {self._patience:g} s of real time, in which "
-                        "virtual time stands still: use harness.hang, delay or replace"
-                    )
-                await asyncio.sleep(0.001)
-            else:
-                await asyncio.sleep(0)
+            if blocked is not None and time.monotonic() > deadline:
+                raise StuckError(
+                    f"{blocked or 'the engine'} still runs after {self._patience:g} s of real "
+                    "time, in which virtual time stands still: use harness.hang, delay or replace"
+                )
+            await asyncio.sleep(0.001 if blocked and passes > 100 else 0)
         self._check()
 
     async def sleep(self, duration: float | timedelta) -> None:
@@ -347,19 +352,21 @@ class Harness:
 
     # ---- inside -------------------------------------------------------------------------------
 
-    async def _enter(self) -> None:
-        app = self.app
+    def _exchange(self, app: App) -> None:
         self._given = (app.store, app.clock, app.registry)
         app.store = self.store
         app.clock = self.clock
         app.registry = self._injection.instrument(app.registry)
-        try:
-            await app.__aenter__()
-        except BaseException:
-            self._leave()
-            raise
+
+    def _give_back(self) -> None:
+        if self._given is not None:
+            self.app.store, self.app.clock, self.app.registry = self._given
+            self._given = None
+
+    async def _enter(self) -> None:
+        await self.app.__aenter__()
         # The node's tasks have not run yet: opening a store does not await anything here.
-        self._node = node = app.node
+        self._node = node = self.app.node
         node.rehearse = self.rehearse
         node.dice = self._dice
         node.maintenance.clock = self.clock.background()
@@ -369,9 +376,6 @@ class Harness:
         if self._node is not None:
             self._defects += self._node.defects
             self._node = None
-        if self._given is not None:
-            self.app.store, self.app.clock, self.app.registry = self._given
-            self._given = None
 
     def _store_crashed(self) -> None:
         self._crashing = asyncio.get_running_loop().create_task(self._crash())
