@@ -1,6 +1,6 @@
 """Runs a part of a benchmark in a process of its own, so that its memory is its own.
 
-    python -m benchmarks.children benchmarks.waiting:start_node '{"path": "x.db"}'
+python -m benchmarks.children benchmarks.waiting:start_node '{"path": "x.db"}'
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Memory of a waiting execution: a node starts on a store in which very many wait.
 
-Half wait for a signal (no wake-up time), half for a timer tomorrow. They are written by bulk commits
-of the journals that a node would have written.
+Half wait for a signal (no wake-up time), half for a timer tomorrow. They are written by bulk
+commits of the journals that a node would have written.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ desk = Service("desk")
 
 
 @desk.workflow
-async def wait_for_answer(number: int) -> str:
+async def wait_for_answer(number: int) -> str:  # noqa: ARG001
     return await workflow.signal("answer", type=str)
 
 
 @desk.workflow
-async def wait_for_tomorrow(number: int) -> None:
+async def wait_for_tomorrow(number: int) -> None:  # noqa: ARG001
     await workflow.sleep(86_400)
 
 
@@ -92,10 +92,11 @@ def measure(options: Options) -> Table:
         ["written before the node starts", f"{count:,}", f"{growth / count:.1f}", "< 1,024"],
         ["started on the node", f"{live:,}", f"{later / live:.0f}", "< 1,024 beyond max_resident"],
     ]
+    peak, least = node["peak"] / 2**20, empty["after"] / 2**20
     notes = [
-        f"created in {created['seconds']:.0f} s; the node was ready in {node['seconds']:.2f} s with "
-        f"{node['resident']:,} in memory, and held {node['live_resident']:,} at the end; its peak "
-        f"was {node['peak'] / 2**20:.0f} MiB, an empty node has {empty['after'] / 2**20:.0f}"
+        f"created in {created['seconds']:.0f} s; the node was ready in {node['seconds']:.2f} s",
+        f"in memory then: {node['resident']:,}, at the end: {node['live_resident']:,}",
+        f"its peak was {peak:.0f} MiB; an empty node has {least:.0f} MiB",
     ]
     headings = ["waiting executions", "number", "bytes of RSS each", "goal"]
     figures = {"count": count, "live": live, "empty": empty, "created": created, "node": node}
