@@ -33,8 +33,12 @@ def adopt(
     loaded: Loaded,
 ) -> None:
     """Bring an execution from the store into memory, and recover what a dead node left of it."""
-    if row.id in node.residents or loaded.done():
-        _set(loaded, node.residents.get(row.id))
+    there = node.residents.get(row.id)
+    if there is not None and there.started is not None and not loaded.done():
+        node.push(adopt, row, records, loaded)  # a second start of the id, about to be refused
+        return
+    if there is not None or loaded.done():
+        _set(loaded, there)
         return
     program = node.registry.program(row.name)
     if program is None:

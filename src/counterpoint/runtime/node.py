@@ -41,6 +41,7 @@ from counterpoint.runtime.maintenance import Maintenance
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
+from counterpoint.runtime.starts import starts_decided
 from counterpoint.runtime.threads import Threads
 from counterpoint.runtime.turns import Handler, Turns
 from counterpoint.runtime.watchdog import Watchdog
@@ -197,9 +198,7 @@ class Node:
         future.add_done_callback(lambda done: self._start_written(row, stored, done))
         await asyncio.shield(future)  # who gives up waiting takes nothing back
 
-    def _start_written(
-        self, row: ExecutionRow, stored: bool, done: "asyncio.Future[None]"
-    ) -> None:
+    def _start_written(self, row: ExecutionRow, stored: bool, done: "asyncio.Future[None]") -> None:
         del self.starting[row.id]
         if done.exception() is None and stored:
             self.due.reconsider(row.wake_at)
@@ -352,8 +351,10 @@ class Node:
 
     def evict(self, resident: Resident) -> None:
         """Drop an idle execution; it comes back when something arrives for it."""
+        waits = resident.waits_for_others
         self.drop(resident)
-        self.due.reconsider(resident.wake_at)
+        if not waits:
+            self.due.reconsider(resident.wake_at)
 
     def set_alarm(self, resident: Resident, at: int) -> None:
         """Look at an execution's timers and retries at that moment."""
@@ -368,6 +369,7 @@ class Node:
 
         None if it is unknown, has ended, or belongs to a workflow that this app does not have.
         """
+        await starts_decided(self.starting, execution_id)
         resident = self.residents.get(execution_id)
         if resident is not None:
             return resident
@@ -419,6 +421,7 @@ class Node:
         self.results.fail(execution_id, CounterpointError(f"the execution is left alone: {why}"))
 
     async def _load_due(self, rows: Sequence[DueRow]) -> None:
+        await starts_decided(self.starting, *(row.id for row in rows))
         wanted = [row.id for row in rows if row.id not in self.residents]
         for loading in [await self._fetch(execution_id) for execution_id in wanted]:
             await asyncio.shield(loading)

@@ -1,6 +1,8 @@
 """The first row of an execution, and whether a second start means the same."""
 
+import asyncio
 import hashlib
+from collections.abc import Mapping
 
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ExecutionExistsError
@@ -51,3 +53,16 @@ def check_same_start(row: ExecutionRow, workflow: str, arguments: Payload) -> No
         raise ExecutionExistsError(row.id, f"it is an execution of {row.name}")
     if row.fingerprint != fingerprint_of(arguments):
         raise ExecutionExistsError(row.id, "it was started with other arguments")
+
+
+async def starts_decided(
+    starting: Mapping[str, "asyncio.Future[None]"], *execution_ids: str
+) -> None:
+    """Wait until the store has said of starts whether their ids are new.
+
+    What is in memory for them before that is not the execution of that id if it is refused.
+    """
+    for execution_id in execution_ids:
+        start = starting.get(execution_id)
+        if start is not None:
+            await asyncio.wait([start])
