@@ -13,7 +13,7 @@ import inspect
 import tempfile
 import time
 import types
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Stopwatch:
     """Charges CPU time to the current stage."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.entered: Counter[str] = Counter()
         self.left_for: Counter[str] = Counter()
         self._stack = [REST]
@@ -86,20 +86,19 @@ class Stopwatch:
         @types.coroutine
         def drive(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             coroutine = function(*args, **kwargs)
-            resume: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
+            resume, value = coroutine.send, None
             while True:
                 enter(stage)
                 try:
-                    awaited = resume()
+                    awaited = resume(value)
                 except StopIteration as stop:
                     return stop.value
                 finally:
                     leave()
                 try:
-                    value = yield awaited
-                    resume = lambda value=value: coroutine.send(value)  # noqa: E731
+                    resume, value = coroutine.send, (yield awaited)
                 except BaseException as error:  # noqa: BLE001 - passed on
-                    resume = lambda error=error: coroutine.throw(error)  # type: ignore[misc]  # noqa: E731
+                    resume, value = coroutine.throw, error
 
         return drive if inspect.iscoroutinefunction(function) else call
 

@@ -81,6 +81,15 @@ class Resident:
         return not self.attempts and not self.execution.pending and self.started is None
 
     @property
+    def waits_for_others(self) -> bool:
+        """Whether it is idle and only other nodes, or letters, can move it: see `unhosted`.
+
+        Its row says that it is due, for a node that hosts what it waits for.
+        """
+        state = self.execution.state
+        return self.idle and state.busy and state.next_wake() is None
+
+    @property
     def waits_for_retry(self) -> bool:
         """Whether an attempt will begin by itself."""
         return any(s.retry_at is not None for s in self.execution.state.open_steps.values())
