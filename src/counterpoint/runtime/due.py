@@ -17,8 +17,9 @@ from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.ports.store import Store
 
 PAGE = 500
-TOGETHER = 50
-"""Executions loaded in one turn: what they decide shares a commit, and others get their turn."""
+TOGETHER = 200
+"""Executions loaded in one turn (some 20 ms): what they decide shares a commit, so that a slow disk
+does not set the pace, and others still get their turn."""
 BEGINNING = (-(1 << 62), 0)
 FAR_FUTURE = 1 << 62
 
