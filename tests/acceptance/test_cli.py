@@ -154,7 +154,7 @@ async def test_a_node_hosts_what_clients_beside_it_start_and_stops_cleanly(shop:
         code = await running.stop()
         await running.says("stopped: 1 completed")
 
-    assert waited == (0, 'o-1: completed\n"receipt o-1"\n', "")
+    assert waited[:2] == (0, 'o-1: completed\n"receipt o-1"\n')
     assert re.search(r"^o-1 +orders\.place +completed", listed[1], re.MULTILINE)
     assert [call["state"] for call in shown["calls"]] == ["completed", "completed"]
     assert running.said[0] == f"shop is hosted by process {running.pid}"
@@ -170,7 +170,7 @@ async def test_a_signal_reaches_the_workflow_that_waits_for_it(shop: Path) -> No
         waited = await counterpoint("start", "approval", "o-1", "--id", "a", "--wait")
 
     assert "the signal 'approved'" in shown[1]
-    assert sent == {"id": "a", "taken": True}
+    assert sent["id"] == "a"
     assert waited[1] == 'a: completed\n"by Ada"\n'
 
 
@@ -308,10 +308,13 @@ def test_a_terminal_shows_what_the_node_does(shop: Path) -> None:
     while b"in memory" not in shown:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGTERM)
+    while b"stopped: " not in shown:
+        shown += os.read(ours, 4096)
     code = process.wait(DEADLINE_SECONDS)
     os.close(ours)
 
     assert b"shop: 0 running" in shown
+    assert b"\x1b[2Kstopped: no executions" in shown  # the status line is cleared before
     assert code == 0
 
 
@@ -333,6 +336,21 @@ def test_the_demonstration_balances_its_books(tmp_path: Path) -> None:
     assert "compensated" in text
     assert (verdict["repeated"], verdict["wrong"]) == (0, [])
     assert "order-24" in listed.stdout
+
+
+async def test_a_stream_without_unicode_gets_escapes(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    async with node() as running:
+        await running.says("to go on with")
+        await counterpoint("start", "place", "Zoë", "--id", "o-1", "--wait")
+        text = await counterpoint("show", "o-1")
+        shown = await plain("show", "o-1")
+
+    assert text[0] == 0
+    assert "1 orders.create \\u2713 completed" in text[1]
+    assert shown["arguments"] == {"order": "Zoë"}
 
 
 def test_the_module_is_the_command() -> None:

@@ -70,7 +70,7 @@ def record_words(entry: JournalEntry) -> str:
     """Return what a record says, as `name=value` pairs on one line."""
     words: list[str] = []
     for name, value in entry.data.items():
-        if not (value is None or value is False):
+        if not (value is None or value is False or name == "request_id"):
             words.append(f"{name}={_words(name, value)}")
     return " ".join(words)
 

@@ -1,5 +1,6 @@
 """The `counterpoint` command: its commands, and how errors end them."""
 
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -80,6 +81,9 @@ def _options(
 
 def run() -> None:
     """Run the command with the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a character that it lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="counterpoint")
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

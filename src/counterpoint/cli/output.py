@@ -43,8 +43,8 @@ def console(file: TextIO) -> Console:
 
 
 def say(text: str) -> None:
-    """Write a line of the result."""
-    out().print(Text(clean(text)), soft_wrap=True)
+    """Write a line of the result, above a status line if there is one."""
+    print(clean(text), flush=True)
 
 
 def hint(text: str, style: str = "yellow") -> None:
@@ -65,7 +65,8 @@ def show_parts(file: Console, *parts: RenderableType) -> None:
 def say_json(value: Any) -> None:
     """Write a value as one line of JSON; times are ISO 8601 in UTC."""
     plain = msgspec.to_builtins(value)
-    print(json.dumps(plain, ensure_ascii=False), flush=True)
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(plain, ensure_ascii=not unicode), flush=True)
 
 
 def clean(text: str) -> str:

@@ -49,6 +49,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setenv("COUNTERPOINT_APP", "shop:app")
+    monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", 0.05)
     asyncio.run(fill())
     return tmp_path
 
