@@ -66,14 +66,15 @@ def recover_attempts(
     state = execution.state
     new = _decided_now(execution)  # by an execution that was only stored so far: nothing is lost
     for number, step in list(state.open_steps.items()):
-        if step.retry_at is not None or step.stuck or number not in state.open_steps:
-            continue
-        if number in new:
+        if number not in state.open_steps or number in new:
             continue
         at = execution.stamp(now)
+        waits = step.retry_at is not None or step.stuck
         if number > 0 and state.calls[number].cancelled:
-            step.may_have_happened = True
+            step.may_have_happened = step.may_have_happened or not waits
             settle_cancelled(execution, number, None, at)
+            continue
+        if waits:
             continue
         policy = policy_of(number)
         if policy is None:
