@@ -24,6 +24,10 @@ PROGRAMS = int(os.environ.get("COUNTERPOINT_SIMULATION", "60"))
 STEPS_MAX = 120
 Program: TypeAlias = list[Any]
 
+pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and cannot run
+    "ignore:coroutine 'interpret' was never awaited:RuntimeWarning",
+    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning",
+)
 profile = settings(
     max_examples=PROGRAMS,
     deadline=None,

@@ -38,6 +38,7 @@ from counterpoint.kernel.replay import (
     error_in_words,
     identity,
     in_words,
+    matching_timer,
     suspended_line,
 )
 from counterpoint.kernel.retry import call_of
@@ -182,14 +183,22 @@ class Execution:
                 self._diverge(turn.decisions[0], "nothing")
             if self.divergence is not None:
                 break
-        if self.divergence is None and any(t not in self.state.timers for t in self._timers):
-            self._diverge(None, "a wait for a timer")
         if self.divergence is None and self._expected is not None:
-            self._go_live()
+            self._end_replay(taken_back=self._may_go_on)
         self._expected = None
         self._may_go_on = False
         if not self.pending:
             self._unwritten_timers.clear()
+
+    def _end_replay(self, *, taken_back: bool) -> None:
+        unwritten = [n for n in self._timers if n not in self.state.timers]
+        if unwritten and not taken_back:
+            self._diverge(None, "a wait for a timer")
+            return
+        due = dict(self._unwritten_timers)
+        self._go_live()
+        for number in unwritten:  # cancelled before its commit by what was taken back: set again
+            self._decide_timer(r.TimerSet(number, due[number]))
 
     def _go_live(self) -> None:
         """The recorded past is over; the code agrees with it, whatever an incident said."""
@@ -221,6 +230,7 @@ class Execution:
 
     def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
         """Make the next call; its future gets `Completed` or an error."""
+        self.loop.check_open()
         if self.loop.is_closed():
             return 0, self.loop.new_future()
         self._call_number = number = self._call_number + 1
@@ -237,6 +247,7 @@ class Execution:
 
     def wait_for_signal(self, name: str) -> tuple[int, Future[r.Payload]]:
         """Take the oldest unread signal of that name, or wait for the next one."""
+        self.loop.check_open()
         future: Future[r.Payload] = self.loop.new_future()
         if self.loop.is_closed():
             return 0, future
@@ -325,13 +336,15 @@ class Execution:
         if self._expected is None:
             self._unwritten_timers[decision.timer] = len(self.pending)
             self._decide(decision)
-        elif self._expected and identity(self._expected[0]) == identity(decision):
-            self._expected.popleft()
+        elif (recorded := matching_timer(self._expected, decision.timer)) is not None:
+            self._expected.remove(recorded)
         else:
             self._unwritten_timers[decision.timer] = decision.due_at
 
     def _diverge(self, expected: r.Decision | None, found: str) -> None:
-        line = (code_line() if self.loop.is_running() else None) or self._waiting_line()
+        line = code_line() if self.loop.is_running() else None
+        if line is None and self._main is not None:
+            line = suspended_line(self._main.get_coro())
         recorded = in_words(expected) if expected is not None else "nothing"
         self.divergence = NonDeterminismError(
             f"{self.id}: the journal says {recorded}, today's code does {found}"
@@ -341,9 +354,6 @@ class Execution:
             line=line,
         )
         self.loop.halt()
-
-    def _waiting_line(self) -> str | None:
-        return suspended_line(self._main.get_coro()) if self._main is not None else None
 
     def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
         """Say that a recorded value (of *call*) does not validate; the code stops here."""
@@ -470,8 +480,7 @@ class Execution:
     def _undo_or_end(
         self, error: r.Failure, *, cancelled: bool, failed_call: int | None = None
     ) -> None:
-        undo = self.program.saga and self._must_undo()
-        if undo:
+        if self.program.saga and saga.anything_to_undo(self.state, self.program):
             self._finish(r.CompensationStarted(self._end_time(), error, cancelled))
             return
         status = Status.CANCELLED if cancelled else Status.FAILED
@@ -480,9 +489,6 @@ class Execution:
     def _end_time(self) -> int:
         # After a retry the code goes on at the time of an input that is older than the retry.
         return max(self.now, self.state.updated_at)
-
-    def _must_undo(self) -> bool:
-        return saga.anything_to_undo(self.state, self.program)
 
     def _finish(self, decision: r.Decision) -> None:
         """The code is over: decide its end and drop its frames."""

@@ -16,14 +16,15 @@ is the thread's running loop, and the hooks for asynchronous generators are its 
 that is dropped is never closed by the surrounding loop at a moment that a replay could not repeat.
 
 Eviction drops the code's frames. Python then runs their `finally` blocks, so `close` throws into
-each coroutine itself, at a known moment, with this loop running: what they ask of the engine does
-nothing, and what they await never comes. Nothing may be left to the garbage collector, which would
-run those blocks on the surrounding loop, where an activity is an ordinary function and would really
-be called. Tried and given up:
+each coroutine itself, at a known moment, with this loop running and refusing whatever they ask for.
+Nothing may be left to the garbage collector, which would run those blocks on the surrounding loop,
+where an activity is an ordinary function and would really be called. Tried and given up:
 
-* One `close()` a frame: `TaskGroup` awaits its tasks while it is closed, which leaves the frame and
-  all `finally` blocks around it suspended, for the garbage collector.
-* An exception from every engine call: `while True` around `except BaseException` then never ends.
+* One `close()` a frame: one that awaits while it is closed stays suspended, with all the `finally`
+  blocks around it, for the garbage collector.
+* Refusing without end: `while True` around `except BaseException` then never ends. After
+  `REFUSALS_MAX` refusals, what is awaited just never comes.
+* Never refusing: a frame that awaits is abandoned half closed, and Python warns about it.
 """
 
 import asyncio
@@ -58,6 +59,12 @@ Future = asyncio.Future
 """For the engine's own use; workflow code gets futures from `create_future`."""
 
 
+class Evicted(BaseException):
+    """Thrown at workflow code that asks for something while its frames are being dropped."""
+
+
+REFUSALS_MAX = 1_000
+"""How often a loop refuses the code whose frames are being dropped."""
 CLOSES_MAX = 100
 """How often a frame is closed that awaits something while it is being closed."""
 _undead: list[object] = []
@@ -187,6 +194,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self._prune_at = 64
         self._sequence = 0
         self._closed = False
+        self._refusals = 0
         self._halted = False
 
     # ---- running ------------------------------------------------------------------------------
@@ -247,6 +255,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             _set_running_loop(previous)
             self.execution = _NOBODY  # without the cycle, both are freed at once
 
+    def check_open(self) -> None:
+        """Refuse, if the code is being evicted: nothing that it asks for may get through."""
+        if self._closed and self._refusals < REFUSALS_MAX:
+            self._refusals += 1
+            raise Evicted
+
     def next_number(self) -> int:
         """Return the next number for hashing: tasks, futures and calls in order of making."""
         self._sequence += 1
@@ -286,6 +300,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         *args: Unpack[Ts],
         context: contextvars.Context | None = None,
     ) -> TimerHandle:
+        self.check_open()
         handle = Handle(callback, args, contextvars.copy_context() if context is None else context)
         timer = TimerHandle(when, handle, self.execution)
         if not self._closed:
@@ -305,6 +320,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_future(self) -> WorkflowFuture[Any]:
+        self.check_open()
         return WorkflowFuture(loop=self, number=self.next_number())
 
     def create_task(
@@ -314,11 +330,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         name: str | None = None,
         context: contextvars.Context | None = None,
     ) -> WorkflowTask[T]:
+        if self._closed:
+            coro.close()
+            self.check_open()
         _refuse_unordered(coro)
         number = self.next_number()
         task = WorkflowTask(coro, loop=self, number=number, name=name, context=context)
         if self._closed:
-            coro.close()
             return task
         tasks = self._tasks
         tasks.append(task)

@@ -14,7 +14,7 @@ Either way several inputs share the decisions that follow them, and the code may
 import inspect
 import types
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from counterpoint.kernel.state import ExecutionState
@@ -166,6 +166,14 @@ def identity(decision: r.Decision) -> tuple[object, ...]:
             return (r.CompensationStarted,)
         case r.Ended():
             return r.Ended, decision.status
+
+
+def matching_timer(decisions: Iterable[r.Decision], timer: int) -> r.TimerSet | None:
+    """Return the record that sets *timer*, wherever in its turn: a retry may set it later."""
+    for decision in decisions:
+        if isinstance(decision, r.TimerSet) and decision.timer == timer:
+            return decision
+    return None
 
 
 def in_words(decision: r.Decision) -> str:

@@ -271,6 +271,27 @@ def test_a_retry_on_code_that_differs_is_reported() -> None:
     assert mended.kinds()[before] == "RetryRequested"
 
 
+def test_a_timer_that_was_never_written_is_set_when_its_cancellation_is_taken_back() -> None:
+    async def gives_the_second_a_minute() -> int:
+        try:
+            return await first(1)
+        except ActivityFailed:
+            async with asyncio.timeout(60):
+                return await second(2)
+
+    driver = begin(gives_the_second_a_minute)
+    driver.hold = True
+    driver.fail(1).fail(2)
+    driver.hold = False
+    driver.commit()
+    assert "TimerSet" not in driver.kinds()
+
+    driver.retry()
+
+    assert driver.kinds()[-3:] == ["RetryRequested", "TimerSet", "AttemptStarted"]
+    assert going_on(driver).complete(2, 2).result == 2
+
+
 def test_a_failure_can_be_taken_back_again_and_again() -> None:
     driver = begin(one_in_time)
     for _ in range(3):
