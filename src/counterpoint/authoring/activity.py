@@ -154,6 +154,7 @@ class Compensation:
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
         self._codecs: tuple[Codec, Codec | None] | None = None
+        self._defaults: dict[str, Any] = {}
         check_limits(self.name, timeout, None)
         own = activity.signature.parameters
         unknown = [n for n in self.signature.names if n not in own and n not in RESERVED]
@@ -198,7 +199,9 @@ class Compensation:
             self._check_result(hints["result"], own.get("return", Any))
             result = Codec(hints["result"], f"the result of {self.activity.name}")
         fields = {n: hints[n] for n in self.signature.names if n not in RESERVED}
-        self._codecs = object_codec(fields, f"the arguments of {self.name}"), result
+        self._defaults = {n: d for n, d in self.activity.signature.defaults.items() if n in fields}
+        own_codec = object_codec(fields, f"the arguments of {self.name}", self._defaults)
+        self._codecs = own_codec, result
 
     @property
     def codecs(self) -> tuple[Codec, Codec | None]:
@@ -232,7 +235,7 @@ class Compensation:
             ValidationError: recorded values no longer fit the types.
         """
         own, of_result = self.codecs
-        bound: dict[str, Any] = own.decode(arguments)
+        bound: dict[str, Any] = {**self._defaults, **own.decode(arguments)}
         if of_result is not None:
             bound["result"] = None if result is None else of_result.decode(result)
         if "error" in self.signature.parameters:

@@ -9,8 +9,8 @@ from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
-from counterpoint.authoring.signature import Codec, describe_errors, object_codec
-from counterpoint.errors import ArgumentsError, CounterpointError
+from counterpoint.authoring.signature import Codec, arguments_error, object_codec
+from counterpoint.errors import ArgumentsError, CounterpointError, DefinitionError
 
 _defined: "WeakValueDictionary[int, type[BusinessError]]" = WeakValueDictionary()
 _count = itertools.count()
@@ -36,20 +36,25 @@ class BusinessError(CounterpointError):
 
     recorded_name: ClassVar[str | None] = None
     _codec: ClassVar[Codec | None] = None
-    _names: ClassVar[frozenset[str]] = frozenset()
+    _names: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.recorded_name = name
         cls._codec = None
+        taken = [field for field in inspect.get_annotations(cls) if field in _TAKEN]
+        if taken:
+            raise DefinitionError(
+                f"{cls.__name__}: errors have an attribute {taken[0]!r} of their own; "
+                "choose another name for the field"
+            )
         _defined[next(_count)] = cls
 
     def __init__(self, **facts: Any) -> None:
         codec = self._facts_codec()
-        for field in self._names:
-            if field not in facts and hasattr(type(self), field):
-                facts[field] = getattr(type(self), field)
-        unknown = facts.keys() - self._names
+        facts = {**self._defaults, **facts}
+        unknown = facts.keys() - set(self._names)
         if unknown:
             raise ArgumentsError(
                 f"{type(self).__name__} has no field {', '.join(sorted(unknown))}; "
@@ -60,28 +65,36 @@ class BusinessError(CounterpointError):
             payload = codec.encode(facts)
             valid: Mapping[str, Any] = codec.decode(payload)
         except ValidationError as error:
-            raise ArgumentsError(
-                f"{type(self).__name__} does not accept these facts: {describe_errors(error)}"
-            ) from error
+            raise arguments_error(type(self).__name__, error, "facts") from error
         self.take_facts(payload, valid)
 
     def take_facts(self, payload: bytes, facts: Mapping[str, Any]) -> None:
         """Set the facts and their recorded form; for the engine."""
         self.payload = payload
-        self.facts = dict(facts)
-        self.__dict__.update(facts)
-        self.args = (", ".join(f"{k}={v!r}" for k, v in facts.items()) or type(self).__name__,)
+        facts = {**self._defaults, **facts}
+        self.facts = {field: facts[field] for field in self._names}
+        self.__dict__.update(self.facts)
+        words = ", ".join(f"{field}={value!r}" for field, value in self.facts.items())
+        self.args = (words or type(self).__name__,)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Copy and pickle by the recorded facts: an error's own way passes `args` by position."""
+        return type(self).from_payload, (self.payload,), self.__dict__
 
     @classmethod
     def _facts_codec(cls) -> Codec:
         if cls._codec is None:
-            hints = {
-                name: hint
-                for name, hint in typing.get_type_hints(cls, include_extras=True).items()
-                if typing.get_origin(hint) is not ClassVar
-            }
-            cls._names = frozenset(hints)
-            cls._codec = object_codec(hints, f"the facts of {cls.__name__}")
+            try:
+                declared = typing.get_type_hints(cls, include_extras=True)
+            except NameError as error:
+                raise DefinitionError(
+                    f"{cls.__name__}: the annotation names {error.name!r}, which is not defined "
+                    f"in the module {cls.__module__}"
+                ) from error
+            hints = {n: h for n, h in declared.items() if typing.get_origin(h) is not ClassVar}
+            cls._names = tuple(hints)
+            cls._defaults = {n: getattr(cls, n) for n in hints if hasattr(cls, n)}
+            cls._codec = object_codec(hints, f"the facts of {cls.__name__}", cls._defaults)
         return cls._codec
 
     @classmethod
@@ -96,6 +109,9 @@ class BusinessError(CounterpointError):
         return error
 
 
+_TAKEN = frozenset(dir(BusinessError)) | {"payload", "facts"}
+
+
 def business_name(error: BusinessError, service: str) -> str:
     """Return the recorded name of a business error that *service* raised, or passes on."""
     passed_on: str | None = error.__dict__.get("recorded_as")
@@ -105,14 +121,25 @@ def business_name(error: BusinessError, service: str) -> str:
 def business_type(name: str, near: Callable[..., Any]) -> type[BusinessError] | None:
     """Return the class behind a recorded name, or None.
 
-    Looked for first in the module of *near*, the function that raised it or its caller, then among
-    all subclasses, the one defined last first.
+    A class that was given this name with `name=` comes first, then the one that *near*, the
+    function that raised it or its caller, sees under it. Of several others, the one is taken whose
+    module is nearest to the function's, and of those the one defined last.
     """
     short = name.rsplit(".", 1)[-1]
-    found = inspect.unwrap(near).__globals__.get(short) if hasattr(near, "__globals__") else None
-    if isinstance(found, type) and issubclass(found, BusinessError):
+    classes = [c for _, c in sorted(_defined.items(), reverse=True)]
+    named = [c for c in classes if c.recorded_name == name]
+    if named:
+        return named[0]
+    function: Any = inspect.unwrap(near)
+    found = getattr(function, "__globals__", {}).get(short)
+    if isinstance(found, type) and issubclass(found, BusinessError) and not found.recorded_name:
         return found
-    fits = [
-        c for _, c in sorted(_defined.items()) if name == c.recorded_name or short == c.__name__
-    ]
-    return fits[-1] if fits else None
+    fits = [c for c in classes if c.__name__ == short and c.recorded_name is None]
+    home = str(getattr(function, "__module__", "")).split(".")
+    return max(fits, key=lambda c: _shared(home, c.__module__.split(".")), default=None)
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    """Return how many packages two modules have in common."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)

@@ -8,8 +8,8 @@ module.
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NotRequired
 
 import msgspec
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -26,13 +26,14 @@ _CONFIG = ConfigDict(
     val_json_bytes="base64",
 )
 _TypedDict: Any = TypedDict
+_REPLACED = "\ufffd".encode()
 _KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Codec:
     """Encodes and decodes values of one declared type."""
 
-    __slots__ = ("_read", "_validate", "_write", "what")
+    __slots__ = ("_plain", "_read", "_validate", "_write", "what")
 
     def __init__(self, hint: Any, what: str) -> None:
         self.what = what
@@ -44,6 +45,7 @@ class Codec:
                 "Use a type that it knows: builtins, dataclasses, TypedDicts, Pydantic models"
             ) from error
         self._write = adapter.serializer.to_json
+        self._plain = adapter.serializer.to_python
         self._read = adapter.validator.validate_json
         self._validate = adapter.validator.validate_python
 
@@ -55,14 +57,21 @@ class Codec:
             PayloadError: it is, and cannot be written.
         """
         try:
-            return self._write(value, warnings="error")
+            return self._written(value)
         except (PydanticSerializationError, ValueError, RecursionError):
             pass
         valid = self._validate(value)
         try:
-            return self._write(valid, warnings="error")
+            return self._written(valid)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise PayloadError(f"{self.what} cannot be recorded: {error}") from error
+
+    def _written(self, value: Any) -> bytes:
+        body: bytes = self._write(value, warnings="error")
+        # Pydantic writes keys of dicts that are not UTF-8 with U+FFFD in them: another key.
+        if _REPLACED in body and _holds_surrogates(self._plain(value)):
+            raise PayloadError(f"{self.what} cannot be recorded: a key in it is not UTF-8")
+        return body
 
     def decode(self, payload: Payload | bytes) -> Any:
         """Return the value that *payload* records.
@@ -125,7 +134,7 @@ class Signature:
             hints = self.hints()
             fields = {name: hints[name] for name in self.names}
             self._codecs = (
-                object_codec(fields, f"the arguments of {self.name}"),
+                object_codec(fields, f"the arguments of {self.name}", self.defaults),
                 Codec(hints.get("return", Any), f"the result of {self.name}"),
             )
         return self._codecs
@@ -141,22 +150,24 @@ class Signature:
         return (self._codecs or self.resolve())[1]
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments by name, defaults included.
+        """Return the arguments by name, defaults included, in the order of the parameters.
 
         Raises:
             TypeError: as a call of the function would.
         """
-        if len(args) <= self.positional:
-            bound = dict(zip(self.names, args, strict=False))
-            if kwargs and bound.keys().isdisjoint(kwargs):
-                bound.update(kwargs)
-            if len(bound) == len(self.names) and len(args) + len(kwargs) == len(bound):
+        if len(args) <= self.positional and len(args) + len(kwargs) == len(self.names):
+            rest = self.names[len(args) :]
+            if all(name in kwargs for name in rest):
+                bound = dict(zip(self.names, args, strict=False))
+                for name in rest:
+                    bound[name] = kwargs[name]
                 return bound
         try:
             named = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        return {**self.defaults, **named.arguments}
+        given = named.arguments
+        return {n: given[n] if n in given else self.defaults[n] for n in self.names}
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Payload:
         """Bind and encode a call's arguments.
@@ -199,19 +210,24 @@ class Signature:
             ) from error
 
 
-def object_codec(fields: Mapping[str, Any], what: str) -> Codec:
-    """Return the codec of a JSON object with these fields; unknown fields are ignored."""
+def object_codec(fields: Mapping[str, Any], what: str, optional: Collection[str] = ()) -> Codec:
+    """Return the codec of a JSON object with these fields; unknown fields are ignored.
+
+    Those in *optional* may be missing in what was recorded before they were declared.
+    """
     make: Callable[[str, dict[str, Any]], Any] = _TypedDict
-    typed = make("Arguments", {**fields})
+    typed = make(
+        "Arguments", {n: NotRequired[h] if n in optional else h for n, h in fields.items()}
+    )
     typed.__pydantic_config__ = _CONFIG
     return Codec(typed, what)
 
 
-def arguments_error(name: str, error: ValidationError) -> ArgumentsError:
+def arguments_error(name: str, error: ValidationError, what: str = "arguments") -> ArgumentsError:
     """Return a validation error as the error that a caller sees, naming the fields."""
     fields = [".".join(str(part) for part in e["loc"]) for e in error.errors(include_url=False)]
     return ArgumentsError(
-        f"{name} does not accept these arguments: {describe_errors(error)}", fields=fields
+        f"{name} does not accept these {what}: {describe_errors(error)}", fields=fields
     )
 
 
@@ -233,6 +249,18 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
         if error.code != "type-adapter-config-unused":
             raise
         return TypeAdapter(hint)
+
+
+def _holds_surrogates(value: object) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, Mapping):
+        items: Mapping[object, object] = value
+        return any(_holds_surrogates(k) or _holds_surrogates(v) for k, v in items.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        several: Collection[object] = value
+        return any(map(_holds_surrogates, several))
+    return False
 
 
 def _shorten(value: object) -> str:
