@@ -56,6 +56,8 @@ class Activities:
         self._alarm_at = NEVER
         self._alarm: Alarm | None = None
         self._stopping = False
+        self._put_off: list[Attempt] = []
+        """Attempts that did not begin because of the stop."""
 
     # ---- what the node does -------------------------------------------------------------------
 
@@ -67,8 +69,8 @@ class Activities:
     def start(self, attempt: Attempt) -> None:
         """Run an attempt now, or when there is room for it."""
         if self._stopping:
-            return
-        if len(self.running) < self.max_running and self._has_room(attempt.work):
+            self._put_off.append(attempt)
+        elif len(self.running) < self.max_running and self._has_room(attempt.work):
             self._begin(attempt)
         else:
             self._waiting.setdefault(attempt.work.name, deque()).append(attempt)
@@ -94,13 +96,10 @@ class Activities:
         attempt.reported = True
         self.cancel(attempt)
 
-    async def stop(self, within: float) -> list[Attempt]:
-        """Begin nothing more, let what runs finish for *within* seconds, then cut it off.
-
-        Returns the attempts that never began.
-        """
+    async def stop(self, within: float) -> None:
+        """Begin nothing more, let what runs finish for *within* seconds, then cut it off."""
         self._stopping = True
-        never_began = [attempt for queue in self._waiting.values() for attempt in queue]
+        self._put_off += [attempt for queue in self._waiting.values() for attempt in queue]
         self._waiting.clear()
         self._waiting_total = 0
         tasks = [a.task for a in self.running if a.task is not None]
@@ -111,7 +110,11 @@ class Activities:
         tasks = [task for task in tasks if not task.done()]
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
-        return never_began
+
+    def take_put_off(self) -> list[Attempt]:
+        """Return the attempts that a stop kept from beginning, once."""
+        put_off, self._put_off = self._put_off, []
+        return put_off
 
     # ---- inside -------------------------------------------------------------------------------
 

@@ -141,12 +141,14 @@ class Node:
         self.stopping = True
         self.due.stop()
         seconds = self.settings.stop_within.total_seconds() if within is None else within
-        never_began = await self.activities.stop(seconds)
-        now = self.clock.now()
-        for attempt in never_began:
-            inputs.postpone(self, now, attempt)
+        await self.activities.stop(seconds)
         await self.turns.last()
         if self.fault is None:
+            await self.committer.flush()
+        while self.fault is None and (put_off := self.activities.take_put_off()):
+            now = self.clock.now()
+            for attempt in put_off:
+                inputs.postpone(self, now, attempt)
             await self.committer.flush()
         await self._end()
 
