@@ -108,6 +108,12 @@ class NodeAccess:
         await self.node.post(row)
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
+        if timeout is None:
+            return await self._finished(execution_id)
+        async with asyncio.timeout(timeout):
+            return await self._finished(execution_id)
+
+    async def _finished(self, execution_id: str) -> Finished:
         node = self.node
         if node.fault is not None:
             if is_fatal(node.fault):
@@ -116,16 +122,16 @@ class NodeAccess:
             if (damage := node.damaged.get(execution_id)) is not None:
                 raise StoreCorruptError(damage)
             row = await existing(self.store, execution_id)
+            while await retry_posted(self.store, row):
+                await asyncio.sleep(node.settings.poll_interval.total_seconds())
+                row = await existing(self.store, execution_id)
             if not row.status.live:
                 return await read_end(self.store, self.codec, row)
-        future = self.node.results.wait(execution_id)
+        future = node.results.wait(execution_id)
         try:
-            if timeout is None:
-                return await future
-            async with asyncio.timeout(timeout):
-                return await future
+            return await future
         finally:
-            self.node.results.forget(execution_id, future)
+            node.results.forget(execution_id, future)
 
 
 class ClientAccess:
@@ -166,18 +172,16 @@ class ClientAccess:
         async with asyncio.timeout(timeout):
             while True:
                 row = await self.store.execution(execution_id)
-                if row is not None and not row.status.live:
+                if row is None:
+                    if not await self._start_posted(execution_id):
+                        raise ExecutionNotFoundError(execution_id)
+                elif not (row.status.live or await retry_posted(self.store, row)):
                     return await read_end(self.store, self.codec, row)
-                if row is None and not await self._start_posted(execution_id):
-                    raise ExecutionNotFoundError(execution_id)
                 await asyncio.sleep(self._poll_seconds)
 
     async def _start_posted(self, execution_id: str) -> bool:
-        after = 0
-        while rows := await self.store.mail(after=after, limit=500):
-            if any(row.execution_id == execution_id and row.kind == "start" for row in rows):
-                return True
-            after = rows[-1].position
+        if await posted(self.store, execution_id, "start"):
+            return True
         return await self.store.execution(execution_id) is not None
 
 
@@ -191,6 +195,21 @@ async def existing(store: Store, execution_id: str) -> ExecutionRow:
     if row is None:
         raise ExecutionNotFoundError(execution_id)
     return row
+
+
+async def posted(store: Store, execution_id: str, kind: str) -> bool:
+    """Return whether a letter of that kind waits for an execution's node."""
+    after = 0
+    while rows := await store.mail(after=after, limit=500):
+        if any(row.execution_id == execution_id and row.kind == kind for row in rows):
+            return True
+        after = rows[-1].position
+    return False
+
+
+async def retry_posted(store: Store, row: ExecutionRow) -> bool:
+    """Return whether a failure is about to be taken back: it is not the end."""
+    return row.status is Status.FAILED and await posted(store, row.id, "retry")
 
 
 async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:

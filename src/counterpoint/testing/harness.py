@@ -1,7 +1,6 @@
 """An app under test: in memory, on virtual time, replayed after every commit, failing on demand."""
 
 import asyncio
-import dataclasses
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -90,7 +89,7 @@ class Harness:
     # ---- life ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._exchange(self.app)
+        self._exchange()
         try:
             await self._enter()
             await self.settle()
@@ -166,11 +165,9 @@ class Harness:
         await self.app.stop(timedelta(0))
         self._leave()
         if services:
-            known = dataclasses.fields(self.app.settings)
-            settings = {f.name: getattr(self.app.settings, f.name) for f in known}
-            self._give_back()
-            self.app = App(self.app.name, services=services, **settings)
-            self._exchange(self.app)
+            limit = self.app.settings.payload_bytes_max
+            deployed = Registry(services, payload_bytes_max=limit)
+            self.app.registry = self._injection.instrument(deployed)
         await self._enter()
         await self.settle()
 
@@ -223,6 +220,7 @@ class Harness:
             StuckError: it waits for a signal or a person, or longer than *within*.
         """
         until = self.clock.now() + microseconds(within)
+        await self.settle()
         waiting = asyncio.ensure_future(execution.result())
         try:
             while True:
@@ -352,7 +350,8 @@ class Harness:
 
     # ---- inside -------------------------------------------------------------------------------
 
-    def _exchange(self, app: App) -> None:
+    def _exchange(self) -> None:
+        app = self.app
         self._given = (app.store, app.clock, app.registry)
         app.store = self.store
         app.clock = self.clock
