@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from examples.shop.app import execution_id, make_app, place_order
 from examples.shop.catalog import Order
 
-from counterpoint import App, ExecutionFailed
+from counterpoint import App, ExecutionFailed, Status
 
 IN_FLIGHT = 32
 LATEST_END_SECONDS = 60.0
@@ -93,9 +93,9 @@ class Child:
             after = self.lines.index("error") + 1
             raise ChildFailedError("a process failed:\n" + "\n".join(self.lines[after:]))
 
-    def acknowledged(self) -> list[str]:
-        """Return the starts that were confirmed to it."""
-        return [line.removeprefix("ack ") for line in self.lines if line.startswith("ack ")]
+    def told(self, word: str) -> list[str]:
+        """Return what it said after a word: `ack` an id whose start was confirmed to it."""
+        return [line.removeprefix(f"{word} ") for line in self.lines if line.startswith(f"{word} ")]
 
     def _reap(self) -> None:
         while not self.closed:
@@ -137,11 +137,16 @@ def host(directory: Path, orders: Sequence[Order]) -> Program:
 
 
 def host_until_idle(directory: Path, orders: Sequence[Order]) -> Program:
-    """Be a node that starts orders and ends when all executions have ended."""
+    """Be a node that starts orders, retries incidents, and ends when all executions have ended."""
 
     async def program(say: Say) -> None:
         async with make_app(directory) as app:
-            await _submit(app, orders, say)
+            submitting = asyncio.create_task(_submit(app, orders, say))
+            await app.idle(timeout=LATEST_END_SECONDS)
+            for summary in [s async for s in app.executions(status=Status.INCIDENT)]:
+                say(f"incident {summary.id}")
+                await app.execution(summary.id).retry(reason="the crashes are over")
+            await submitting
             await app.idle(timeout=LATEST_END_SECONDS)
 
     return program

@@ -46,6 +46,8 @@ class Result:
     """Executions that were alive at a kill."""
     under_way: int = 0
     lost_attempts: int = 0
+    incidents: int = 0
+    """Executions with a step whose node died three times in a row; a person had them go on."""
     recorded: int = 0
     """Steps whose outcome was recorded at the end."""
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -61,6 +63,7 @@ class Result:
         self.interrupted += other.interrupted
         self.under_way += other.under_way
         self.lost_attempts += other.lost_attempts
+        self.incidents += other.incidents
         self.recorded += other.recorded
         self.outcomes += other.outcomes
         self.violations += other.violations
@@ -96,15 +99,16 @@ class Round:
                 if self.by_client and client is None:
                     client = Child(post(self.directory, self.orders, self.name))
                 self._kill(node, phase)
-                self.acknowledged.update(node.acknowledged())
+                self.acknowledged.update(node.told("ack"))
                 self._look(phase)
             if client is not None:
                 client.finish()
-                self.acknowledged.update(client.acknowledged())
+                self.acknowledged.update(client.told("ack"))
                 self._look("the client's end")
             last = Child(host_until_idle(self.directory, own))
             last.finish()
-            self.acknowledged.update(last.acknowledged())
+            self.acknowledged.update(last.told("ack"))
+            self.result.incidents = len(last.told("incident"))
             self._check_end()
         except ChildFailedError as error:
             self._violated(str(error))

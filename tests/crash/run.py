@@ -100,6 +100,7 @@ def _print(console: Console, total: Result, seconds: float) -> None:
         ("executions that a kill interrupted", total.interrupted),
         ("steps under way at a kill", total.under_way),
         ("attempts recorded as lost", total.lost_attempts),
+        ("incidents (a step lost three times), retried", total.incidents),
         ("steps recorded at the end", total.recorded),
         ("violations", len(total.violations)),
     ]
