@@ -48,7 +48,7 @@ class Activity(Generic[P, R]):
     ) -> None:
         self.function = function
         self.service = service
-        self.name = name or f"{service}.{function.__name__}"
+        self.name = name or f"{service}.{name_of(function)}"
         self.retry = retry
         self.timeout = timeout
         self.concurrency = concurrency
@@ -147,7 +147,7 @@ class Compensation:
         self.activity = activity
         self.function = function
         self.service = activity.service
-        self.name = name or f"{activity.service}.{function.__name__}"
+        self.name = name or f"{activity.service}.{name_of(function)}"
         self.retry = retry or Retry()
         self.timeout = timeout
         self.concurrency: int | None = None
@@ -219,8 +219,7 @@ class Compensation:
                 f"{self.name}: `result` is None when nobody knows whether {self.activity.name} "
                 f"happened, so its type must allow that: {self.right_signature()}"
             ) from None
-        allowed = {returned, hint}
-        if _without_none(hint) not in {_without_none(h) for h in allowed - {hint}} and hint != Any:
+        if Any not in (hint, returned) and _without_none(hint) != _without_none(returned):
             raise DefinitionError(
                 f"{self.name}: `result` has another type than {self.activity.name} returns; "
                 f"its signature can be: {self.right_signature()}"
@@ -272,6 +271,7 @@ class Call(Coroutine[Any, Any, R_co]):
         if self._generator is not None:
             raise RuntimeError(f"cannot reuse an already awaited call of {self._activity.name}")
         loop = running_loop()
+        self._generator = _never()  # if what follows raises, it has been awaited all the same
         if type(loop) is WorkflowLoop:
             self._generator = _call_in_workflow(
                 loop.execution, self._activity, self._args, self._kwargs
@@ -364,6 +364,11 @@ def _call_in_workflow(
             yield from owner.loop.new_future()
     decoded: R = value
     return decoded
+
+
+def name_of(function: Any) -> str:
+    """Return a function's name, or what stands for it in an error about what is no function."""
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def check_function(function: Callable[..., Any], name: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Generic, NoReturn, TypeVar, TypeVarTuple, Unpack
 
+from counterpoint.authoring.activity import name_of
 from counterpoint.authoring.signature import Signature
 from counterpoint.errors import DefinitionError, NotInWorkflowError
 
@@ -32,7 +33,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
     ) -> None:
         self.function = function
         self.service = service
-        self.name = name or f"{service}.{function.__name__}"
+        self.name = name or f"{service}.{name_of(function)}"
         self.version = version
         self.saga = saga
         self.deadline = deadline

@@ -84,6 +84,9 @@ class Execution:
         self._call_number = 0
         self._timers: dict[int, TimerHandle] = {}
         self._unwritten_timers: dict[int, int] = {}
+        """Where in `pending` they are."""
+        self._silent_timers: dict[int, r.TimerSet] = {}
+        """Set during a replay, with no record to meet (point 4)."""
         self._timer_number = 0
         self._waits: dict[int, tuple[str, Future[r.Payload]]] = {}
         self._wait_number = 0
@@ -187,18 +190,15 @@ class Execution:
             self._end_replay(taken_back=self._may_go_on)
         self._expected = None
         self._may_go_on = False
-        if not self.pending:
-            self._unwritten_timers.clear()
 
     def _end_replay(self, *, taken_back: bool) -> None:
         unwritten = [n for n in self._timers if n not in self.state.timers]
         if unwritten and not taken_back:
             self._diverge(None, "a wait for a timer")
             return
-        due = dict(self._unwritten_timers)
         self._go_live()
         for number in unwritten:  # cancelled before its commit by what was taken back: set again
-            self._decide_timer(r.TimerSet(number, due[number]))
+            self._decide_timer(self._silent_timers.pop(number))
 
     def _go_live(self) -> None:
         """The recorded past is over; the code agrees with it, whatever an incident said."""
@@ -298,10 +298,12 @@ class Execution:
         number = handle.number
         if self.loop.is_closed() or self._timers.pop(number, None) is None:
             return
+        if self._silent_timers.pop(number, None) is not None:
+            return
         index = self._unwritten_timers.pop(number, None)
         if index is None:
             self._decide(r.TimerCancelled(number))
-        elif self._expected is None:
+        else:
             self.pending[index] = None
             self.state.count -= 1
             self.state.timers.pop(number, None)
@@ -339,7 +341,7 @@ class Execution:
         elif (recorded := matching_timer(self._expected, decision.timer)) is not None:
             self._expected.remove(recorded)
         else:
-            self._unwritten_timers[decision.timer] = decision.due_at
+            self._silent_timers[decision.timer] = decision
 
     def _diverge(self, expected: r.Decision | None, found: str) -> None:
         line = code_line() if self.loop.is_running() else None
@@ -463,12 +465,9 @@ class Execution:
         self._finish(r.Ended(self._end_time(), Status.COMPLETED.value, result))
 
     def _end_cancelled(self) -> None:
-        if self.state.cancel_requested:
-            error = r.Failure("asyncio.CancelledError", "cancelled on request")
-            self._undo_or_end(error, cancelled=True)
-        else:
-            error = r.Failure("asyncio.CancelledError", "the workflow cancelled itself")
-            self._undo_or_end(error, cancelled=False)
+        asked = self.state.cancel_requested
+        why = "cancelled on request" if asked else "the workflow cancelled itself"
+        self._undo_or_end(r.Failure("asyncio.CancelledError", why), cancelled=asked)
 
     def _end_with_error(self, error: BaseException) -> None:
         failure = self.program.failure(error)

@@ -38,7 +38,7 @@ class Retry:
             raise DefinitionError("Retry(max_attempts=) is at least 1: the first attempt counts")
         if self.first < timedelta(0) or self.cap < self.first:
             raise DefinitionError("Retry needs 0 <= first <= cap")
-        if self.factor < 1:
+        if not self.factor >= 1:  # nor NaN
             raise DefinitionError("Retry(factor=) is at least 1: delays do not shrink")
         if not 0 <= self.jitter <= 1:
             raise DefinitionError("Retry(jitter=) is a fraction between 0 and 1")

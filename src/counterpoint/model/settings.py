@@ -53,9 +53,10 @@ class Settings:
             variable = PREFIX + name.upper()
             if name not in values and variable in environ:
                 values[name] = _parse(variable, environ[variable], default)
+                _check(variable, values[name], default)
         settings = cls(**values)
         for name, default in known.items():
-            _check(name, getattr(settings, name), default)
+            _check(f"the setting {name}", getattr(settings, name), default)
         return settings
 
 
@@ -74,8 +75,8 @@ def _parse(variable: str, text: str, default: object) -> object:
 def _check(name: str, value: object, default: object) -> None:
     if not isinstance(value, type(default)) or isinstance(value, bool):
         kind = type(default).__name__
-        raise DefinitionError(f"the setting {name} takes a {kind}, not {value!r}")
+        raise DefinitionError(f"{name} takes a {kind}, not {value!r}")
     if isinstance(value, int) and value < 1:
-        raise DefinitionError(f"the setting {name} is at least 1, not {value}")
+        raise DefinitionError(f"{name} is at least 1, not {value}")
     if isinstance(value, timedelta) and value < timedelta(0):
-        raise DefinitionError(f"the setting {name} cannot be negative")
+        raise DefinitionError(f"{name} cannot be negative")

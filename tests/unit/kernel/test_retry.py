@@ -292,6 +292,30 @@ def test_a_timer_that_was_never_written_is_set_when_its_cancellation_is_taken_ba
     assert going_on(driver).complete(2, 2).result == 2
 
 
+def test_a_timer_that_was_never_written_may_be_cancelled_again_after_a_retry() -> None:
+    async def beside() -> None:
+        try:
+            await asyncio.sleep(1)
+        except Exception:  # noqa: BLE001 - what users write
+            await second(2)
+
+    async def fails() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(beside())
+            group.create_task(first(1))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            raise ValueError
+
+    driver = begin(fails)
+    assert driver.kinds() == ["Started", "CallScheduled", "CallCancelled", "Ended"]
+
+    driver.retry()
+
+    assert driver.kinds()[-3:] == ["RetryRequested", "CallCancelled", "Ended"]
+    assert driver.calls() == ["first"]
+
+
 def test_a_failure_can_be_taken_back_again_and_again() -> None:
     driver = begin(one_in_time)
     for _ in range(3):
