@@ -105,6 +105,9 @@ class App(Client):
             await client.start(place_order, order, id="order-1")
         """
         store = self._open_store()
+        if self._node is not None and self._node.store is store:
+            yield _StoreClient(NodeAccess(self._node))  # one object is one connection
+            return
         await store.open(node=False)
         access = ClientAccess(
             self.registry,

@@ -18,6 +18,7 @@ from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
+from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import Mail, StartMail, mail_row
 from counterpoint.runtime.node import Node
@@ -31,6 +32,7 @@ class Access(Protocol):
 
     registry: Registry
     codec: Codec
+    entrance: Entrance
 
     @property
     def store(self) -> Store:
@@ -68,6 +70,7 @@ class NodeAccess:
         self.node = node
         self.registry = node.registry
         self.codec = node.codec
+        self.entrance = node.entrance
 
     @property
     def store(self) -> Store:
@@ -121,10 +124,9 @@ class NodeAccess:
         elif execution_id not in node.residents:
             if (damage := node.damaged.get(execution_id)) is not None:
                 raise StoreCorruptError(damage)
-            row = await existing(self.store, execution_id)
-            while await retry_posted(self.store, row):
+            while await about_to_begin(self.store, execution_id):  # noqa: ASYNC110 - a rare race
                 await asyncio.sleep(node.settings.poll_interval.total_seconds())
-                row = await existing(self.store, execution_id)
+            row = await existing(self.store, execution_id)
             if not row.status.live:
                 return await read_end(self.store, self.codec, row)
         future = node.results.wait(execution_id)
@@ -145,6 +147,7 @@ class ClientAccess:
         self.clock = clock
         self.codec = codec
         self._poll_seconds = poll.total_seconds()
+        self.entrance = Entrance()
 
     @property
     def store(self) -> Store:
@@ -171,18 +174,11 @@ class ClientAccess:
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
         async with asyncio.timeout(timeout):
             while True:
-                row = await self.store.execution(execution_id)
-                if row is None:
-                    if not await self._start_posted(execution_id):
-                        raise ExecutionNotFoundError(execution_id)
-                elif not (row.status.live or await retry_posted(self.store, row)):
-                    return await read_end(self.store, self.codec, row)
+                if not await about_to_begin(self.store, execution_id):
+                    row = await existing(self.store, execution_id)
+                    if not row.status.live:
+                        return await read_end(self.store, self.codec, row)
                 await asyncio.sleep(self._poll_seconds)
-
-    async def _start_posted(self, execution_id: str) -> bool:
-        if await posted(self.store, execution_id, "start"):
-            return True
-        return await self.store.execution(execution_id) is not None
 
 
 async def existing(store: Store, execution_id: str) -> ExecutionRow:
@@ -197,19 +193,18 @@ async def existing(store: Store, execution_id: str) -> ExecutionRow:
     return row
 
 
-async def posted(store: Store, execution_id: str, kind: str) -> bool:
-    """Return whether a letter of that kind waits for an execution's node."""
+async def about_to_begin(store: Store, execution_id: str) -> bool:
+    """Return whether a posted start, or a retry of what has failed, waits for the node."""
+    row = await store.execution(execution_id)
+    if row is not None and row.status is not Status.FAILED:
+        return False
+    kind = "start" if row is None else "retry"
     after = 0
-    while rows := await store.mail(after=after, limit=500):
-        if any(row.execution_id == execution_id and row.kind == kind for row in rows):
+    while letters := await store.mail(after=after, limit=500):
+        if any(one.execution_id == execution_id and one.kind == kind for one in letters):
             return True
-        after = rows[-1].position
+        after = letters[-1].position
     return False
-
-
-async def retry_posted(store: Store, row: ExecutionRow) -> bool:
-    """Return whether a failure is about to be taken back: it is not the end."""
-    return row.status is Status.FAILED and await posted(store, row.id, "retry")
 
 
 async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:
