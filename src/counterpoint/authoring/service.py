@@ -94,6 +94,11 @@ class Service:
 
     @overload
     def workflow(
+        self, function: Callable[..., Coroutine[Any, Any, R]], /
+    ) -> Workflow[R, Unpack[tuple[Any, ...]]]: ...
+
+    @overload
+    def workflow(
         self,
         /,
         *,
@@ -125,6 +130,11 @@ class Service:
     def saga(
         self, function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R]], /
     ) -> Workflow[R, Unpack[Ts]]: ...
+
+    @overload
+    def saga(
+        self, function: Callable[..., Coroutine[Any, Any, R]], /
+    ) -> Workflow[R, Unpack[tuple[Any, ...]]]: ...
 
     @overload
     def saga(
@@ -195,7 +205,11 @@ class _ActivityDecorator:
 
 
 class _WorkflowDecorator:
-    """`@service.workflow(...)` and `@service.saga(...)`."""
+    """`@service.workflow(...)` and `@service.saga(...)`.
+
+    Parameters are typed by position, as `app.start` takes them. Keyword-only ones have no position:
+    a function that has some is accepted with its result typed and its arguments unchecked.
+    """
 
     def __init__(
         self,
@@ -212,10 +226,20 @@ class _WorkflowDecorator:
         self.deadline = deadline
         self.saga = saga
 
+    @overload
     def __call__(
         self, function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R]], /
-    ) -> Workflow[R, Unpack[Ts]]:
-        workflow = Workflow(
+    ) -> Workflow[R, Unpack[Ts]]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[..., Coroutine[Any, Any, R]], /
+    ) -> Workflow[R, Unpack[tuple[Any, ...]]]: ...
+
+    def __call__(
+        self, function: Callable[..., Coroutine[Any, Any, R]], /
+    ) -> Workflow[R, Unpack[tuple[Any, ...]]]:
+        workflow: Workflow[R, Unpack[tuple[Any, ...]]] = Workflow(
             self.service.name,
             function,
             name=self.name,

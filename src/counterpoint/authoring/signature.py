@@ -251,15 +251,14 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
         return TypeAdapter(hint)
 
 
-def _holds_surrogates(value: object) -> bool:
+def _holds_surrogates(value: Any) -> bool:
+    parts: Any = value
     if isinstance(value, str):
         return any("\ud800" <= character <= "\udfff" for character in value)
     if isinstance(value, Mapping):
-        items: Mapping[object, object] = value
-        return any(_holds_surrogates(k) or _holds_surrogates(v) for k, v in items.items())
+        return any(_holds_surrogates(k) or _holds_surrogates(v) for k, v in parts.items())
     if isinstance(value, list | tuple | set | frozenset):
-        several: Collection[object] = value
-        return any(map(_holds_surrogates, several))
+        return any(map(_holds_surrogates, parts))
     return False
 
 
