@@ -7,6 +7,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import msgspec
 
+from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import ArgumentsError, DefinitionError, PayloadTooLargeError
 from counterpoint.model.ids import check_execution_id, generate_id
@@ -78,6 +79,21 @@ class Client:
         wrong = check_execution_id(id) if id is not None else None
         if wrong is not None:
             raise ArgumentsError(wrong, fields=["id"])
+        await access.entrance.enter()
+        try:
+            started: Execution[R] = await self._start(access, workflow, args, id, correlation_id)
+            return started
+        finally:
+            access.entrance.leave()
+
+    async def _start(
+        self,
+        access: Access,
+        workflow: AnyWorkflow,
+        args: tuple[Any, ...],
+        id: str | None,
+        correlation_id: str | None,
+    ) -> Execution[Any]:
         signature = workflow.signature
         arguments = signature.encode_arguments(args, {})
         size = len(bytes(arguments))

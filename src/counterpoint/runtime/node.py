@@ -34,6 +34,7 @@ from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.effects import Effects
+from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.idle import Idlers
 from counterpoint.runtime.intake import Intake
 from counterpoint.runtime.journals import journal_records
@@ -78,6 +79,7 @@ class Node:
         self.defects: list[Exception] = []
         """What a turn raised although nothing may raise there; collected while rehearsing."""
         self.results = Results()
+        self.entrance = Entrance()
         self._loading: dict[str, asyncio.Future[Resident | None]] = {}
         self._keys = iter(range(0))
         self.idlers = Idlers(self._is_idle)
@@ -125,11 +127,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.turns = Turns(self.clock, self, self._defect)
         await self.store.open(node=True)
-        try:
-            self.due.restart(await newest_time(self.store, self.clock))
-        except BaseException:
-            await self.store.close()
-            raise
+        self.due.restart(await newest_time(self.store, self.clock))
         for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
             self._tasks.append(self._loop.create_task(run(), context=Context()))
         self.watchdog.start(self._loop)

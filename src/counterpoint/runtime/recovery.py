@@ -106,8 +106,15 @@ async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
 
 
 async def newest_time(store: Store, clock: Clock) -> int:
-    """Return when the newest execution began: later than now if the clock was set back."""
-    newest = await store.executions(Query(limit=1))
+    """Return when the newest execution began: later than now if the clock was set back.
+
+    A store that cannot be read is closed: the node that opened it does not start.
+    """
+    try:
+        newest = await store.executions(Query(limit=1))
+    except BaseException:
+        await store.close()
+        raise
     if not newest:
         return 0
     behind = newest[0].created_at - clock.now()
