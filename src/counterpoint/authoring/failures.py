@@ -8,7 +8,7 @@ import msgspec
 
 from counterpoint.authoring.business import BusinessError, business_name, business_type
 from counterpoint.errors import ActivityFailed, RecordedError
-from counterpoint.kernel.retry import FAILED_CALL
+from counterpoint.kernel.retry import FAILED_CALL, parts_of
 from counterpoint.model.records import CallFailed, Failure
 
 MESSAGE_CHARS_MAX = 2_000
@@ -24,8 +24,9 @@ def failure_of(error: BaseException, service: str) -> Failure:
     if isinstance(error, ActivityFailed):
         return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
     kind = type(error)
-    if isinstance(error, BaseExceptionGroup):
-        causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in error.exceptions)
+    parts = parts_of(error)
+    if parts:
+        causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in parts)
         message = f"{message}: {causes}"[:MESSAGE_CHARS_MAX]
     return Failure(f"{kind.__module__}.{kind.__qualname__}", message, traceback=_where(error))
 

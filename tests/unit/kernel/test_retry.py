@@ -127,14 +127,38 @@ def test_what_settled_beside_the_failed_call_stays_settled() -> None:
     assert going_on(driver).complete(1, 1).result == 7
 
 
-def test_a_failure_within_a_task_group_is_failed_for_good() -> None:
+def test_a_call_that_failed_within_a_task_group_is_tried_again() -> None:
     driver = begin(one_in_a_group).fail(1)
-    assert driver.status == "failed"  # with an ExceptionGroup, which names no call
+    assert driver.error.type == "builtins.ExceptionGroup"
 
     driver.retry()
 
-    assert driver.status == "failed"
-    assert driver.kinds()[-1] == "Ended"
+    assert checked(driver.complete(1, 1).advance(60)).result == 1
+
+
+@pytest.mark.parametrize("how", ["from", "during"])
+def test_a_call_because_of_which_an_error_was_raised_is_tried_again(how: str) -> None:
+    async def explains() -> int:
+        try:
+            return await first(1)
+        except ActivityFailed as error:
+            if how == "from":
+                raise ValueError("no luck") from error
+            raise ValueError("no luck")  # noqa: B904 - what users write
+
+    driver = begin(explains).fail(1)
+    assert driver.error.type == "builtins.ValueError"
+
+    assert checked(driver.retry().complete(1, 1)).result == 1
+
+
+def test_circular_causes_end() -> None:
+    async def goes_round() -> None:
+        first_error, second_error = ValueError(), TypeError()
+        first_error.__cause__, second_error.__cause__ = second_error, first_error
+        raise first_error
+
+    assert begin(goes_round).state.failed_call is None
 
 
 def test_what_the_code_decided_because_of_the_failure_never_happened() -> None:
