@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from examples.shop.app import FILES, STORE, make_app, open_shop
 from examples.shop.books import check
@@ -48,7 +49,7 @@ async def demonstrate(directory: Path, count: int, console: Console) -> bool:
     console.print("[bold]One saga's journal[/]")
     console.print(tree_of(chosen.id, journal))
     console.print()
-    _print_next(console, directory)
+    _print_next(console, directory, chosen.id)
     unended = drive.unfinished
     if unended:
         console.print(
@@ -112,16 +113,20 @@ def _bars(progress: Progress, count: int) -> Callable[[int, int], None]:
     return show
 
 
-def _print_next(console: Console, directory: Path) -> None:
-    console.print("[bold]Where to look next[/]")
-    for command, what in (
-        ("examples/shop/process.py", "the saga"),
-        ("examples/shop/README.md", "the rules of the shop"),
-        (f".venv/bin/python -m examples.shop.books {directory}", "the books again"),
-        (f"cat {directory}/node.log", "what the two nodes said"),
-        ("make crash N=20", "many kills at random moments"),
+def _print_next(console: Console, directory: Path, execution_id: str) -> None:
+    store = directory / STORE
+    table = Table.grid(padding=(0, 2))
+    for what, where in (
+        ("the saga", "examples/shop/process.py"),
+        ("the rules of the shop", "examples/shop/README.md"),
+        ("this order", f".venv/bin/counterpoint show {execution_id} --store {store}"),
+        ("all orders", f".venv/bin/counterpoint list --store {store}"),
+        ("the books again", f".venv/bin/python -m examples.shop.books {directory}"),
+        ("many kills at random moments", "make crash N=20"),
     ):
-        console.print(f"  {command:<52} {what}", markup=False)
+        table.add_row(f"  {what}", where)
+    console.print("[bold]Where to look next[/]")
+    console.print(table)
 
 
 if __name__ == "__main__":
