@@ -18,13 +18,16 @@ class _Fault:
     error: StoreError
     left: int | None
     applied: bool = False
+    after: int = 0
 
-    def use(self) -> bool:
+    def strikes(self) -> bool:
         """Whether it strikes now; counts down."""
-        if self.left is None:
-            return True
-        self.left -= 1
-        return self.left >= 0
+        if self.after:
+            self.after -= 1
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
 
 
 class FaultyStore:
@@ -55,16 +58,23 @@ class FaultyStore:
     # ---- what tests ask for -------------------------------------------------------------------
 
     def fail_commits(
-        self, error: StoreError, *, times: int | None = 1, applied: bool = False
+        self,
+        error: StoreError,
+        *,
+        times: int | None = 1,
+        after: int = 0,
+        applied: bool = False,
     ) -> None:
-        """Fail the next commits (None: all until `heal`); *applied* ones are written all the same.
+        """Fail the next commits but *after* (None: all until `heal`).
+
+        Those that are *applied* are written all the same.
 
         Only `StoreBrokenError` may be said of a commit that was written: the other errors of the
         port promise that nothing was.
         """
         if applied and not isinstance(error, StoreBrokenError):
             raise ValueError("a store says of a written commit at most that it is unknown")
-        self._commit_faults.append(_Fault(error, times, applied))
+        self._commit_faults.append(_Fault(error, times, applied, after))
 
     def fail_reads(self, error: StoreError, *, times: int | None = 1) -> None:
         """Fail the next reads, of any kind."""
@@ -174,11 +184,9 @@ class FaultyStore:
 
 
 def _due(faults: list[_Fault]) -> _Fault | None:
-    while faults:
-        if faults[0].use():
-            return faults[0]
+    while faults and faults[0].left == 0:
         faults.pop(0)
-    return None
+    return faults[0] if faults and faults[0].strikes() else None
 
 
 def _strike(faults: list[_Fault]) -> None:
