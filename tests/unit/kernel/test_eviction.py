@@ -215,6 +215,22 @@ def test_a_frame_that_was_closed_is_not_kept() -> None:
     assert len(kernel_loop._undead) == kept
 
 
+def test_no_ordinary_error_is_raised_into_code_that_is_evicted() -> None:
+    seen: list[str] = []
+
+    async def code() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(100))
+                await asyncio.Event().wait()
+        except Exception as error:  # noqa: BLE001 - what users write
+            seen.append(repr(error))
+
+    run_workflow(code).evict()
+
+    assert seen == []
+
+
 def test_calls_that_were_not_awaited_yet_do_not_warn_at_eviction() -> None:
     shop = Shop()
 
