@@ -67,7 +67,7 @@ async def test_conflicting_starts_in_one_batch_refuse_nobody_else() -> None:
         ]
         outcomes = await asyncio.gather(*starts, return_exceptions=True)
 
-        assert harness.store.commits - commits <= 3
+        assert harness.store.commits - commits <= 6
         refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert len(refused) == 5
         assert {type(error) for error in refused} == {ExecutionExistsError}

@@ -6,6 +6,7 @@ from typing import Any
 
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
+from counterpoint.model.records import decode_records, encode_records
 from counterpoint.runtime import inputs
 from counterpoint.runtime.attempt import Attempt, CallAttempt, CompensationAttempt
 from counterpoint.runtime.host import Host
@@ -32,8 +33,9 @@ class Effects:
                 effect(self, resident, record)
         node = self.node
         node.settle(resident)
-        if node.rehearse and resident.id in node.residents:
-            node.spawn(node.rebuild(resident))
+        if node.rehearse:
+            resident.history += decode_records(encode_records(records))
+            node.turns.push_first(inputs.rehearse, resident)
 
     def call_scheduled(self, resident: Resident, record: r.CallScheduled) -> None:
         call = resident.execution.state.calls.get(record.call)

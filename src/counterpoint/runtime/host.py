@@ -15,6 +15,7 @@ from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.resident import Finished, Resident
+from counterpoint.runtime.turns import Turns
 
 
 class Host(Protocol):
@@ -34,6 +35,7 @@ class Host(Protocol):
     fault: BaseException | None
     unhosted: set[str]
     rehearse: bool
+    turns: Turns
 
     def push(self, handle: Callable[..., None], *args: Any) -> None: ...
     def spawn(self, errand: Coroutine[Any, Any, Any]) -> None: ...
@@ -47,7 +49,6 @@ class Host(Protocol):
     def set_alarm(self, resident: Resident, at: int) -> None: ...
     def read_again(self, mail: MailRow) -> None: ...
     async def load(self, execution_id: str) -> Resident | None: ...
-    async def rebuild(self, resident: Resident) -> None: ...
     async def next_key(self) -> int: ...
 
 

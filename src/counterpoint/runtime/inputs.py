@@ -46,6 +46,8 @@ def adopt(
         return
     resident = Resident(row, program, Execution(row.id, row.run, program))
     resident.seq = len(records)
+    if node.rehearse:
+        resident.history = list(records)
     node.adopt(resident)
     revive(resident, records)
     execution = resident.execution
@@ -79,21 +81,25 @@ def revive(resident: Resident, records: list[r.Record]) -> None:
         execution.note(r.IncidentRaised(at, "non-determinism", str(divergence)))
 
 
-def rebuild(node: Host, now: int, resident: Resident, records: list[r.Record]) -> None:
-    """Replace an execution by its replay and check that both agree (tests)."""
+def rehearse(node: Host, now: int, resident: Resident) -> None:
+    """Replace an execution by its replay and check that both agree (tests).
+
+    What is decided while a commit is under way is checked after its own commit.
+    """
     old = resident.execution
-    if node.residents.get(resident.id) is not resident or len(records) != resident.seq:
-        return
-    if old.pending or old.divergence is not None or len(records) == 1:
+    if old.pending or old.divergence is not None or len(resident.history) == 1:
         return
     new = Execution(resident.id, resident.row.run, resident.program)
-    new.replay(records)
+    new.replay(resident.history)
     if new.divergence is not None:
         raise new.divergence
     if new.state != old.state:
         raise AssertionError(f"{resident.id}: replay gives {new.state}, live was {old.state}")
-    old.evict()
-    resident.execution = new
+    if node.residents.get(resident.id) is resident:
+        old.evict()
+        resident.execution = new
+    else:
+        new.evict()
 
 
 def look(node: Host, now: int, resident: Resident) -> None:
@@ -227,6 +233,8 @@ def retry_failed(
         return
     resident = Resident(row, program, Execution(row.id, row.run, program))
     resident.seq = len(records)
+    if node.rehearse:
+        resident.history = list(records)
     node.adopt(resident)
     execution = resident.execution
     execution.replay(records, request)

@@ -439,11 +439,6 @@ class Node:
             if not loading.done():
                 loading.set_result(None)
 
-    async def rebuild(self, resident: Resident) -> None:
-        """Replace an execution by its replay, as an eviction and a load would (tests)."""
-        rows = await self.store.journal(resident.key)
-        self.push(inputs.rebuild, resident, journal_records(rows, self.codec))
-
     # ---- failures of the store ----------------------------------------------------------------
 
     def _refused(self, resident: Resident, error: Exception) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from counterpoint.kernel.execution import Execution
-from counterpoint.model.records import Failure, Payload
+from counterpoint.model.records import Failure, Payload, Record
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Alarm
@@ -23,6 +23,7 @@ class Resident:
         "attempts",
         "beats",
         "execution",
+        "history",
         "id",
         "key",
         "program",
@@ -43,6 +44,8 @@ class Resident:
         self.execution = execution
         self.seq = 0
         """Records committed."""
+        self.history: list[Record] = []
+        """These records, while the node rehearses."""
         self.status = row.status
         self.version = row.version
         self.wake_at = row.wake_at

@@ -39,6 +39,11 @@ class Turns:
             self._due = True
             self._loop.call_soon(self._turn, context=self.context)
 
+    def push_first(self, handle: Handler, *args: Any) -> None:
+        """Call it in the next turn before everything else."""
+        self.push(handle, *args)
+        self._inbox.insert(0, self._inbox.pop())
+
     def clear(self) -> None:
         """Forget what waits for the next turn."""
         self._inbox.clear()
