@@ -3,11 +3,12 @@
 import asyncio
 import inspect
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.unit.kernel.driving import Driver, divergence_of, execution_of
+from tests.unit.kernel.driving import Box, Driver, alive, divergence_of, execution_of
 
 from counterpoint import BusinessError, Service, workflow
 from counterpoint.errors import NonDeterminismError
@@ -382,3 +383,98 @@ def test_an_error_that_cannot_be_read_live_stops_the_execution_visibly() -> None
     again = driver.replayed()
     assert again.execution.divergence is not None
     assert str(again.execution.divergence) == driver.state.incident.message
+
+
+def test_code_that_can_read_what_stopped_it_goes_on() -> None:
+    async def reads_any_error() -> str:
+        try:
+            return str(await first(1))
+        except BusinessError as error:
+            return f"declined {await second(2)} {error.facts}"
+
+    driver = begin(reads_any_error)
+    driver.execution.deliver(
+        r.CallFailed(driver.now, 1, failure(b'{"reason": 5}'), 1, outcome_unknown=False)
+    )
+    driver.commit()
+    assert driver.status == "incident"
+    mended = [
+        r.CallFailed(driver.now, 1, failure(b'{"reason": "5"}'), 1, outcome_unknown=False)
+        if isinstance(record, r.CallFailed)
+        else record
+        for record in driver.journal
+    ]
+
+    again = driver._on(mended)
+    again.commit()
+
+    assert again.execution.divergence is None
+    assert again.kinds()[-2:] == ["IncidentResolved", "CallScheduled"]
+    assert again.replayed().state == again.state
+
+
+def test_code_that_can_read_its_arguments_at_last_begins() -> None:
+    driver = begin(takes_text, "many")
+    started = driver.journal[0]
+    stopped = [started, r.IncidentRaised(driver.now, "non-determinism", "")]
+
+    again = driver._on(stopped)
+    again.commit()
+
+    assert again.kinds()[2:] == ["IncidentResolved", "CallScheduled"]
+
+
+def test_no_code_runs_after_a_divergence() -> None:
+    ran: list[str] = []
+
+    async def beside() -> None:
+        ran.append("beside")
+
+    async def calls_later() -> None:
+        watched = asyncio.ensure_future(first_then(ran))
+        await asyncio.sleep(0)
+        later = asyncio.ensure_future(beside())
+        await asyncio.wait([watched, later])
+
+    driver = begin(one_and_returns)
+    replay_on(driver, calls_later)
+
+    assert ran == ["before"]
+
+
+async def first_then(ran: list[str]) -> None:
+    ran.append("before")
+    asyncio.get_running_loop().call_soon(ran.append, "after")
+    await second(1)
+
+
+def test_what_a_frame_held_dies_with_a_divergence() -> None:
+    watched: list[weakref.ref[Box]] = []
+
+    async def code() -> None:
+        box = Box(watched)
+        await second(1)
+        del box
+
+    driver = begin(one_and_returns)
+    replay_on(driver, code)
+
+    assert len(watched) == 1
+    assert alive(watched) == 0
+
+
+def test_an_execution_that_ends_is_no_incident_any_more() -> None:
+    async def gives_up_on_a_call() -> int:
+        task = asyncio.ensure_future(first(1))
+        n = await workflow.signal("enough", int)
+        task.cancel()
+        return n
+
+    driver = begin(gives_up_on_a_call)
+    driver.execution.note(r.AttemptLost(driver.now, 1, 1, None))
+    driver.execution.note(r.IncidentRaised(driver.now, "lost-attempts", "", 1))
+    driver.commit()
+    driver.signal("enough", 5)
+
+    assert driver.kinds()[-2:] == ["IncidentResolved", "Ended"]
+    assert driver.result == 5

@@ -207,6 +207,29 @@ def test_a_failed_callback_is_logged_and_changes_nothing() -> None:
     assert "division by zero" in driver.execution.speech[0][1]
 
 
+def test_an_error_kept_in_its_own_frame_holds_nothing_alive() -> None:
+    watched: list[weakref.ref[Box]] = []
+
+    async def code() -> None:
+        box = Box(watched)
+        try:
+            raise ValueError(type(box).__name__)
+        except ValueError as error:
+            kept = error
+            raise kept  # noqa: B904 - what users write
+
+    gc.collect()
+    gc.disable()
+    try:
+        driver = run_workflow(code)
+        held = watched[0]()
+    finally:
+        gc.enable()
+
+    assert driver.status == "failed"
+    assert held is None
+
+
 @pytest.mark.parametrize("ending", ["returns", "raises", "chains", "keeps its error"])
 def test_what_a_frame_held_dies_with_its_end(ending: str) -> None:
     watched: list[weakref.ref[Box]] = []
