@@ -8,7 +8,7 @@ import msgspec
 
 from counterpoint.authoring.business import BusinessError, business_name, business_type
 from counterpoint.errors import ActivityFailed, RecordedError
-from counterpoint.kernel.retry import FAILED_CALL, parts_of
+from counterpoint.kernel.blame import FAILED_CALL, parts_of
 from counterpoint.model.records import CallFailed, Failure
 
 MESSAGE_CHARS_MAX = 2_000

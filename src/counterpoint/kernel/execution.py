@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
 from counterpoint.kernel import saga
+from counterpoint.kernel.blame import call_of
 from counterpoint.kernel.loop import Future, TimerHandle, WorkflowTask, new_loop
 from counterpoint.kernel.program import Program
 from counterpoint.kernel.replay import (
@@ -41,7 +42,6 @@ from counterpoint.kernel.replay import (
     matching_timer,
     suspended_line,
 )
-from counterpoint.kernel.retry import call_of
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
