@@ -201,7 +201,7 @@ class SqliteStore:
             )
 
     def _check_writable(self) -> None:
-        """Refuse before SQLite makes its log as read-only as the file: it would stay when that ends."""
+        """Refuse before SQLite makes its log as read-only as the file: the log would stay."""
         as_now = os.access in os.supports_effective_ids
         if self.path.exists() and not os.access(self.path, os.W_OK, effective_ids=as_now):
             raise StoreReadOnlyError(
