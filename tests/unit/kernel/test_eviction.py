@@ -218,11 +218,14 @@ def test_a_frame_that_was_closed_is_not_kept() -> None:
 def test_no_ordinary_error_is_raised_into_code_that_is_evicted() -> None:
     seen: list[str] = []
 
+    async def inner() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(100))
+            await asyncio.Event().wait()
+
     async def code() -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(100))
-                await asyncio.Event().wait()
+            await inner()
         except Exception as error:  # noqa: BLE001 - what users write
             seen.append(repr(error))
 
