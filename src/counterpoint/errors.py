@@ -188,7 +188,9 @@ class ExecutionFailed(CounterpointError):  # noqa: N818 - an outcome, not a mist
     def __init__(
         self, execution_id: str, status: str, error: BaseException | None, message: str
     ) -> None:
-        super().__init__(f"{execution_id} {status}: {message}" if message else execution_id)
+        super().__init__(
+            f"{execution_id} {status}: {message}" if message else f"{execution_id} {status}"
+        )
         self.execution_id = execution_id
         self.status = status
         self.error = error

@@ -4,7 +4,9 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from counterpoint import Service, workflow
+import pytest
+
+from counterpoint import ExecutionFailed, Service, workflow
 from counterpoint.stores.sqlite import SqliteStore
 from counterpoint.testing import Harness
 
@@ -49,6 +51,12 @@ async def change_of_mind() -> str:
     sleeping.cancel()
     await asyncio.sleep(10)
     return "early"
+
+
+@service.workflow
+async def impatient() -> None:
+    async with asyncio.timeout(1):
+        await asyncio.sleep(2)
 
 
 async def test_sleeps_end_in_the_order_of_their_times() -> None:
@@ -135,6 +143,12 @@ async def test_cancelled_timer_does_not_fire_and_keeps_nobody_waiting() -> None:
         assert result == "early"
         assert (await execution.describe()).finished_at == harness.now
         assert [e.type for e in await execution.journal()].count("timer-cancelled") == 1
+
+
+async def test_error_without_a_message_is_named_in_the_failure_of_its_execution() -> None:
+    async with Harness(services=[service]) as harness:
+        with pytest.raises(ExecutionFailed, match="one failed: TimeoutError"):
+            await harness.run(impatient, id="one")
 
 
 async def test_sleep_of_no_time_passes_at_once() -> None:

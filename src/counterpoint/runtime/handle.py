@@ -69,7 +69,8 @@ class Execution(Generic[R]):
         failure = finished.error or Failure("", "")
         near = workflow.function if workflow is not None else _nowhere
         error = error_of(failure, near) if failure.type else None
-        raise ExecutionFailed(self.id, finished.status.value, error, failure.message)
+        why = failure.message or failure.type.rpartition(".")[2]  # many errors have no message
+        raise ExecutionFailed(self.id, finished.status.value, error, why)
 
     async def describe(self) -> Description:
         """Return everything that the journal tells: status, calls, waits, error.
