@@ -20,8 +20,9 @@ async def flow(text: str) -> str:
     return await note(text)
 
 
-def app_on(path: Path, **settings: int) -> App:
-    return App("shop", services=[shop], store=f"sqlite:///{path / 'shop.db'}", **settings)
+def app_on(path: Path, max_resident: int = 5_000) -> App:
+    store = f"sqlite:///{path / 'shop.db'}"
+    return App("shop", services=[shop], store=store, max_resident=max_resident)
 
 
 async def test_starts_of_one_id_at_the_same_time_are_one_execution(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ class Signature:
         Raises:
             TypeError: as a call of the function would.
         """
+        if not kwargs and len(args) == len(self.names) == self.positional:
+            return dict(zip(self.names, args, strict=True))
         if len(args) <= self.positional and len(args) + len(kwargs) == len(self.names):
             rest = self.names[len(args) :]
             if all(name in kwargs for name in rest):

@@ -132,9 +132,12 @@ class Activities:
             self._running_of[work.name] = self._running_of.get(work.name, 0) + 1
         if work.timeout is not None:
             self._arm(attempt, work.timeout)
-        attempt.task = asyncio.get_running_loop().create_task(self._run(attempt), context=Context())
+        attempt.task = asyncio.get_running_loop().create_task(
+            self.run_attempt(attempt), context=Context()
+        )
 
-    async def _run(self, attempt: Attempt) -> None:
+    async def run_attempt(self, attempt: Attempt) -> None:
+        """The task of one attempt; the watchdog knows it by its code."""
         outcome: Outcome | None = None
         attempt.entered = True
         try:

@@ -129,5 +129,5 @@ def _of_library(frame: FrameType) -> bool:
     return _STANDARD in places or any(installed in places for installed in _INSTALLED)
 
 
-_RUNS_ATTEMPT = Activities._run.__code__  # noqa: SLF001
+_RUNS_ATTEMPT = Activities.run_attempt.__code__
 _RUNS_WORKFLOW = WorkflowLoop.run_until_idle.__code__
