@@ -35,12 +35,14 @@ class DueScan:
         room: Callable[[], int],
         load: Callable[[Sequence[DueRow]], Awaitable[None]],
         failed: Callable[[StoreError], None],
+        rested: Callable[[], None],
     ) -> None:
         self.store = store
         self.clock = clock
         self._room = room
         self._load = load
         self._failed = failed
+        self._rested = rested
         self._began_at = 0
         self._cursor = BEGINNING
         self._woken = asyncio.Event()
@@ -92,6 +94,7 @@ class DueScan:
                 self._failed(error)
             finally:
                 self.scanning = False
+                self._rested()
 
     def stop(self) -> None:
         """Set no more alarms."""

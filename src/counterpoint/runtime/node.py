@@ -109,7 +109,12 @@ class Node:
             committed=self.check_idle,
         )
         self.due = DueScan(
-            self.store, self.clock, room=self.room, load=self._load_due, failed=self.store_failed
+            self.store,
+            self.clock,
+            room=self.room,
+            load=self._load_due,
+            failed=self.store_failed,
+            rested=self.check_idle,
         )
         self.recovery = Recovery(self.store, self.clock, self.codec)
         self.intake = Intake(self)

@@ -64,3 +64,4 @@ class Turns:
                 handle(self._host, now, *args)  # a workflow's code runs in here
             except Exception as error:  # noqa: BLE001 - one defect must not stop the others
                 self._defect(args, error)
+        self._host.check_idle()
