@@ -24,6 +24,7 @@ from counterpoint import App, ExecutionFailed, Status
 
 IN_FLIGHT = 32
 LATEST_END_SECONDS = 60.0
+IDLE_WITHIN_SECONDS = 30.0
 PAUSE_SECONDS_MAX = 0.008
 Say = Callable[[str], None]
 Program = Callable[[Say], Coroutine[Any, Any, None]]
@@ -142,12 +143,12 @@ def host_until_idle(directory: Path, orders: Sequence[Order]) -> Program:
     async def program(say: Say) -> None:
         async with make_app(directory) as app:
             submitting = asyncio.create_task(_submit(app, orders, say))
-            await app.idle(timeout=LATEST_END_SECONDS)
+            await app.idle(timeout=IDLE_WITHIN_SECONDS)  # incidents do not count
             for summary in [s async for s in app.executions(status=Status.INCIDENT)]:
                 say(f"incident {summary.id}")
                 await app.execution(summary.id).retry(reason="the crashes are over")
             await submitting
-            await app.idle(timeout=LATEST_END_SECONDS)
+            await app.idle(timeout=IDLE_WITHIN_SECONDS)
 
     return program
 
