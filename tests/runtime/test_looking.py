@@ -168,6 +168,20 @@ async def test_compensation_out_of_patience_is_an_incident_that_ends_by_itself()
         assert (await execution.describe()).incident is None
 
 
+@pytest.mark.parametrize("how", ["restart", "evict"])
+async def test_compensation_out_of_patience_is_tried_on_when_it_left_memory(how: str) -> None:
+    async with Harness(services=[shop]) as harness:
+        harness.fail("shop.release", ConnectionError("no route"), times=12)
+        execution = await harness.start(place_order, "tea", TOO_MUCH)
+        await harness.advance(minutes=2)
+        status = (await execution.describe()).status
+        await (harness.evict() if how == "evict" else harness.restart())
+        await harness.advance(minutes=10)
+
+        assert status is Status.INCIDENT
+        assert (await execution.describe()).status is Status.COMPENSATED
+
+
 async def test_waiting_execution_says_what_it_waits_for() -> None:
     async with Harness(services=[service]) as harness:
         execution = await harness.start(approve, 5)

@@ -90,7 +90,8 @@ class Store(Protocol):
         """Return live executions with (wake_at, key) above *after* and wake_at at most *until*.
 
         Ordered by (wake_at, key), at most *limit*: pass the last row's pair as *after* to page on.
-        Executions whose wake_at is None are never due; finished ones and incidents neither.
+        Executions whose wake_at is None are never due; finished ones neither. An incident that has
+        one (a compensation past its patience is tried on) is due like the others.
         """
         ...
 

@@ -25,8 +25,6 @@ from counterpoint.model.states import Status
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.rows import check_digests
 
-_WAKING = (Status.RUNNING, Status.COMPENSATING)
-
 
 class MemoryStore:
     """A store in this process's memory; closing and opening the same object keeps what it holds.
@@ -172,7 +170,7 @@ class MemoryStore:
 
     def _put(self, row: ExecutionRow) -> None:
         self._executions[row.key] = row
-        if row.wake_at is not None and row.status in _WAKING:
+        if row.wake_at is not None and row.status.live:
             self._wake_at[row.key] = row.wake_at
         else:
             self._wake_at.pop(row.key, None)

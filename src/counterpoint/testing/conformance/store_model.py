@@ -30,7 +30,6 @@ STATUSES = st.sampled_from(Status)
 WAKE_UPS = st.none() | st.integers(0, 20)
 BODIES = st.lists(st.binary(max_size=5), min_size=1, max_size=3)
 INDEXES = st.integers(0, 100)
-WAKING = (Status.RUNNING, Status.COMPENSATING)
 
 
 class StoreModel(RuleBasedStateMachine):
@@ -196,7 +195,7 @@ class StoreModel(RuleBasedStateMachine):
         expected = sorted(
             DueRow(row.wake_at, row.key, row.id)
             for row in self.rows.values()
-            if row.wake_at is not None and row.wake_at <= 10 and row.status in WAKING
+            if row.wake_at is not None and row.wake_at <= 10 and row.status in LIVE
         )
         assert self.run(self.store.due(after=(-1, 0), until=10, limit=1000)) == expected
 

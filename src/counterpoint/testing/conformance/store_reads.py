@@ -129,13 +129,18 @@ class StoreReads(StoreCase):
         await start(
             node,
             execution(1, wake_at=None),
-            execution(2, status=Status.INCIDENT),
+            execution(2, status=Status.INCIDENT, wake_at=None),
             execution(3, status=Status.COMPLETED, finished_at=5),
             execution(4),
         )
         await node.commit(Commit(updates=[ExecutionUpdate(4, Status.RUNNING, 1, None, None)]))
 
         assert await node.due(after=BEGINNING, until=2**60, limit=10) == []
+
+    async def test_incident_with_a_wake_up_is_due(self, node: Store) -> None:
+        await start(node, execution(1, status=Status.INCIDENT, wake_at=5))
+
+        assert await node.due(after=BEGINNING, until=5, limit=9) == [DueRow(5, 1, "execution-1")]
 
     async def test_update_of_the_wake_up_moves_an_execution(self, node: Store) -> None:
         await start(node, execution(1, wake_at=None), execution(2, wake_at=50))

@@ -31,7 +31,7 @@ CREATE UNIQUE INDEX executions_id ON executions (id, run);
 
 -- What needs a node, in the order in which it needs it (the key is the index's own tail).
 CREATE INDEX executions_wake ON executions (wake_at)
-  WHERE status IN ('running', 'compensating') AND wake_at IS NOT NULL;
+  WHERE status IN ('running', 'compensating', 'incident') AND wake_at IS NOT NULL;
 
 CREATE INDEX executions_incident ON executions (status) WHERE status = 'incident';
 

@@ -44,7 +44,7 @@ FROM executions
 -- name: due_executions
 -- Reads what needs a node; the conditions on status and wake_at repeat those of the partial index.
 SELECT wake_at, key, id FROM executions
-WHERE status IN ('running', 'compensating') AND wake_at IS NOT NULL
+WHERE status IN ('running', 'compensating', 'incident') AND wake_at IS NOT NULL
   AND (wake_at, key) > (?, ?) AND wake_at <= ?
 ORDER BY wake_at, key LIMIT ?
 
