@@ -1,6 +1,9 @@
 """One id is one execution, whoever starts it, however often and at the same time."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,38 @@ async def test_a_start_of_a_workflow_that_is_not_hosted_waits_for_a_node_that_ha
 
         assert await app.execution("early").result(timeout=5) == "tea"
     assert any("shop.flow" in record.getMessage() for record in caplog.records)
+
+
+@shop.workflow
+async def with_set(words: set[str]) -> int:
+    return len(words)
+
+
+def test_equal_arguments_are_the_same_start_in_whatever_order_a_set_was_written(
+    tmp_path: Path,
+) -> None:
+    words = {f"word-{number}" for number in range(20)}
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import test_same_id as t\n"
+        "async def main():\n"
+        "    async with t.app_on(Path(sys.argv[2])) as app:\n"
+        "        words = {f'word-{n}' for n in range(20)}\n"
+        "        print(await app.run(t.with_set, words, id='same'))\n"
+        "asyncio.run(main())\n"
+    )
+
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(Path(__file__).parent), str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+
+    assert printed == [f"{len(words)}\n"] * 2

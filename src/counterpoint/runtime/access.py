@@ -94,9 +94,11 @@ class NodeAccess:
         try:
             await node.start_execution(workflow, row, started, decoded)
         except ConflictError:
-            await self._check_existing(execution_id, workflow.name, arguments)
+            await self._check_existing(execution_id, workflow, arguments)
 
-    async def _check_existing(self, execution_id: str, workflow: str, arguments: Payload) -> None:
+    async def _check_existing(
+        self, execution_id: str, workflow: AnyWorkflow, arguments: Payload
+    ) -> None:
         first = self.node.starting.get(execution_id)
         if first is not None:
             with contextlib.suppress(ConflictError):  # then it was there before both
@@ -104,7 +106,7 @@ class NodeAccess:
         row = await self.store.execution(execution_id)
         if row is None:
             raise ExecutionNotFoundError(execution_id)
-        check_same_start(row, workflow, arguments)
+        await check_same_start(self.store, self.codec, row, workflow, arguments)
 
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.node.clock.now(), self.codec)
@@ -163,7 +165,7 @@ class ClientAccess:
     ) -> None:
         row = await self.store.execution(execution_id)
         if row is not None:
-            check_same_start(row, workflow.name, arguments)
+            await check_same_start(self.store, self.codec, row, workflow, arguments)
             return
         await self.post(execution_id, StartMail(workflow.name, arguments, correlation_id))
 

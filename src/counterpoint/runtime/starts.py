@@ -5,10 +5,13 @@ import hashlib
 from collections.abc import Mapping
 
 from counterpoint.authoring.registry import AnyWorkflow
-from counterpoint.errors import ExecutionExistsError
-from counterpoint.model.records import Payload
+from counterpoint.errors import ArgumentsError, ExecutionExistsError
+from counterpoint.model.records import Payload, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
+from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import Store
+from counterpoint.runtime.journals import journal_records
 
 
 def fingerprint_of(arguments: Payload) -> bytes:
@@ -43,15 +46,31 @@ def execution_row(
     )
 
 
-def check_same_start(row: ExecutionRow, workflow: str, arguments: Payload) -> None:
+async def check_same_start(
+    store: Store, codec: Codec, row: ExecutionRow, workflow: AnyWorkflow, arguments: Payload
+) -> None:
     """Refuse a second start of an id that means something else.
+
+    The recorded bytes can differ although the values are equal (a set is written in the order of
+    its hashes, a default may have been added since), so values are compared where bytes differ.
 
     Raises:
         ExecutionExistsError: the id belongs to another workflow, or was given other arguments.
     """
-    if row.name != workflow:
+    if row.name != workflow.name:
         raise ExecutionExistsError(row.id, f"it is an execution of {row.name}")
-    if row.fingerprint != fingerprint_of(arguments):
+    if row.fingerprint == fingerprint_of(arguments):
+        return
+    started = journal_records((await store.journal(row.key))[:1], codec)[:1]
+    decode = workflow.signature.decode_arguments
+    try:
+        same = any(
+            isinstance(record, Started) and decode(record.arguments) == decode(arguments)
+            for record in started
+        )
+    except ArgumentsError:
+        same = False
+    if not same:
         raise ExecutionExistsError(row.id, "it was started with other arguments")
 
 
