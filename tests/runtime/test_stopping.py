@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from tests.runtime.shop import GOOD, TOO_MUCH, place_order, shop
 
 from counterpoint import App, NodeStoppedError, Service
 from counterpoint.stores.memory import MemoryStore
@@ -84,6 +85,25 @@ async def test_attempts_that_never_began_are_put_off_and_not_counted() -> None:
             for execution in executions
         ]
         assert postponed == [0, 1, 1]
+
+
+async def test_attempt_of_an_incident_that_never_began_is_put_off_too() -> None:
+    async with Harness(services=[shop], max_running=1) as harness:
+        harness.fail("shop.release", ConnectionError("no route"), times=None)
+        undone = await harness.start(place_order, "tea", TOO_MUCH)
+        await harness.advance(minutes=1)
+        harness.restore()
+        harness.hang("shop.create")
+        await harness.start(place_order, "milk", GOOD)
+        await harness.advance(minutes=1)
+        status = (await undone.describe()).status
+        await harness.stop(timedelta(0))
+        await harness.restart()
+
+        assert status == "incident"
+        assert (await undone.describe()).status == "compensated"
+        types = [entry.type for entry in await undone.journal()]
+        assert ("attempt-postponed" in types, "attempt-lost" in types) == (True, False)
 
 
 async def test_those_who_wait_for_a_result_learn_that_the_node_stopped() -> None:

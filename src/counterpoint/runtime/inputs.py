@@ -8,7 +8,6 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.rows import ExecutionRow, MailRow
-from counterpoint.model.states import Status
 from counterpoint.runtime.attempt import NEVER, Attempt
 from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.mail import CancelMail, Mail, RetryMail, SignalMail
@@ -176,7 +175,8 @@ def deliver_mail(node: Host, now: int, resident: Resident, row: MailRow, mail: M
         node.read_again(row)
         return
     if row.request_id in execution.state.request_ids:
-        node.committer.take(row.position)
+        resident.taken.append(row.position)  # never before the record that it has led to
+        node.committer.touch(resident)
         return
     at = execution.stamp(now)
     match mail:
@@ -254,7 +254,7 @@ def postpone(node: Host, now: int, attempt: Attempt) -> None:
     resident: Resident = attempt.owner
     execution = resident.execution
     step = execution.state.open_steps.get(attempt.step)
-    if step is None or execution.state.status is Status.INCIDENT:
+    if step is None:
         return
     execution.note(r.AttemptPostponed(execution.stamp(now), attempt.step, attempt.number))
     node.committer.touch(resident)
