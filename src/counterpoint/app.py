@@ -16,12 +16,14 @@ from counterpoint.model.settings import Settings
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.store import Store
 from counterpoint.runtime.access import Access, ClientAccess, NodeAccess
-from counterpoint.runtime.client import Client
+from counterpoint.runtime.client import Client, refuse_in_workflow
 from counterpoint.runtime.clock import SystemClock
 from counterpoint.runtime.health import Health, health_of
 from counterpoint.runtime.node import Node
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.stores.sqlite import SqliteStore
+
+MEMORY = "memory:"
 
 
 class App(Client):
@@ -55,6 +57,8 @@ class App(Client):
         self.settings = Settings.load(settings)
         self.registry = Registry(services, payload_bytes_max=self.settings.payload_bytes_max)
         self.store: str | Store = self.settings.store if store is None else store
+        if isinstance(self.store, str) and self.store != MEMORY:
+            store_from_url(self.store)  # refused here rather than when the app is entered
         self.clock: Clock | None = clock
         self._node: Node | None = None
         self._given_memory: MemoryStore | None = None
@@ -130,8 +134,15 @@ class App(Client):
             TimeoutError: something still runs after *timeout* (seconds or a timedelta).
         """
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        async with asyncio.timeout(seconds):
-            await self.node.idle()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.node.idle()
+        except TimeoutError:
+            health = self.health()
+            raise TimeoutError(
+                f"the node was not idle within {seconds:g} s: {health.running} attempts run, "
+                f"{health.waiting} wait for their turn"
+            ) from None
 
     def health(self) -> Health:
         """Return how this node is: whether it takes work, what runs, what waits, what blocks it.
@@ -155,12 +166,13 @@ class App(Client):
         return self._node
 
     def _access(self) -> Access:
+        refuse_in_workflow()
         return NodeAccess(self.node)
 
     def _open_store(self) -> Store:
         if not isinstance(self.store, str):
             return self.store
-        if self.store == "memory:":
+        if self.store == MEMORY:
             if self._given_memory is None:
                 self._given_memory = MemoryStore()
             return self._given_memory
@@ -172,6 +184,7 @@ class _StoreClient(Client):
         self._given = access
 
     def _access(self) -> Access:
+        refuse_in_workflow()
         return self._given
 
 
@@ -184,6 +197,8 @@ def store_from_url(url: str) -> Store:
     scheme, separator, path = url.partition("://")
     if scheme == "sqlite" and separator and path.startswith("/") and len(path) > 1:
         return SqliteStore(unquote(path[1:]))
+    guess = f"; did you mean sqlite:///{url}" if url.endswith(".db") and not separator else ""
     raise DefinitionError(
         f"{url!r} is not a store: use sqlite:///relative.db, sqlite:////absolute.db or memory:"
+        + guess
     )

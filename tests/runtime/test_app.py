@@ -118,11 +118,9 @@ def test_wrong_variable_is_named(
 
 
 @pytest.mark.parametrize("url", ["shop.db", "sqlite://shop.db", "mysql://shop", "sqlite:///", ""])
-async def test_url_that_is_no_store_is_refused(url: str) -> None:
-    app = App("shop", services=[shop], store=url)
-
+def test_url_that_is_no_store_is_refused(url: str) -> None:
     with pytest.raises(DefinitionError, match="is not a store: use sqlite:///"):
-        await app.__aenter__()
+        App("shop", services=[shop], store=url)
 
 
 def test_url_of_a_file_is_relative_or_absolute() -> None:

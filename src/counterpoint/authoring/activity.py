@@ -61,10 +61,10 @@ class Activity(Generic[P, R]):
                     f"{self.name}: a parameter cannot be called {reserved!r}, "
                     "its compensation gets one by that name; choose another"
                 )
-        check_limits(self.name, timeout, concurrency)
+        check_limits(self.name, retry, timeout, concurrency)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Call[R]":
-        return Call(self, args, kwargs)
+        return Call(self, args, kwargs, inspect.currentframe())
 
     def __repr__(self) -> str:
         return f"<activity {self.name}>"
@@ -107,7 +107,7 @@ class Activity(Generic[P, R]):
 
         def declare(decorated: F) -> F:
             if self.undo is not None:
-                raise DefinitionError(f"{self.name} has a compensation: {self.undo.name}")
+                raise DefinitionError(f"{self.name} already has a compensation: {self.undo.name}")
             self.undo = Compensation(self, decorated, name=name, retry=retry, timeout=timeout)
             return decorated
 
@@ -155,7 +155,7 @@ class Compensation:
         self.signature = Signature(function, self.name)
         self._codecs: tuple[Codec, Codec | None] | None = None
         self._defaults: dict[str, Any] = {}
-        check_limits(self.name, timeout, None)
+        check_limits(self.name, self.retry, timeout, None)
         own = activity.signature.parameters
         unknown = [n for n in self.signature.names if n not in own and n not in RESERVED]
         if unknown:
@@ -249,10 +249,14 @@ class Call(Coroutine[Any, Any, R_co]):
     calls iterates alike on replay, and it is numbered when it first runs.
     """
 
-    __slots__ = ("_activity", "_args", "_generator", "_kwargs", "_number")
+    __slots__ = ("_activity", "_args", "_generator", "_kwargs", "_made_at", "_number")
 
     def __init__(
-        self, activity: Activity[Any, R_co], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        activity: Activity[Any, R_co],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        frame: types.FrameType | None,
     ) -> None:
         self._activity = activity
         self._args = args
@@ -260,6 +264,8 @@ class Call(Coroutine[Any, Any, R_co]):
         self._generator: Generator[Any, Any, R_co] | None = None
         loop = running_loop()
         self._number = loop.next_number() if type(loop) is WorkflowLoop else 0
+        maker = frame.f_back if frame is not None else None
+        self._made_at = (maker.f_code.co_filename, maker.f_lineno) if maker is not None else ("", 0)
 
     def __hash__(self) -> int:
         return self._number or id(self)
@@ -306,10 +312,13 @@ class Call(Coroutine[Any, Any, R_co]):
 
     def __del__(self) -> None:
         if self._generator is None and not _evicting():
-            warnings.warn(
-                f"the call of {self._activity.name} was never awaited: nothing happened",
+            file, line = self._made_at
+            name = self._activity.name
+            warnings.warn_explicit(
+                f"the call of {name} was never awaited, so nothing happened: write `await`",
                 RuntimeWarning,
-                stacklevel=2,
+                file,
+                line,
             )
 
     def __repr__(self) -> str:
@@ -380,8 +389,12 @@ def check_function(function: Callable[..., Any], name: str) -> bool:
     return inspect.iscoroutinefunction(function)
 
 
-def check_limits(name: str, timeout: timedelta | None, concurrency: int | None) -> None:
-    """Refuse limits that would never let anything run."""
+def check_limits(name: str, retry: Any, timeout: Any, concurrency: int | None) -> None:
+    """Refuse limits that are of another type, or would never let anything run."""
+    if not isinstance(retry, Retry):
+        raise DefinitionError(f"{name}: retry= takes a Retry, not {retry!r}: Retry(max_attempts=3)")
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise DefinitionError(f"{name}: timeout={timeout!r} is no timedelta: timedelta(seconds=5)")
     if timeout is not None and timeout <= timedelta(0):
         raise DefinitionError(f"{name}: timeout= is a positive timedelta, or None for no limit")
     if concurrency is not None and concurrency < 1:

@@ -1,5 +1,6 @@
 """Business errors: outcomes that users define, with facts, that cross the journal intact."""
 
+import functools
 import inspect
 import itertools
 import typing
@@ -43,6 +44,7 @@ class BusinessError(CounterpointError):
         super().__init_subclass__(**kwargs)
         cls.recorded_name = name
         cls._codec = None
+        business_type.cache_clear()
         taken = [field for field in inspect.get_annotations(cls) if field in _TAKEN]
         if taken:
             raise DefinitionError(
@@ -51,7 +53,13 @@ class BusinessError(CounterpointError):
             )
         _defined[next(_count)] = cls
 
-    def __init__(self, **facts: Any) -> None:
+    def __init__(self, *positional: Any, **facts: Any) -> None:
+        if positional:
+            fields = ", ".join(f"{name}=..." for name in self._fields()) or "no fields declared"
+            raise ArgumentsError(
+                f"{type(self).__name__} takes its facts by keyword ({fields}), "
+                f"not {positional[0]!r}"
+            )
         codec = self._facts_codec()
         facts = {**self._defaults, **facts}
         unknown = facts.keys() - set(self._names)
@@ -67,6 +75,25 @@ class BusinessError(CounterpointError):
         except ValidationError as error:
             raise arguments_error(type(self).__name__, error, "facts") from error
         self.take_facts(payload, valid)
+
+    @classmethod
+    def _fields(cls) -> tuple[str, ...]:
+        cls._facts_codec()
+        return cls._names
+
+    def recorded_facts(self) -> bytes:
+        """Return the facts as they are recorded; for the engine.
+
+        A subclass with an `__init__` of its own need not call this one: its fields are read from
+        its attributes.
+
+        Raises:
+            AttributeError, ArgumentsError: a field was not set, or its value does not fit.
+        """
+        if "payload" not in self.__dict__:
+            BusinessError.__init__(self, **{name: getattr(self, name) for name in self._fields()})
+        payload: bytes = self.__dict__["payload"]
+        return payload
 
     def take_facts(self, payload: bytes, facts: Mapping[str, Any]) -> None:
         """Set the facts and their recorded form; for the engine."""
@@ -118,6 +145,7 @@ def business_name(error: BusinessError, service: str) -> str:
     return passed_on or type(error).recorded_name or f"{service}.{type(error).__name__}"
 
 
+@functools.lru_cache(maxsize=1_000)
 def business_type(name: str, near: Callable[..., Any]) -> type[BusinessError] | None:
     """Return the class behind a recorded name, or None.
 

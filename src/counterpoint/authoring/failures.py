@@ -18,17 +18,23 @@ ACTIVITY_FAILED = "counterpoint.ActivityFailed"
 
 def failure_of(error: BaseException, service: str) -> Failure:
     """Return the recorded form of an error that *service* raised; never raises itself."""
-    message = safe_str(error)[:MESSAGE_CHARS_MAX]
+    facts = None
     if isinstance(error, BusinessError):
-        return Failure(business_name(error, service), message, True, msgspec.Raw(error.payload))
+        try:
+            facts = msgspec.Raw(error.recorded_facts())
+        except Exception as defect:  # noqa: BLE001 - a user's class may be wrong in any way
+            message = f"its facts cannot be recorded ({safe_str(defect)}): {safe_str(error)}"
+            return Failure(_type_name(error), message, traceback=_where(error))
+    message = safe_str(error)[:MESSAGE_CHARS_MAX]
+    if isinstance(error, BusinessError) and facts is not None:
+        return Failure(business_name(error, service), message, True, facts)
     if isinstance(error, ActivityFailed):
         return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
-    kind = type(error)
     parts = parts_of(error)
     if parts:
         causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in parts)
         message = f"{message}: {causes}"[:MESSAGE_CHARS_MAX]
-    return Failure(f"{kind.__module__}.{kind.__qualname__}", message, traceback=_where(error))
+    return Failure(_type_name(error), message, traceback=_where(error))
 
 
 def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
@@ -46,6 +52,14 @@ def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
     if failure.type == ACTIVITY_FAILED:
         return ActivityFailed(**facts)
     return RecordedError(failure.type, failure.message, facts)
+
+
+def in_words(failure: Failure) -> str:
+    """Return a recorded error as one line: its type, and its message if it has one."""
+    if failure.type == ACTIVITY_FAILED:
+        return failure.message
+    name = failure.type.removeprefix("builtins.")
+    return f"{name}: {failure.message}" if failure.message else name
 
 
 def facts_of(failure: Failure) -> dict[str, Any]:
@@ -70,6 +84,10 @@ def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> E
         message=failure.message,
         facts=facts_of(failure),
     )
+
+
+def _type_name(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def safe_str(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Generic, NoReturn, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
 
 from counterpoint.authoring.activity import name_of
 from counterpoint.authoring.signature import Signature
@@ -44,8 +44,19 @@ class Workflow(Generic[R, Unpack[Ts]]):
         if deadline is not None and deadline <= timedelta(0):
             raise DefinitionError(f"{self.name}: deadline= is a positive timedelta")
         self.signature = Signature(function, self.name)
+        required = [
+            p.name
+            for p in self.signature.parameters.values()
+            if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+        ]
+        if required:
+            raise DefinitionError(
+                f"{self.name}: app.start passes a workflow's arguments by position, so "
+                f"{', '.join(required)} could never be given; take the * out of its parameters"
+            )
 
-    def __call__(self, *_: Unpack[Ts]) -> NoReturn:
+    def __call__(self, *_: Unpack[Ts]) -> None:
+        # Not NoReturn: type checkers would silently skip what follows `await place_order(...)`.
         raise NotInWorkflowError(
             f"{self.name} is a workflow: it is not called but started, with "
             f"`await app.run({self.function.__name__}, ...)` or `app.start`"

@@ -35,8 +35,10 @@ def idempotency_key(execution_id: str, run: int, step: int) -> str:
     return _HASHED + digest + tail
 
 
-def check_execution_id(execution_id: str) -> str | None:
+def check_execution_id(execution_id: object) -> str | None:
     """Return what is wrong with an id that a user chose, or None."""
+    if not isinstance(execution_id, str):
+        return f"an execution id is text, not {execution_id!r}"
     if not execution_id:
         return "an execution id cannot be empty"
     if len(execution_id) > EXECUTION_ID_CHARS_MAX:

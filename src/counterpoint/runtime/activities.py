@@ -21,7 +21,14 @@ from counterpoint.authoring.activity import Activity, Compensation
 from counterpoint.authoring.attempt import current_attempt
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.failures import failure_of
-from counterpoint.errors import NotDone, PayloadError, RetryAfter
+from counterpoint.errors import (
+    ArgumentsError,
+    DefinitionError,
+    NotDone,
+    PayloadError,
+    PayloadTooLargeError,
+    RetryAfter,
+)
 from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
@@ -29,6 +36,8 @@ from counterpoint.runtime.attempt import MICROSECOND, NEVER, Attempt
 from counterpoint.runtime.threads import Threads
 
 logger = logging.getLogger("counterpoint")
+FINAL = (PayloadError, ArgumentsError, DefinitionError, SystemExit)
+"""Errors that another attempt cannot mend, whatever the policy says."""
 Report = Callable[[Attempt, Outcome], None]
 
 
@@ -148,7 +157,7 @@ class Activities:
         except asyncio.CancelledError:
             outcome = self._cut_off(attempt)
         except BaseException as error:  # noqa: BLE001 - SystemExit in an activity is its failure
-            outcome = self._raised(attempt, error)
+            outcome = self._settled(attempt, error)
         finally:
             self._end(attempt)
         if outcome is not None:
@@ -178,10 +187,19 @@ class Activities:
                 if attempt.timed_out or attempt.reported or not attempt.cancelled:
                     raise
 
+    def _settled(self, attempt: Attempt, error: BaseException) -> Outcome:
+        """Return the outcome of what was raised, whatever it is: no attempt stays open."""
+        try:
+            return self._raised(attempt, error)
+        except Exception as defect:
+            logger.exception("%s raised something that cannot be described", attempt.work.name)
+            message = f"{type(error).__name__} cannot be described: {type(defect).__name__}"
+            return Raised(Failure("counterpoint.UnknownError", message))
+
     def _raised(self, attempt: Attempt, error: BaseException) -> Outcome:
         work = attempt.work
         if isinstance(error, BusinessError):
-            return Raised(failure_of(error, work.service), final=True, may_have_happened=False)
+            return self._business(attempt, error)
         if attempt.timed_out:
             return Raised(self._timeout_failure(work))
         if isinstance(error, NotDone):
@@ -190,8 +208,18 @@ class Activities:
             return Raised(
                 failure_of(error.__cause__ or error, work.service), retry_after=error.delay
             )
-        final = isinstance(error, (*work.retry.stop_on, PayloadError, SystemExit))
+        final = isinstance(error, (*work.retry.stop_on, *FINAL))
         return Raised(failure_of(error, work.service), final=final)
+
+    def _business(self, attempt: Attempt, error: BusinessError) -> Outcome:
+        failure = failure_of(error, attempt.work.service)
+        size = len(bytes(failure.facts))
+        if size > attempt.payload_bytes_max:
+            what = f"the facts of {failure.type}"
+            limit = attempt.payload_bytes_max
+            refused = PayloadTooLargeError(what, size_bytes=size, limit_bytes=limit)
+            failure = failure_of(refused, attempt.work.service)
+        return Raised(failure, final=True, may_have_happened=False)
 
     def _cut_off(self, attempt: Attempt) -> Outcome | None:
         if attempt.timed_out:

@@ -7,9 +7,16 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 import msgspec
 
-from counterpoint.authoring.registry import AnyWorkflow
+from counterpoint.authoring.activity import Activity
+from counterpoint.authoring.registry import AnyWorkflow, Registry
 from counterpoint.authoring.workflow import Workflow
-from counterpoint.errors import ArgumentsError, DefinitionError, PayloadTooLargeError
+from counterpoint.errors import (
+    ArgumentsError,
+    DefinitionError,
+    PayloadTooLargeError,
+    WorkflowRefusedError,
+)
+from counterpoint.kernel.loop import WorkflowLoop, running_loop
 from counterpoint.model.ids import check_execution_id, generate_id
 from counterpoint.model.rows import ExecutionRow, Query
 from counterpoint.model.states import Status
@@ -72,10 +79,7 @@ class Client:
             StoreError: it may not have been started.
         """
         access = self._access()
-        if access.registry.workflows.get(workflow.name) is not workflow:
-            raise DefinitionError(
-                f"{workflow.name} is not of this app: add its service to App(services=[...])"
-            )
+        check_workflow(access.registry, workflow)
         wrong = check_execution_id(id) if id is not None else None
         if wrong is not None:
             raise ArgumentsError(wrong, fields=["id"])
@@ -95,7 +99,10 @@ class Client:
         correlation_id: str | None,
     ) -> Execution[Any]:
         signature = workflow.signature
-        arguments = signature.encode_arguments(args, {})
+        try:
+            arguments = signature.encode_arguments(args, {})
+        except TypeError as error:
+            raise ArgumentsError(str(error)) from None
         size = len(bytes(arguments))
         if size > access.registry.payload_bytes_max:
             raise PayloadTooLargeError(
@@ -178,6 +185,43 @@ class Client:
                     detail.pop("type", None)
                     yield PostedRequest(row.execution_id, row.kind, time_of(row.at), detail)
             after = rows[-1].position
+
+
+def refuse_in_workflow() -> None:
+    """Refuse what workflow code cannot do, before anything has happened.
+
+    Raises:
+        WorkflowRefusedError: workflow code is running.
+    """
+    if type(running_loop()) is WorkflowLoop:
+        raise WorkflowRefusedError(
+            "workflow code cannot start, signal or look at executions through the app: a replay "
+            "would do it again. Do it in an activity and await that"
+        )
+
+
+def check_workflow(registry: Registry, workflow: object) -> None:
+    """Refuse to start what is not a workflow of the app.
+
+    Raises:
+        DefinitionError: it is something else; the message says what to pass.
+    """
+    if isinstance(workflow, Workflow):
+        if registry.workflows.get(workflow.name) is not workflow:
+            raise DefinitionError(
+                f"{workflow.name} is not of this app: add its service to App(services=[...])"
+            )
+    elif isinstance(workflow, Activity):
+        raise DefinitionError(f"{workflow.name} is an activity; only workflows are started")
+    elif isinstance(workflow, str):
+        raise DefinitionError(
+            f"start takes the workflow itself, not its name {workflow!r}: "
+            "await app.start(place_order, ...)"
+        )
+    else:
+        raise DefinitionError(
+            f"{workflow!r} is not a workflow: declare it with @service.workflow or @service.saga"
+        )
 
 
 def _summary(row: ExecutionRow) -> ExecutionSummary:

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from counterpoint.authoring.failures import in_words
+from counterpoint.kernel.attempts import name_of
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import decode_records, encode_records
@@ -65,6 +67,14 @@ class Effects:
 
     def attempt_failed(self, resident: Resident, record: r.AttemptFailed) -> None:
         if record.retry_at is not None:
+            logger.warning(
+                "%s: attempt %d of %s failed, the next one in %.3g s: %s",
+                resident.id,
+                record.attempt,
+                name_of(resident.execution, record.step),
+                max(0, record.retry_at - record.at) / 1e6,
+                in_words(record.error),
+            )
             self.set_alarm(resident, record.retry_at)
 
     def attempt_lost(self, resident: Resident, record: r.AttemptLost) -> None:
@@ -74,13 +84,31 @@ class Effects:
     def timer_set(self, resident: Resident, record: r.TimerSet) -> None:
         self.set_alarm(resident, record.due_at)
 
-    def ended(self, resident: Resident, _: r.Ended) -> None:
+    def call_failed(self, resident: Resident, record: r.CallFailed) -> None:
+        level = logging.INFO if record.error.business else logging.WARNING
+        if logger.isEnabledFor(level):
+            logger.log(
+                level, "%s: call %d failed: %s", resident.id, record.call, in_words(record.error)
+            )
+
+    def compensation_started(self, resident: Resident, record: r.CompensationStarted) -> None:
+        self._say_failed(resident, record.error, "is being undone")
+
+    def ended(self, resident: Resident, record: r.Ended) -> None:
+        if record.error is not None:
+            self._say_failed(resident, record.error, record.status)
         for attempt in list(resident.attempts.values()):
             self.node.activities.forget(attempt)
         resident.attempts.clear()
         state = resident.execution.state
         if not state.status.live:
             self.node.finish(resident, Finished(state.status, state.result, state.error))
+
+    def _say_failed(self, resident: Resident, error: r.Failure, what: str) -> None:
+        level = logging.INFO if error.business or error.traceback is None else logging.ERROR
+        if logger.isEnabledFor(level):
+            where = f"\n{error.traceback}" if error.traceback and not error.business else ""
+            logger.log(level, "%s %s: %s%s", resident.id, what, in_words(error), where)
 
     def incident_raised(self, resident: Resident, record: r.IncidentRaised) -> None:
         logger.error("incident in %s (%s): %s", resident.id, record.cause, record.message)
@@ -155,6 +183,8 @@ _EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {
     r.CallScheduled: Effects.call_scheduled,
     r.CallCancelled: Effects.call_cancelled,
     r.CompensationScheduled: Effects.compensation_scheduled,
+    r.CallFailed: Effects.call_failed,
+    r.CompensationStarted: Effects.compensation_started,
     r.AttemptStarted: Effects.attempt_started,
     r.AttemptFailed: Effects.attempt_failed,
     r.AttemptLost: Effects.attempt_lost,

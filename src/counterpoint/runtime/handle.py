@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from counterpoint.authoring.failures import error_of
+from counterpoint.authoring.failures import error_of, in_words
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ExecutionFailed, PayloadError, PayloadTooLargeError
 from counterpoint.model.records import Failure
@@ -55,7 +55,12 @@ class Execution(Generic[R]):
         """
         access = self._access()
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        finished = await access.finished(self.id, seconds)
+        try:
+            finished = await access.finished(self.id, seconds)
+        except TimeoutError:
+            if seconds is None:
+                raise
+            raise TimeoutError(f"{self.id} did not end within {seconds:g} s; it goes on") from None
         workflow = self._workflow
         if workflow is None:
             row = await existing(access.store, self.id)
@@ -69,8 +74,8 @@ class Execution(Generic[R]):
         failure = finished.error or Failure("", "")
         near = workflow.function if workflow is not None else _nowhere
         error = error_of(failure, near) if failure.type else None
-        why = failure.message or failure.type.rpartition(".")[2]  # many errors have no message
-        raise ExecutionFailed(self.id, finished.status.value, error, why)
+        why = in_words(failure) if failure.type else ""
+        raise ExecutionFailed(self.id, finished.status.value, error, why) from error
 
     async def describe(self) -> Description:
         """Return everything that the journal tells: status, calls, waits, error.

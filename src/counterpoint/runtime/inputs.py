@@ -48,7 +48,7 @@ def adopt(
     if node.rehearse:
         resident.history = list(records)
     node.adopt(resident)
-    revive(resident, records)
+    revive(resident, records, now)
     execution = resident.execution
     if execution.divergence is None:
         attempts.recover_attempts(execution, _policies(node, resident), now)
@@ -56,7 +56,7 @@ def adopt(
     _set(loaded, resident)
 
 
-def revive(resident: Resident, records: list[r.Record]) -> None:
+def revive(resident: Resident, records: list[r.Record], now: int) -> None:
     """Replay a journal into a resident's new execution; a divergence becomes an incident."""
     execution = resident.execution
     first = records[0]
@@ -76,7 +76,7 @@ def revive(resident: Resident, records: list[r.Record]) -> None:
     execution.evict()
     incident = execution.state.incident
     if incident is None or incident.message != str(divergence):
-        at = execution.stamp(execution.now)
+        at = execution.stamp(now)
         execution.note(r.IncidentRaised(at, "non-determinism", str(divergence)))
 
 
