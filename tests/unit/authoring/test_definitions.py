@@ -281,9 +281,7 @@ def test_a_second_compensation_is_refused() -> None:
     act = activity(shop())
     act.compensation(_undo())
 
-    with pytest.raises(
-        DefinitionError, match=r"shop\.authorize already has a compensation: shop\.void"
-    ):
+    with pytest.raises(DefinitionError, match=r"authorize already has a compensation: shop\.void"):
         act.compensation(_undo())
 
 
