@@ -152,7 +152,7 @@ async def test_a_node_hosts_what_clients_beside_it_start_and_stops_cleanly(shop:
         listed = await counterpoint("list")
         shown = await plain("show", "o-1")
         code = await running.stop()
-        await running.says("stopped: 1 completed")
+        await running.says("stopped; in the store: 1 completed")
 
     assert waited[:2] == (0, 'o-1: completed\n"receipt o-1"\n')
     assert re.search(r"^o-1 +orders\.place +completed", listed[1], re.MULTILINE)
@@ -225,7 +225,7 @@ async def test_a_killed_node_is_followed_by_one_that_goes_on(shop: Path) -> None
         await killed.ends()
     (shop / "settled").touch()
     async with node("--until-idle") as following:
-        await following.says("idle, so stopped: 1 completed")
+        await following.says("idle, so stopped; in the store: 1 completed")
         code = await following.ends()
     shown = await plain("show", "s")
 
@@ -241,7 +241,7 @@ async def test_a_start_without_a_node_is_taken_by_the_next_one(shop: Path) -> No
     started = await counterpoint("start", "place", "o-1", "--id", "o-1")
     again = await counterpoint("start", "place", "o-1", "--id", "o-1")
     async with node("--until-idle") as running:
-        await running.says("idle, so stopped: 1 completed")
+        await running.says("idle, so stopped; in the store: 1 completed")
 
     assert started[1] == "o-1: the start of orders.place is stored\n"
     assert "no node has taken it yet" in started[2]
@@ -291,7 +291,7 @@ async def test_activities_get_the_time_to_finish_that_was_asked_for(shop: Path) 
         await counterpoint("start", "settlement", "o-1", "--id", "s")
         await running.says("settling o-1")
         code = await running.stop()
-        await running.says("stopped: 1 running")
+        await running.says("stopped; in the store: 1 running")
 
     assert "stopping: 1 attempt may take 0.1 s to finish" in running.said
     assert code == 0
@@ -308,13 +308,15 @@ def test_a_terminal_shows_what_the_node_does(shop: Path) -> None:
     while b"in memory" not in shown:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGTERM)
-    while b"stopped: " not in shown:
+    while b"stopped; " not in shown:
         shown += os.read(ours, 4096)
     code = process.wait(DEADLINE_SECONDS)
     os.close(ours)
 
     assert b"shop: 0 running" in shown
-    assert b"\x1b[2Kstopped: no executions" in shown  # the status line is cleared before
+    assert (
+        b"\x1b[2Kstopped; in the store: no executions" in shown
+    )  # the status line is cleared before
     assert code == 0
 
 

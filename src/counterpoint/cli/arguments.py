@@ -2,10 +2,14 @@
 
 Each is a JSON value, in order, or `name=` and a JSON value. Text that cannot be JSON (it does not
 begin like an object, a list or a string, and is no number or literal) stands for itself, so that
-`Ada` need not be written `'"Ada"'`. What was written is decoded by the workflow's own signature.
+`Ada` need not be written `'"Ada"'`. So does what is JSON, where the parameter takes text only: `2`
+is the number where that fits, and the text where it does not. What was written is decoded by the
+workflow's own signature.
 """
 
+import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -16,12 +20,15 @@ import msgspec
 from pydantic import ValidationError
 
 from counterpoint.authoring.registry import AnyWorkflow
-from counterpoint.authoring.signature import Signature, arguments_error, object_codec
-from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.authoring.signature import Codec, Signature, arguments_error, object_codec
+from counterpoint.cli.failures import CommandError, Exit, user_input
+from counterpoint.cli.output import shorten
 from counterpoint.cli.target import Target
+from counterpoint.errors import ArgumentsError
 
 Given = dict[str, msgspec.Raw]
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_SHOWN_CHARS_MAX = 60
 _raw = msgspec.json.Decoder(msgspec.Raw)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -52,14 +59,19 @@ def read_arguments(workflow: AnyWorkflow, texts: Sequence[str], whole: str | Non
     """Return the positional arguments that the command line gives for *workflow*.
 
     Raises:
-        CommandError: something is not JSON, or is given twice.
+        CommandError: something is not JSON, is given twice, or cannot be used for another reason.
         ArgumentsError: the arguments do not fit the parameters; names the fields.
+        PayloadError: they cannot be recorded.
     """
     if whole is not None and texts:
         raise CommandError("give the arguments one by one or with --json-args, not both")
     signature = workflow.signature
-    given = _each(signature, texts) if whole is None else _whole(signature, whole)
-    return _bind(signature, given)
+    with user_input(f"{signature.name} cannot be started with these arguments"):
+        written = {} if whole is not None else _each(signature, texts)
+        given = _whole(signature, whole) if whole is not None else _fitting(signature, written)
+        values = _bind(signature, given, written)
+        signature.decode_arguments(signature.encode_arguments(tuple(values), {}))
+    return values
 
 
 def read_value(text: str, what: str) -> msgspec.Raw:
@@ -72,12 +84,26 @@ def read_value(text: str, what: str) -> msgspec.Raw:
         return _raw.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
         if text.lstrip()[:1] in {"{", "[", '"'}:
-            raise CommandError(f"{what} is not JSON: {error}: {text}") from None
-        return msgspec.Raw(msgspec.json.encode(text))
+            raise CommandError(
+                f"{what} is not JSON: {error}: {text}; as text, write {_as_text(text)}"
+            ) from None
+        with user_input(what):
+            return _text(text)
+    except RecursionError:
+        raise CommandError(f"{what} is nested too deeply") from None
 
 
-def _each(signature: Signature, texts: Sequence[str]) -> Given:
-    given: Given = {}
+def _text(text: str) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(text))
+
+
+def _as_text(text: str) -> str:
+    """Return how a shell is given *text* as a JSON string."""
+    return shlex.quote(shorten(json.dumps(text, ensure_ascii=False), _SHOWN_CHARS_MAX))
+
+
+def _each(signature: Signature, texts: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
     for position, text in enumerate(texts):
         named = _NAMED.fullmatch(text)
         if named is not None and named[1] in signature.names:
@@ -88,8 +114,29 @@ def _each(signature: Signature, texts: Sequence[str]) -> Given:
             name, value = signature.names[position], text
         if name in given:
             raise CommandError(f"the argument {name!r} is given twice")
-        given[name] = read_value(value, f"the argument {name!r}")
+        given[name] = value
     return given
+
+
+def _fitting(signature: Signature, written: dict[str, str]) -> Given:
+    """Return each argument as the JSON value that it is, or as text where only that fits."""
+    hints = signature.hints()
+    given: Given = {}
+    for name, text in written.items():
+        value = read_value(text, f"the argument {name!r}")
+        codec = object_codec({name: hints[name]}, signature.name)
+        if not _fits(codec, name, value) and _fits(codec, name, _text(text)):
+            value = _text(text)
+        given[name] = value
+    return given
+
+
+def _fits(codec: Codec, name: str, value: msgspec.Raw) -> bool:
+    try:
+        codec.decode(msgspec.json.encode({name: value}))
+    except ValidationError:
+        return False
+    return True
 
 
 def _whole(signature: Signature, text: str) -> Given:
@@ -113,11 +160,18 @@ def _whole(signature: Signature, text: str) -> Given:
     return dict(zip(signature.names, values, strict=False))
 
 
-def _bind(signature: Signature, given: Given) -> list[Any]:
+def _bind(signature: Signature, given: Given, written: dict[str, str]) -> list[Any]:
     unknown = [name for name in given if name not in signature.names]
     if unknown:
         raise CommandError(
             f"{signature.name} has no parameter {', '.join(unknown)}: {_usage(signature)}"
+        )
+    positional = signature.names[: signature.positional]
+    named_only = [name for name in given if name not in positional]
+    if named_only:
+        raise CommandError(
+            f"{', '.join(named_only)} cannot be given: a start passes arguments by position; take "
+            f"the * out of the parameters. {_usage(signature)}"
         )
     missing = [n for n in signature.names if n not in given and n not in signature.defaults]
     if missing:
@@ -127,9 +181,20 @@ def _bind(signature: Signature, given: Given) -> list[Any]:
     try:
         values: dict[str, Any] = codec.decode(msgspec.json.encode(given))
     except ValidationError as error:
-        raise arguments_error(signature.name, error) from error
+        wrong = arguments_error(signature.name, error)
+        raise ArgumentsError(
+            f"{wrong}{_advice(given, written, wrong.fields)}", fields=wrong.fields
+        ) from error
     values = {**signature.defaults, **values}
-    return [values[name] for name in signature.names]
+    return [values[name] for name in positional]
+
+
+def _advice(given: Given, written: dict[str, str], fields: Sequence[str]) -> str:
+    """Return how text is written, where a value was read as something else and did not fit."""
+    for name, text in written.items():
+        if name in fields and not bytes(given[name]).startswith(b'"'):
+            return f"; as text, write {_as_text(text)}"
+    return ""
 
 
 def _too_many(signature: Signature, count: int) -> CommandError:

@@ -1,5 +1,7 @@
 """What goes wrong in a command, as one line on stderr and an exit code."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import IntEnum
 
 from counterpoint.errors import (
@@ -44,6 +46,21 @@ class CommandError(Exception):
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
         super().__init__(message)
         self.code = code
+
+
+@contextmanager
+def user_input(what: str) -> Generator[None, None, None]:
+    """Turn whatever reading a user's input raises, also in a user's own types, into one line.
+
+    Raises:
+        CommandError: instead of any other exception that is not Counterpoint's own.
+    """
+    try:
+        yield
+    except (CounterpointError, CommandError):
+        raise
+    except Exception as error:  # validators and `__post_init__` are the user's code
+        raise CommandError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 _CODES: tuple[tuple[type[CounterpointError], Exit], ...] = (

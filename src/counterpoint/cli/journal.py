@@ -70,9 +70,19 @@ def record_words(entry: JournalEntry) -> str:
     """Return what a record says, as `name=value` pairs on one line."""
     words: list[str] = []
     for name, value in entry.data.items():
-        if not (value is None or value is False or name == "request_id"):
+        if value is None or value is False or name == "request_id":
+            continue
+        if name in ("call", "step"):
+            words.append(_call_words(entry.type, value))
+        else:
             words.append(f"{name}={_words(name, value)}")
     return " ".join(words)
+
+
+def _call_words(record: str, number: int) -> str:
+    """Return the call that a record is about; minus its number stands for its compensation."""
+    undo = number < 0 or record in ("compensate", "compensated")
+    return f"undo of call={abs(number)}" if undo else f"call={number}"
 
 
 def _words(name: str, value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from counterpoint.app import App
-from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.cli.failures import CommandError, Exit, user_input
 from counterpoint.cli.options import JsonOption, StoreOption
 from counterpoint.cli.output import say, say_json
 from counterpoint.cli.progress import log_to_stderr, progress
@@ -88,7 +88,8 @@ def run(
     Example: counterpoint run shop:app
     """
     target = required(app, store)
-    within = None if stop_within is None else timedelta(seconds=stop_within)
+    with user_input(f"--stop-within {stop_within} is no time"):
+        within = None if stop_within is None else timedelta(seconds=stop_within)
     host = Host(target.app, within, as_json=as_json)
     with progress(target.app) as console:
         log_to_stderr(console, log_level.value.upper())
@@ -193,7 +194,7 @@ class Host:
         why = {"signal": "stopped", "idle": "idle, so stopped", "fault": "stopped by a fault"}[
             reason
         ]
-        say(f"{why}: {words or 'no executions'}")
+        say(f"{why}; in the store: {words or 'no executions'}")
 
     async def _counts_beside(self) -> dict[Status, int]:
         with contextlib.suppress(StoreError):

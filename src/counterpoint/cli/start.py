@@ -37,7 +37,7 @@ def start(
             metavar="ARG",
             show_default=False,
             help="Its arguments in order, each a JSON value, or NAME=VALUE by parameter name; "
-            "text that cannot be JSON stands for itself.",
+            "what cannot be JSON, or what a parameter only takes as text, stands for itself.",
         ),
     ] = None,
     json_args: Annotated[

@@ -34,6 +34,20 @@ async def check_order(within: timedelta, deep: bool = False) -> None: ...
 async def check_return() -> None: ...
 
 
+class Sku(BaseModel):
+    code: str
+
+    def model_post_init(self, _: object) -> None:
+        if self.code == "broken":
+            raise KeyError("a user's mistake")
+
+
+@orders.workflow
+async def ship(
+    order: str, count: int = 1, ref: str | int = 0, sku: Sku | None = None, *, fast: bool = False
+) -> None: ...
+
+
 TARGET = Target(App("shop", services=[orders, returns], store="memory:"), "shop:app")
 
 
@@ -76,6 +90,43 @@ def test_json_args_come_from_stdin_or_a_file(
     assert from_stdin == from_file == ["o", Decimal(1), [], "none"]
 
 
+def shipped(*texts: str) -> list[Any]:
+    return read_arguments(find_workflow(TARGET, "ship"), texts, None)
+
+
+@pytest.mark.parametrize("text", ["2", "2.50", "true", "null", "[1]", '{"a": 1}', "1e3"])
+def test_json_that_only_fits_as_text_is_text(text: str) -> None:
+    by_position = shipped(text)
+    by_name = shipped(f"order={text}")
+
+    assert by_position[0] == by_name[0] == text
+
+
+def test_json_wins_where_both_fit() -> None:
+    assert shipped('"2"', "3", "4") == ["2", 3, 4, None]
+    assert shipped("a", "3", '"4"')[2] == "4"
+
+
+def test_what_fits_neither_way_says_how_to_write_text() -> None:
+    with pytest.raises(ArgumentsError, match=r"sku: .*; as text, write '\"2\"'$"):
+        shipped("o", "sku=2")
+
+
+def test_a_parameter_by_name_only_cannot_be_given() -> None:
+    with pytest.raises(CommandError, match=r"^fast cannot be given: .*, fast: bool = False"):
+        shipped("o", "fast=true")
+
+
+def test_whatever_a_users_type_raises_is_one_line() -> None:
+    with pytest.raises(CommandError, match=r"^orders\.ship cannot be started .*: KeyError: "):
+        shipped("o", 'sku={"code": "broken"}')
+
+
+def test_text_that_is_not_unicode_is_one_line() -> None:
+    with pytest.raises(CommandError, match="UnicodeEncodeError"):
+        shipped("\udc80")
+
+
 @pytest.mark.parametrize(
     ("texts", "whole", "message"),
     [
@@ -115,7 +166,7 @@ def test_a_workflow_is_found_by_its_full_name_or_a_clear_last_part() -> None:
     [
         ("check", r"orders\.check or returns\.check", Exit.USAGE),
         ("orders.plaice", r"did you mean orders\.place\?", Exit.NOT_FOUND),
-        ("xyz", r"it has orders\.check, orders\.place", Exit.NOT_FOUND),
+        ("xyz", r"it has orders\.check, orders\.place, orders\.ship", Exit.NOT_FOUND),
     ],
 )
 def test_an_unclear_workflow_is_refused_with_the_names(name: str, message: str, code: Exit) -> None:

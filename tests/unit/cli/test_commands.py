@@ -35,6 +35,10 @@ async def place(order: str, fails: str = "no") -> str:
     return await book(order, fails)
 
 @orders.workflow
+async def named(order: str, *, fast: bool = False) -> str:
+    return order
+
+@orders.workflow
 async def approval() -> str:
     return await workflow.signal("approved", str)
 
@@ -258,6 +262,35 @@ def test_waiting_is_given_up_after_the_timeout(shop: Path) -> None:
 
     assert result.exit_code == 5
     assert "goes on; it waits for the signal 'approved'" in result.stderr
+
+
+def test_a_number_stands_for_itself_where_text_is_wanted(shop: Path) -> None:
+    started = counterpoint("start", "place", "2", "--id", "new")
+
+    assert (started.exit_code, started.stdout) == (0, "new: the start of orders.place is stored\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("start", "named", "o", "fast=true"), "fast cannot be given"),
+        (("start", "named", "o", "true"), "fast cannot be given"),
+        (("start", "place", "--json-args", "[1]"), "order: Input should be a valid string"),
+        (("start", "place", "\udc80"), "the argument 'order'"),
+        (("start", "place", "[" * 100_000), "is nested too deeply"),
+        (("signal", "waiting", "approved", "\udc80"), "the value"),
+        (("run", "shop:app", "--stop-within", "inf"), "--stop-within inf is no time"),
+    ],
+)
+def test_whatever_input_raises_is_one_line(
+    shop: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    result = counterpoint(*arguments)
+
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
+    assert result.stderr.startswith("error: ")
+    assert why in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_timeout_needs_a_wait(shop: Path) -> None:

@@ -48,7 +48,7 @@ async def test_a_signal_stops_the_node_cleanly(capsys: pytest.CaptureFixture[str
     written = capsys.readouterr().out
     assert "shop is hosted by process " in written
     assert "orders: 1 workflow, 1 activity" in written
-    assert "stopped: " in written
+    assert "stopped; in the store: " in written
 
 
 async def test_an_idle_node_stops_where_it_was_asked_to(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@ import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from counterpoint.cli.journal import record_words
 from counterpoint.cli.output import console, show_parts
 from counterpoint.cli.story import Surroundings, story
@@ -237,4 +239,20 @@ def test_a_record_is_one_line_of_words() -> None:
 
     words = record_words(entry)
 
-    assert words == 'step=2 error=builtins.OSError: down really name="a b" zero=0'
+    assert words == 'call=2 error=builtins.OSError: down really name="a b" zero=0'
+
+
+@pytest.mark.parametrize(
+    ("record", "data", "words"),
+    [
+        ("scheduled", {"call": 2, "name": "a.b"}, "call=2 name=a.b"),
+        ("attempt", {"step": 2, "attempt": 3}, "call=2 attempt=3"),
+        ("attempt-lost", {"step": -2, "attempt": 3}, "undo of call=2 attempt=3"),
+        ("compensate", {"call": 2, "name": "a.c"}, "undo of call=2 name=a.c"),
+        ("compensated", {"call": 2}, "undo of call=2"),
+    ],
+)
+def test_a_record_names_its_call_by_one_name(
+    record: str, data: dict[str, object], words: str
+) -> None:
+    assert record_words(JournalEntry(1, record, AT, data)) == words

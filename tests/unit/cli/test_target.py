@@ -116,7 +116,9 @@ def test_a_given_store_is_named_by_its_file_or_class() -> None:
 async def test_a_store_that_cannot_be_reached_says_why(
     here: Path, store: str, message: str, code: Exit
 ) -> None:
-    target = Target(App("a", services=[], store=store), None)
+    app = App("a", services=[])
+    app.store = store  # as `--store` does
+    target = Target(app, None)
 
     with pytest.raises(CommandError, match=message) as refused:
         async with open_client(target):
