@@ -49,8 +49,10 @@ class Activity(Generic[P, R]):
         self.function = function
         self.service = service
         self.name = name or f"{service}.{name_of(function)}"
+        check_limits(self.name, retry, timeout, concurrency)
         self.retry = retry
         self.timeout = timeout
+        self.timeout_us = microseconds(timeout)
         self.concurrency = concurrency
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
@@ -61,7 +63,6 @@ class Activity(Generic[P, R]):
                     f"{self.name}: a parameter cannot be called {reserved!r}, "
                     "its compensation gets one by that name; choose another"
                 )
-        check_limits(self.name, retry, timeout, concurrency)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Call[R]":
         return Call(self, args, kwargs, inspect.currentframe())
@@ -149,13 +150,14 @@ class Compensation:
         self.service = activity.service
         self.name = name or f"{activity.service}.{name_of(function)}"
         self.retry = retry or Retry()
+        check_limits(self.name, self.retry, timeout, None)
         self.timeout = timeout
+        self.timeout_us = microseconds(timeout)
         self.concurrency: int | None = None
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
         self._codecs: tuple[Codec, Codec | None] | None = None
         self._defaults: dict[str, Any] = {}
-        check_limits(self.name, self.retry, timeout, None)
         own = activity.signature.parameters
         unknown = [n for n in self.signature.names if n not in own and n not in RESERVED]
         if unknown:
@@ -399,6 +401,11 @@ def check_limits(name: str, retry: Any, timeout: Any, concurrency: int | None) -
         raise DefinitionError(f"{name}: timeout= is a positive timedelta, or None for no limit")
     if concurrency is not None and concurrency < 1:
         raise DefinitionError(f"{name}: concurrency= is at least 1")
+
+
+def microseconds(timeout: timedelta | None) -> int | None:
+    """Return a duration as integer microseconds: computed once, compared at every attempt."""
+    return None if timeout is None else timeout // timedelta(microseconds=1)
 
 
 def _without_none(hint: Any) -> Any:

@@ -14,7 +14,6 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from datetime import timedelta
 from typing import Any
 
 from counterpoint.authoring.activity import Activity, Compensation
@@ -32,7 +31,7 @@ from counterpoint.errors import (
 from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
-from counterpoint.runtime.attempt import MICROSECOND, NEVER, Attempt
+from counterpoint.runtime.attempt import NEVER, Attempt
 from counterpoint.runtime.threads import Threads
 
 logger = logging.getLogger("counterpoint")
@@ -61,7 +60,7 @@ class Activities:
         self._waiting_total = 0
         self._running_of: dict[str, int] = {}
         self._in_threads = 0
-        self._timeouts: dict[timedelta, deque[tuple[int, Attempt]]] = {}
+        self._timeouts: dict[int, deque[tuple[int, Attempt]]] = {}
         self._alarm_at = NEVER
         self._alarm: Alarm | None = None
         self._stopping = False
@@ -139,8 +138,8 @@ class Activities:
             self._in_threads += 1
         if work.concurrency is not None:
             self._running_of[work.name] = self._running_of.get(work.name, 0) + 1
-        if work.timeout is not None:
-            self._arm(attempt, work.timeout)
+        if work.timeout_us is not None:
+            self._arm(attempt, work.timeout_us)
         attempt.task = asyncio.get_running_loop().create_task(
             self.run_attempt(attempt), context=Context()
         )
@@ -304,8 +303,8 @@ class Activities:
 
     # ---- time ---------------------------------------------------------------------------------
 
-    def _arm(self, attempt: Attempt, timeout: timedelta) -> None:
-        attempt.ends_at = self.clock.now() + timeout // MICROSECOND
+    def _arm(self, attempt: Attempt, timeout: int) -> None:
+        attempt.ends_at = self.clock.now() + timeout
         queue = self._timeouts.get(timeout)
         if queue is None:
             queue = self._timeouts[timeout] = deque()
@@ -352,9 +351,9 @@ class Activities:
 
     def prolong(self, attempt: Attempt) -> None:
         """Start an attempt's timeout anew: it sent a heartbeat."""
-        timeout = attempt.work.timeout
+        timeout = attempt.work.timeout_us
         if timeout is not None and attempt.ends_at != NEVER:
-            attempt.ends_at = self.clock.now() + timeout // MICROSECOND
+            attempt.ends_at = self.clock.now() + timeout
 
 
 _CANCELLED = Failure("asyncio.CancelledError", "the call was cancelled")

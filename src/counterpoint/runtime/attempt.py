@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -17,7 +17,6 @@ from counterpoint.model.outcomes import Outcome, Raised, Returned
 from counterpoint.model.records import NULL, Payload
 
 NEVER = 1 << 62
-MICROSECOND = timedelta(microseconds=1)
 Beat = Callable[["Attempt", Payload], None]
 
 
