@@ -1,6 +1,7 @@
 """The composition root: services, a store and settings make an app. Only this names adapters."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,6 +21,7 @@ from counterpoint.runtime.client import Client, refuse_in_workflow
 from counterpoint.runtime.clock import SystemClock
 from counterpoint.runtime.health import Health, health_of
 from counterpoint.runtime.node import Node
+from counterpoint.stores.locks import UNKNOWN_PROCESS, hosting_pid
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.stores.sqlite import SqliteStore
 
@@ -150,6 +152,16 @@ class App(Client):
         It can be called from any thread: while code blocks the event loop, no other can ask.
         """
         return health_of(self.node)
+
+    def hosted_by(self) -> int | None:
+        """Return the id of the process that hosts the store now; None where none does.
+
+        It is 0 where a node may run and its process is not known.
+        """
+        if self._node is not None:
+            return os.getpid()
+        store = self._open_store()
+        return hosting_pid(store.path) if isinstance(store, SqliteStore) else UNKNOWN_PROCESS
 
     @property
     def node(self) -> Node:

@@ -166,10 +166,13 @@ async def test_a_signal_reaches_the_workflow_that_waits_for_it(shop: Path) -> No
         await running.says("to go on with")
         await counterpoint("start", "approval", "o-1", "--id", "a")
         shown = await counterpoint("show", "a")
+        hosted = await plain("show", "a")
         sent = await plain("signal", "a", "approved", '"Ada"')
         waited = await counterpoint("start", "approval", "o-1", "--id", "a", "--wait")
 
     assert "the signal 'approved'" in shown[1]
+    assert "no node hosts" not in shown[1]
+    assert hosted["hosted_by"] == running.pid
     assert sent["id"] == "a"
     assert waited[1] == 'a: completed\n"by Ada"\n'
 

@@ -29,14 +29,23 @@ def show(
 
 async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
     async with open_client(target) as client:
+        hosted_by = target.app.hosted_by()
         description = await describe(client, execution_id)
         posted = await posted_requests(client, execution_id)
     if as_json:
         known = target.hosts(description.workflow)
-        say_json({**description.to_json(), "posted": posted, "workflow_known": known})
+        plain = description.to_json()
+        say_json({**plain, "posted": posted, "workflow_known": known, "hosted_by": hosted_by})
         return
     activities = None if target.name is None else target.app.registry.activities.keys()
-    around = Surroundings(now(), posted, target.name, _version(target, description), activities)
+    around = Surroundings(
+        now(),
+        posted,
+        target.name,
+        _version(target, description),
+        activities,
+        target.run_command if hosted_by is None else None,
+    )
     show_parts(out(), *story(description, around))
 
 

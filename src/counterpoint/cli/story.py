@@ -38,6 +38,8 @@ class Surroundings:
     version: int | None = None
     """The version of the workflow in the app; 0 if the app does not have it."""
     activities: Collection[str] | None = None
+    run_command: str | None = None
+    """What starts a node, where no node hosts the store."""
 
 
 def story(description: Description, around: Surroundings) -> Iterator[RenderableType]:
@@ -79,6 +81,9 @@ def _warnings(d: Description, around: Surroundings) -> Iterator[Text]:
         if around.version:
             what = f"it needs version {d.version}, and {around.app} has version {around.version}"
         yield Text(f"{what}: a node of that app leaves this execution alone", "yellow")
+    if around.run_command is not None and (d.status.live or around.posted):
+        nothing = "no node hosts this store: nothing moves until one runs"
+        yield Text(f"{nothing} ({around.run_command})", "yellow")
 
 
 def _facts(d: Description, at: datetime) -> Iterator[tuple[str, Text]]:

@@ -30,12 +30,69 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+UNKNOWN_PROCESS = 0
+
+
+def hosting_pid(store: Path) -> int | None:
+    """Return the process that hosts *store*, or None where none does; take no lock to find out.
+
+    `UNKNOWN_PROCESS` says that one may: the lock file cannot be read, or somebody holds the lock
+    whose process is not in it. A process id that another process has by now counts as a node. What
+    cannot be seen is a node whose processes this one cannot see: in another container.
+    """
+    path = lock_path(store)
+    try:
+        inode = path.stat().st_ino
+        text = path.read_text().strip()
+        pid = int(text) if text else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return UNKNOWN_PROCESS
+    if pid is not None and _lives(pid):
+        return pid
+    return UNKNOWN_PROCESS if _is_locked(inode) else None
+
+
+def lock_path(store: Path) -> Path:
+    """Return the lock file beside a store."""
+    return store.with_name(store.name + ".lock")
+
+
+def _lives(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # there, asking by a signal would interrupt the process
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # it lives, and belongs to somebody else
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return True
+    return status.rpartition(")")[2].split()[:1] != [
+        "Z"
+    ]  # has ended, and its parent has not looked
+
+
+def _is_locked(inode: int) -> bool:
+    """Whether any process holds a lock on a file of that number, where the system lists locks."""
+    try:
+        locks = Path("/proc/locks").read_text()
+    except (OSError, ValueError):
+        return False
+    fields = (line.split() for line in locks.splitlines())
+    return any("FLOCK" in held and held[-3].endswith(f":{inode}") for held in fields)
+
+
 class NodeLock:
     """One process at a time holds it; taken and given back by the store that it belongs to."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._path = store.with_name(store.name + ".lock")
+        self._path = lock_path(store)
         self._descriptor: int | None = None
 
     def acquire(self) -> None:

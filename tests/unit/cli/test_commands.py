@@ -150,6 +150,15 @@ def test_show_as_json_has_all_of_the_description(shop: Path) -> None:
     assert (shown["posted"], shown["workflow_known"]) == ([], True)
 
 
+def test_show_says_that_no_node_moves_a_live_execution(shop: Path) -> None:
+    text = counterpoint("show", "waiting")
+    (plain,) = lines("show", "waiting", "--json")
+
+    said = "no node hosts this store: nothing moves until one runs (counterpoint run shop:app)"
+    assert text.stdout.splitlines()[1] == said
+    assert plain["hosted_by"] is None
+
+
 def test_show_names_what_the_app_does_not_have(shop: Path) -> None:
     other = "counterpoint.cli.demo_shop:app"
 

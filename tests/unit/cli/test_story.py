@@ -52,7 +52,9 @@ AROUND = Surroundings(AT)
 
 def told(description: Description, around: Surroundings = AROUND) -> list[str]:
     file = io.StringIO()
-    show_parts(console(file), *story(description, around))
+    wide = console(file)
+    wide.width = 200
+    show_parts(wide, *story(description, around))
     return file.getvalue().splitlines()
 
 
@@ -220,6 +222,17 @@ def test_an_error_signals_timers_and_posted_requests_are_told() -> None:
         "├── the signal 'approved'",
         "└── a timer, in 30 s (12:00:30 UTC)",
     ]
+
+
+def test_a_store_without_a_node_is_said_where_something_should_move() -> None:
+    alone = Surroundings(AT, run_command="counterpoint run shop:app")
+    ended = replace(RUNNING, status=Status.FAILED, finished_at=AT)
+    retried = replace(alone, posted=[PostedRequest("o-1", "retry", AT, {})])
+    words = "no node hosts this store: nothing moves until one runs (counterpoint run shop:app)"
+
+    assert told(RUNNING, alone)[1] == told(ended, retried)[1] == words
+    assert words not in told(ended, alone)
+    assert words not in told(RUNNING)
 
 
 def test_an_ended_execution_waits_for_nothing() -> None:
