@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from counterpoint import Status
-from counterpoint.runtime.client import Client
+from counterpoint import Client, Status
 
 from examples.shop.app import execution_id, place_order
 from examples.shop.catalog import Order

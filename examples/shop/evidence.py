@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from counterpoint.runtime.client import Client
-from counterpoint.runtime.description import Description
+from counterpoint import Client, Description
 
 from examples.shop.own_file import SERVICES, read
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from typing import Any
 
-from counterpoint import Status
-from counterpoint.runtime.description import Description, JournalEntry
+from counterpoint import Description, JournalEntry, Status
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table

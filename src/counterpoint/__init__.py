@@ -26,21 +26,30 @@ from counterpoint.errors import (
 from counterpoint.model.policies import Retry
 from counterpoint.model.settings import Settings
 from counterpoint.model.states import Status
+from counterpoint.runtime.client import Client, ExecutionSummary
+from counterpoint.runtime.description import CallDescription, Description, JournalEntry
 from counterpoint.runtime.handle import Execution
+from counterpoint.runtime.health import Health
 
 __all__ = [
     "ActivityFailed",
     "App",
     "ArgumentsError",
     "BusinessError",
+    "CallDescription",
+    "Client",
     "CounterpointError",
     "DeadlineExceeded",
     "DefinitionError",
+    "Description",
     "Execution",
     "ExecutionExistsError",
     "ExecutionFailed",
     "ExecutionNotFoundError",
     "ExecutionRefusedError",
+    "ExecutionSummary",
+    "Health",
+    "JournalEntry",
     "NodeStoppedError",
     "NonDeterminismError",
     "NonDeterminismWarning",

@@ -99,9 +99,13 @@ class App(Client):
 
     async def stop(self, within: timedelta | None = None) -> None:
         """Stop being a node; activities get *within* (default: `stop_within`) to finish."""
-        node, self._node = self._node, None
-        if node is not None:
+        node = self._node
+        if node is None:
+            return
+        try:
             await node.stop(None if within is None else within.total_seconds())
+        finally:
+            self._node = None
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Client]:
