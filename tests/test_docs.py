@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOUND = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/**/*.md")]
 PAGES = sorted(page for page in FOUND if page.name != "template.md")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+COMMAND = str(Path(sys.executable).with_name("counterpoint"))
+DEADLINE_SECONDS = 30
 PARTS = ["activity", "testing", "workflow"]
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -53,6 +56,43 @@ def test_the_readme_program_prints_what_the_readme_says(tmp_path: Path) -> None:
     ]
 
     assert runs == ["authorization order-1/1/2\n"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "README.md").read_text()
+    (program,) = PYTHON.findall(page)
+    (tmp_path / "shop.py").write_text(program)
+    (block,) = re.findall(r"^```sh\n(counterpoint run .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    host, *others = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    outputs: list[str] = []
+
+    with subprocess.Popen(
+        [COMMAND, *host], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as node:
+        try:
+            assert node.stdout is not None
+            assert any("to go on with" in line for line in node.stdout)
+            for words in others:
+                ran = subprocess.run(
+                    [COMMAND, *words],
+                    cwd=tmp_path,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=DEADLINE_SECONDS,
+                )
+                assert ran.returncode == 0, ran.stderr
+                outputs.append(ran.stdout)
+        finally:
+            node.terminate()
+            node.communicate(timeout=DEADLINE_SECONDS)
+
+    started, shown = outputs
+    assert started == 'order-2: completed\n"authorization order-2/1/2"\n'
+    assert shown.startswith("order-2  orders.place_order (saga)  completed\n")
+    assert node.returncode == 0
 
 
 def test_the_app_of_the_tutorial_can_be_built(
