@@ -29,7 +29,7 @@ def test_example_prints_what_it_says(example: Path) -> None:
         check=False,
     )
 
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr  # where there may be the log of attempts that failed
     assert done.stdout.splitlines() == expected(example)
     assert done.returncode == 0
 

@@ -8,6 +8,8 @@ from benchmarks.children import in_child
 COUNT = 10_000
 BURST_BYTES_MAX = 500 * 2**20 * COUNT // 100_000
 """Their share of the 500 MiB that 100,000 may take, beside what a process needs to begin with."""
+RESIDENT_BYTES_MAX = 10 * 1024
+"""For each execution in memory; measured 8 KiB, and 9.5 where the child measures its coverage."""
 
 
 @pytest.mark.slow
@@ -15,4 +17,4 @@ def test_burst_of_starts_is_held_back_and_all_end_in_bounded_memory(tmp_path: Pa
     node = in_child("benchmarks.burst:start_all", path=str(tmp_path / "burst.db"), count=COUNT)
 
     assert node["resident"] <= 5_000
-    assert node["peak"] - node["before"] < BURST_BYTES_MAX + 5_000 * 8 * 1024
+    assert node["peak"] - node["before"] < BURST_BYTES_MAX + 5_000 * RESIDENT_BYTES_MAX
