@@ -1,6 +1,9 @@
 """`counterpoint show`: what happened to an execution, what it waits for, what is retried when."""
 
 import asyncio
+from typing import Annotated, TypeAlias
+
+import typer
 
 from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
 from counterpoint.cli.output import out, say_json, show_parts
@@ -10,11 +13,16 @@ from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import now
 from counterpoint.runtime.description import Description
 
+VerboseOption: TypeAlias = Annotated[
+    bool, typer.Option("--verbose", help="Show all failed attempts, and full tracebacks.")
+]
+
 
 def show(
     execution_id: IdArgument,
     app: AppOption = None,
     store: StoreOption = None,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an execution, what it waits for, and what is retried when.
@@ -24,10 +32,10 @@ def show(
 
     Example: counterpoint show order-7 --app shop:app
     """
-    asyncio.run(_show(resolve(app, store), execution_id, as_json=as_json))
+    asyncio.run(_show(resolve(app, store), execution_id, verbose=verbose, as_json=as_json))
 
 
-async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
+async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bool) -> None:
     async with open_client(target) as client:
         hosted_by = target.app.hosted_by()
         description = await describe(client, execution_id)
@@ -45,6 +53,7 @@ async def _show(target: Target, execution_id: str, *, as_json: bool) -> None:
         _version(target, description),
         activities,
         target.run_command if hosted_by is None else None,
+        verbose,
     )
     show_parts(out(), *story(description, around))
 

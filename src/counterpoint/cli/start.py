@@ -14,6 +14,7 @@ from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import hint, say, say_json, value_words
 from counterpoint.cli.posting import describe, no_node, stored_start, taken
+from counterpoint.cli.story import error_words
 from counterpoint.cli.target import Target, open_client, required
 from counterpoint.errors import ExecutionExistsError, ExecutionFailed, ExecutionNotFoundError
 from counterpoint.model.states import Status
@@ -163,7 +164,7 @@ async def _wait(
     elif description.status is Status.COMPLETED:
         say(f"{execution.id}: completed\n{value_words(description.result, 100_000)}")
     if description.status is not Status.COMPLETED:
-        error = ": ".join(word for word in (description.error_type, description.error) if word)
+        error = error_words(description.error_type, description.error)
         ended = f"{execution.id} {description.status}"
         raise CommandError(f"{ended}: {error}" if error else ended, Exit.FAILED)
 

@@ -1,5 +1,6 @@
 """The story of one execution, as `show` and `demo` print it."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +11,19 @@ from rich.text import Text
 from rich.tree import Tree
 
 from counterpoint.cli.output import clean, one_line, status_text, value_words
+from counterpoint.cli.raised import where
 from counterpoint.cli.times import absolute, both, due, duration, relative
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import PostedRequest
-from counterpoint.runtime.description import CallDescription, Description
+from counterpoint.runtime.description import (
+    AttemptDescription,
+    CallDescription,
+    Description,
+    is_deadline,
+)
 
+_ATTEMPTS_MAX = 5
+_UNREAD_MAX = 5
 _STATES = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -40,6 +49,8 @@ class Surroundings:
     activities: Collection[str] | None = None
     run_command: str | None = None
     """What starts a node, where no node hosts the store."""
+    verbose: bool = False
+    """Tell all attempts, and where errors were raised in full."""
 
 
 def story(description: Description, around: Surroundings) -> Iterator[RenderableType]:
@@ -63,6 +74,9 @@ def story(description: Description, around: Surroundings) -> Iterator[Renderable
         for wait in waits:
             tree.add(Text(wait))
         yield tree
+    yield from _unread(description)
+    if around.verbose:
+        yield from _tracebacks(description)
 
 
 def _title(d: Description) -> Text:
@@ -76,6 +90,11 @@ def _warnings(d: Description, around: Surroundings) -> Iterator[Text]:
     if d.incident is not None and d.incident_at is not None:
         yield Text(f"INCIDENT {both(d.incident_at, around.at)}: {clean(d.incident)}", "bold red")
         yield Text(f"when its cause is gone: counterpoint retry {clean(d.id)}", "red")
+    if d.cancel_requested_at is not None and d.status.live:
+        by = f" by {clean(d.cancel_requested_by)}" if d.cancel_requested_by else ""
+        why = f": {one_line(d.cancel_reason)}" if d.cancel_reason else ""
+        when = both(d.cancel_requested_at, around.at)
+        yield Text(f"cancellation requested{by}, {when}{why}", "magenta")
     if around.version is not None and around.version < d.version:
         what = f"no service of {around.app} has {clean(d.workflow)}"
         if around.version:
@@ -97,10 +116,15 @@ def _facts(d: Description, at: datetime) -> Iterator[tuple[str, Text]]:
     if d.status is Status.COMPLETED:
         yield _fact("result", value_words(d.result))
     if d.error is not None:
-        kind = f"{d.error_type}: " if d.error_type else ""
-        yield _fact("error", clean(kind + d.error), "red")
+        words = error_words(d.error_type, d.error)
+        yield _fact("error", clean(words + where(d.traceback)), "red")
     records = "1 record" if d.records == 1 else f"{d.records} records"
     yield _fact("journal", f"{records}, the last {both(d.updated_at, at)}")
+
+
+def error_words(kind: str | None, message: str | None) -> str:
+    """Return an error as `type: message`, with what is known of it."""
+    return ": ".join(word for word in (kind, message) if word)
 
 
 def _fact(name: str, value: str, style: str = "") -> tuple[str, Text]:
@@ -117,8 +141,7 @@ def _call(call: CallDescription, around: Surroundings) -> Text:
     mark, style = _STATES.get(state, ("·", ""))
     lines = Text.assemble(f"{call.call} {clean(call.name)} ", (f"{mark} {state}", style))
     lines.append(_pace(call.scheduled_at, call.settled_at, call.attempts, around.at))
-    if call.error is not None:
-        lines.append(f"\n{one_line(call.error)}", "red")
+    lines.append_text(_attempts(call.failed_attempts, call.error, call.traceback, around))
     if call.outcome_unknown:
         lines.append("\nits outcome is unknown: it may have happened", "yellow")
     if call.next_attempt_at is not None and call.compensation is None:
@@ -129,12 +152,40 @@ def _call(call: CallDescription, around: Surroundings) -> Text:
         lines.append(f"\nlast heartbeat {value_words(call.heartbeat, 100)}")
     lines.append(f"\nkey {call.idempotency_key}", "dim")
     if call.compensation is not None:
-        lines.append_text(_undoing(call, around.at))
+        lines.append_text(_undoing(call, around))
     return lines
 
 
-def _undoing(call: CallDescription, at: datetime) -> Text:
+def _attempts(
+    failed: Sequence[AttemptDescription],
+    error: str | None,
+    traceback: str | None,
+    around: Surroundings,
+    indent: str = "",
+) -> Text:
+    """Return a line for each attempt that failed or was lost, the newest error last."""
     text = Text()
+    earlier = list(failed)
+    newest = error
+    if newest is not None and any(attempt.error == newest for attempt in earlier):
+        if earlier[-1].error == newest:
+            earlier.pop()
+        else:
+            newest = None  # it stands in its place among the others
+    shown = earlier if around.verbose else earlier[:_ATTEMPTS_MAX]
+    for attempt in shown:
+        words = "lost (its node ended)" if attempt.lost else f"failed: {attempt.error}"
+        text.append(f"\n{indent}attempt {attempt.attempt} {one_line(words)}", "yellow")
+    if len(shown) < len(earlier):
+        text.append(f"\n{indent}and {len(earlier) - len(shown)} more", "yellow")
+    if newest is not None:
+        text.append(f"\n{indent}{one_line(newest + where(traceback))}", "red")
+    return text
+
+
+def _undoing(call: CallDescription, around: Surroundings) -> Text:
+    text = Text()
+    at = around.at
     style = "bold red" if call.state == "stuck" else "yellow"
     done = "undone by" if call.compensated_at is not None else "being undone by"
     text.append(f"\n↶ {done} {clean(call.compensation or '')}", style)
@@ -142,8 +193,8 @@ def _undoing(call: CallDescription, at: datetime) -> Text:
         call.compensation_scheduled_at, call.compensated_at, call.compensation_attempts, at
     )
     text.append(pace)
-    if call.compensation_error is not None:
-        text.append(f"\n  {one_line(call.compensation_error)}", "red")
+    failed, error = call.compensation_failed_attempts, call.compensation_error
+    text.append_text(_attempts(failed, error, None, around, indent="  "))
     if call.next_attempt_at is not None:
         text.append(_next(call.compensation_attempts, call.next_attempt_at, at, indent="  "))
     text.append(f"\n  key {call.compensation_key}", "dim")
@@ -180,14 +231,16 @@ def _waits(d: Description, around: Surroundings) -> Iterator[str]:
     if d.incident is not None:
         yield "a person, because of the incident"
     for call in d.calls:
-        yield from _call_waits(call, at)
+        yield from _call_waits(call, around)
     for name in d.awaited_signals:
         yield f"the signal {clean(name)!r}"
     for moment in d.timers:
-        yield f"a timer, {due(moment, at)} ({absolute(moment, at)})"
+        what = "the deadline" if is_deadline(moment, d.deadline_at) else "a timer"
+        yield f"{what}, {due(moment, at)} ({absolute(moment, at)})"
 
 
-def _call_waits(call: CallDescription, at: datetime) -> Iterator[str]:
+def _call_waits(call: CallDescription, around: Surroundings) -> Iterator[str]:
+    at = around.at
     undoing = call.compensation is not None and call.compensated_at is None
     name = f"{clean(call.compensation if undoing and call.compensation else call.name)}"
     attempts = call.compensation_attempts if undoing else call.attempts
@@ -198,4 +251,26 @@ def _call_waits(call: CallDescription, at: datetime) -> Iterator[str]:
     elif moment is not None:
         yield f"attempt {attempts + 1} of {what} {due(moment, at)} ({absolute(moment, at)})"
     elif call.state in {"running", "being cancelled", "being undone"}:
-        yield f"attempt {attempts} of {what}, under way"
+        ended = "" if around.run_command is None else " when its node ended"
+        yield f"attempt {attempts} of {what}, under way{ended}"
+
+
+# ---- at the end -------------------------------------------------------------------------------
+
+
+def _unread(d: Description) -> Iterator[Text]:
+    nobody = "nobody waits for it" if d.status.live else "nobody waited for it"
+    counts = Counter(d.unread_signals)
+    for name, count in sorted(counts.items())[:_UNREAD_MAX]:
+        times = f", {count} times" if count > 1 else ""
+        yield Text(f"unread signal {clean(name)!r}{times} ({nobody})", "yellow")
+    if len(counts) > _UNREAD_MAX:
+        yield Text(f"and {len(counts) - _UNREAD_MAX} more", "yellow")
+
+
+def _tracebacks(d: Description) -> Iterator[Text]:
+    found = [(f"call {call.call}, {clean(call.name)}", call.traceback) for call in d.calls]
+    for what, traceback in [*found, ("the execution", d.traceback)]:
+        if traceback:
+            title = (f"where the error of {what} was raised", "bold")
+            yield Text.assemble(title, f"\n{clean(traceback.rstrip())}")

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from counterpoint.kernel.replay import fold
+from counterpoint.kernel.retry import LOST
 from counterpoint.kernel.state import Call, ExecutionState, Step
 from counterpoint.model import records as r
 from counterpoint.model.ids import idempotency_key
@@ -16,6 +17,18 @@ from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDescription:
+    """One attempt of a call, or of its compensation, that ended without a result."""
+
+    attempt: int
+    at: datetime
+    error: str | None
+    """None for a lost attempt, of which nobody knows more."""
+    lost: bool
+    """Its node ended while it was under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,11 @@ class CallDescription:
     """Its own idempotency key; None while nothing has to be undone."""
     compensation_scheduled_at: datetime | None = None
     compensated_at: datetime | None = None
+    traceback: str | None = None
+    """Where its error was raised, as far as it was recorded."""
+    failed_attempts: Sequence[AttemptDescription] = ()
+    """Oldest first; the last one too, if it failed the call."""
+    compensation_failed_attempts: Sequence[AttemptDescription] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,14 @@ class Description:
     unread_signals: Sequence[str]
     waits_for: Sequence[str]
     """In words: everything that has to happen before it goes on."""
+    traceback: str | None = None
+    """Where the error was raised, as far as it was recorded."""
+    cancel_requested_at: datetime | None = None
+    """None unless somebody asked it to stop."""
+    cancel_requested_by: str | None = None
+    cancel_reason: str | None = None
+    deadline_at: datetime | None = None
+    """When the workflow's own `deadline=` passes; None if it has none."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; times in ISO 8601."""
@@ -113,7 +139,10 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
     now = 0
     for record in records:
         _remember(history, now, record)
+        _remember_attempt(history, record)
         now = getattr(record, "at", now)
+    cancel = next((one for one in records if isinstance(one, r.CancelRequested)), None)
+    deadline = _time(row.deadline_at)
     failed = state.error if state.status is not Status.COMPLETED else None
     return Description(
         id=row.id,
@@ -137,8 +166,18 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
         timers=sorted(time_of(at) for at in state.timers.values()),
         awaited_signals=sorted(state.waits.values()),
         unread_signals=sorted(state.unread),
-        waits_for=_waits(state) if state.status.live else [],
+        waits_for=_waits(state, deadline) if state.status.live else [],
+        traceback=None if failed is None else failed.traceback,
+        cancel_requested_at=None if cancel is None else time_of(cancel.at),
+        cancel_requested_by=None if cancel is None else cancel.actor,
+        cancel_reason=None if cancel is None else cancel.reason,
+        deadline_at=deadline,
     )
+
+
+def is_deadline(timer: datetime, deadline: datetime | None) -> bool:
+    """Whether a timer is that of the workflow's own deadline; both are rounded differently."""
+    return deadline is not None and abs(timer - deadline) <= timedelta(microseconds=1)
 
 
 def journal_entries(records: Sequence[r.Record]) -> list[JournalEntry]:
@@ -173,17 +212,21 @@ def _readable(name: str, value: Any) -> Any:
 
 @dataclass(slots=True)
 class _Past:
-    """When one step began and ended, which the folded state does not keep."""
+    """What the folded state does not keep of one step."""
 
     scheduled_at: int
     ended_at: int | None = None
     attempts: int = 1
+    cancelled: bool = False
+    failed: list[AttemptDescription] = field(default_factory=list[AttemptDescription])
 
 
 def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:
     match record:
         case r.CallScheduled(call=call):
             history[call] = _Past(now)
+        case r.CallCancelled(call=call):
+            history[call].cancelled = True
         case r.CallCompleted(call=call, at=at) | r.CallFailed(call=call, at=at):
             history[call].ended_at = at
         case r.CompensationScheduled(call=call):
@@ -196,12 +239,31 @@ def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:
             pass
 
 
+def _remember_attempt(history: dict[int, _Past], record: r.Record) -> None:
+    match record:
+        case r.CallFailed(call=call, at=at, attempts=attempt):
+            if not history[call].cancelled:
+                _remember_failed(history[call], at, attempt, record.error)
+        case r.AttemptFailed(step=step, at=at, attempt=attempt):
+            _remember_failed(history[step], at, attempt, record.error)
+        case r.AttemptLost(step=step, at=at, attempt=attempt):
+            _remember_failed(history[step], at, attempt, None)
+        case _:
+            pass
+
+
+def _remember_failed(past: _Past, at: int, attempt: int, error: r.Failure | None) -> None:
+    lost = error is None or error.type == LOST.type
+    past.failed.append(AttemptDescription(attempt, time_of(at), _words(error), lost))
+
+
 def _call(
     row: ExecutionRow, call: Call, history: dict[int, _Past], status: Status
 ) -> CallDescription:
     step = call.step
     number = call.number
     undo = history.get(-number)
+    error = call.error if step is None else step.last_error
     return CallDescription(
         call=number,
         name=call.name,
@@ -209,7 +271,7 @@ def _call(
         arguments=plain(call.arguments),
         idempotency_key=idempotency_key(row.id, row.run, number),
         result=plain(call.result),
-        error=_words(call.error if step is None else step.last_error),
+        error=_words(error),
         outcome_unknown=call.outcome_unknown,
         attempts=call.attempts if step is None else step.attempts,
         next_attempt_at=_retry_time(step or call.undo) if status.live else None,
@@ -222,6 +284,9 @@ def _call(
         compensation_key=None if undo is None else idempotency_key(row.id, row.run, -number),
         compensation_scheduled_at=None if undo is None else time_of(undo.scheduled_at),
         compensated_at=None if undo is None else _time(undo.ended_at),
+        traceback=None if error is None else error.traceback,
+        failed_attempts=history[number].failed,
+        compensation_failed_attempts=() if undo is None else undo.failed,
     )
 
 
@@ -234,7 +299,9 @@ def _retry_time(step: Step | None) -> datetime | None:
 
 
 def _words(failure: r.Failure | None) -> str | None:
-    return None if failure is None else f"{failure.type}: {failure.message}"
+    if failure is None:
+        return None
+    return f"{failure.type}: {failure.message}" if failure.message else failure.type
 
 
 def _state(call: Call, status: Status) -> str:
@@ -256,7 +323,7 @@ def _state(call: Call, status: Status) -> str:
     return "being cancelled" if call.cancelled else "running"
 
 
-def _waits(state: ExecutionState) -> list[str]:
+def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
     words: list[str] = []
     if state.incident is not None:
         words.append(f"a person: {state.incident.message}")
@@ -265,7 +332,9 @@ def _waits(state: ExecutionState) -> list[str]:
             if step is not None:
                 words.append(_wait(step, f"{name} (call {call.number})"))
     words += [f"the signal {name!r}" for name in sorted(state.waits.values())]
-    words += [f"a timer at {time_of(at).isoformat()}" for at in sorted(state.timers.values())]
+    for at in map(time_of, sorted(state.timers.values())):
+        what = "the deadline" if is_deadline(at, deadline) else "a timer"
+        words.append(f"{what} at {at.isoformat()}")
     return words
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ async def book(order: str, fails: str = "no") -> str:
 
 @orders.workflow
 async def place(order: str, fails: str = "no") -> str:
-    return await book(order, fails)
+    booked = await book(order, fails)
+    return {"no": booked}[fails]
 
 @orders.workflow
 async def named(order: str, *, fast: bool = False) -> str:
@@ -67,6 +69,8 @@ async def fill() -> None:
         await done.result(10)
         await app.start(workflows["orders.place"], "b", "refused", id="refused")
         await app.idle(10)
+        await app.start(workflows["orders.place"], "c", "bug", id="bug")
+        await app.idle(10)
         await app.start(workflows["orders.approval"], id="waiting")
         await app.idle(10)
 
@@ -89,6 +93,7 @@ def test_list_shows_the_newest_first(shop: Path) -> None:
     assert rows[0] == ["id", "workflow", "status", "started", "took"]
     assert [row[:3] for row in rows[1:]] == [
         ["waiting", "orders.approval", "running"],
+        ["bug", "orders.place", "failed"],
         ["refused", "orders.place", "failed"],
         ["done", "orders.place", "completed"],
     ]
@@ -98,7 +103,7 @@ def test_list_filters_and_writes_a_line_of_json_each(shop: Path) -> None:
     found = lines("list", "--json", "--status", "failed", "--workflow", "orders.place")
     none = lines("list", "--json", "--since", "2999-01-01")
 
-    assert [entry["id"] for entry in found] == ["refused"]
+    assert [entry["id"] for entry in found] == ["bug", "refused"]
     assert found[0].keys() == {
         *("id", "run", "workflow", "status", "created_at", "finished_at", "correlation_id")
     }
@@ -157,6 +162,19 @@ def test_show_says_that_no_node_moves_a_live_execution(shop: Path) -> None:
     said = "no node hosts this store: nothing moves until one runs (counterpoint run shop:app)"
     assert text.stdout.splitlines()[1] == said
     assert plain["hosted_by"] is None
+
+
+def test_a_bug_is_shown_with_its_type_and_line(shop: Path) -> None:
+    text = counterpoint("show", "bug")
+    verbose = counterpoint("show", "bug", "--verbose")
+    (plain,) = lines("show", "bug", "--json")
+    waited = counterpoint("start", "place", "c", "bug", "--id", "bug", "--wait")
+
+    assert re.search(r"builtins\.KeyError: 'bug' \(shop\.py:\d+, in place\)\n", text.stdout)
+    assert "Traceback" not in text.stdout
+    assert verbose.stdout.rstrip().endswith("KeyError: 'bug'")
+    assert plain["traceback"].rstrip().endswith("KeyError: 'bug'")
+    assert waited.stderr == "error: bug failed: builtins.KeyError: 'bug'\n"
 
 
 def test_show_names_what_the_app_does_not_have(shop: Path) -> None:

@@ -9,7 +9,12 @@ from counterpoint.cli.output import console, show_parts
 from counterpoint.cli.story import Surroundings, story
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import PostedRequest
-from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+from counterpoint.runtime.description import (
+    AttemptDescription,
+    CallDescription,
+    Description,
+    JournalEntry,
+)
 
 AT = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -233,6 +238,124 @@ def test_a_store_without_a_node_is_said_where_something_should_move() -> None:
     assert told(RUNNING, alone)[1] == told(ended, retried)[1] == words
     assert words not in told(ended, alone)
     assert words not in told(RUNNING)
+
+
+def attempts(*errors: str | None) -> list[AttemptDescription]:
+    return [
+        AttemptDescription(number, AT, error, error is None)
+        for number, error in enumerate(errors, 1)
+    ]
+
+
+def test_failed_and_lost_attempts_of_a_call_that_succeeded_are_told() -> None:
+    lines = told_call(replace(CALL, attempts=3, failed_attempts=attempts(None, "b.E: boom\n!")))
+
+    assert lines == [
+        "└── 1 orders.create ✓ completed in 1 s, 3 attempts",
+        "    attempt 1 lost (its node ended)",
+        "    attempt 2 failed: b.E: boom !",
+        "    key o-1/1/1",
+    ]
+
+
+def test_the_newest_error_is_told_once_with_its_line() -> None:
+    trace = '  File "/shop/m5.py", line 39, in bug\n'
+    failing = replace(CALL, state="failed", error="b.E: boom", traceback=trace)
+    last = told_call(replace(failing, failed_attempts=attempts("b.E: boom", "b.E: boom")))
+    not_last = told_call(replace(failing, failed_attempts=attempts("b.E: boom", None)))
+
+    assert last[1:3] == ["    attempt 1 failed: b.E: boom", "    b.E: boom (m5.py:39, in bug)"]
+    assert not_last[1:3] == [
+        "    attempt 1 failed: b.E: boom",
+        "    attempt 2 lost (its node ended)",
+    ]
+    assert not_last[3] == "    key o-1/1/1"
+
+
+def test_many_attempts_are_cut_short_unless_all_are_asked_for() -> None:
+    call = replace(CALL, failed_attempts=attempts(*["b.E: boom"] * 12))
+
+    short = told_call(call)
+    full = told_call(call, replace(AROUND, verbose=True))
+
+    assert short[5:7] == ["    attempt 5 failed: b.E: boom", "    and 7 more"]
+    assert full[12] == "    attempt 12 failed: b.E: boom"
+
+
+def test_lost_attempts_of_a_compensation_are_told_below_it() -> None:
+    undone = replace(
+        CALL,
+        compensation="orders.discard",
+        compensated_at=AT,
+        compensation_failed_attempts=attempts(None),
+    )
+
+    lines = told_call(undone)
+
+    assert lines[lines.index("      attempt 1 lost (its node ended)") - 1].startswith(
+        "    ↶ undone"
+    )
+
+
+def test_unread_signals_are_told_for_they_may_be_misspelt() -> None:
+    unread = replace(RUNNING, unread_signals=["approvall", "go", "go"])
+    ended = replace(unread, status=Status.COMPLETED, finished_at=AT)
+    many = replace(RUNNING, unread_signals=[f"s-{number}" for number in range(7)])
+
+    assert told(unread)[-2:] == [
+        "unread signal 'approvall' (nobody waits for it)",
+        "unread signal 'go', 2 times (nobody waits for it)",
+    ]
+    assert told(ended)[-2] == "unread signal 'approvall' (nobody waited for it)"
+    assert told(many)[-1] == "and 2 more"
+
+
+def test_a_requested_cancellation_is_told_while_it_has_not_ended() -> None:
+    asked = replace(
+        RUNNING,
+        status=Status.INCIDENT,
+        incident="it diverged",
+        incident_at=AT,
+        cancel_requested_at=AT - 5 * SECOND,
+        cancel_requested_by="root",
+        cancel_reason="late",
+    )
+    nobody = replace(asked, cancel_requested_by=None, cancel_reason=None)
+
+    assert told(asked)[3] == "cancellation requested by root, 5 s ago (11:59:55 UTC): late"
+    assert told(nobody)[3] == "cancellation requested, 5 s ago (11:59:55 UTC)"
+    assert not any("requested" in line for line in told(replace(asked, status=Status.CANCELLED)))
+
+
+def test_a_failed_execution_shows_its_type_and_line_and_all_of_it_if_asked() -> None:
+    trace = "Traceback:\n  File \"/shop/m5.py\", line 39, in bug\nKeyError: 'x'\n"
+    ended = replace(RUNNING, error="'x'", error_type="builtins.KeyError", traceback=trace)
+    full = told(ended, replace(AROUND, verbose=True))
+
+    assert "error      builtins.KeyError: 'x' (m5.py:39, in bug)" in told(ended)
+    assert "Traceback:" not in told(ended)
+    assert full[-4:] == [
+        "where the error of the execution was raised",
+        *trace.splitlines(),
+    ]
+
+
+def test_the_deadline_is_no_timer_of_the_code() -> None:
+    moment = AT + 30 * SECOND
+    waiting = replace(RUNNING, calls=[], timers=[moment, AT + 40 * SECOND], deadline_at=moment)
+
+    assert told(waiting)[-2:] == [
+        "├── the deadline, in 30 s (12:00:30 UTC)",
+        "└── a timer, in 40 s (12:00:40 UTC)",
+    ]
+
+
+def test_an_attempt_whose_node_ended_is_not_told_as_under_way() -> None:
+    alone = Surroundings(AT, run_command="counterpoint run shop:app")
+
+    line = told_call(replace(CALL, state="running", settled_at=None), alone)[-1]
+
+    assert line == "└── attempt 1 of orders.create (call 1), under way when its node ended"
 
 
 def test_an_ended_execution_waits_for_nothing() -> None:
