@@ -20,7 +20,12 @@ from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
-from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+from counterpoint.runtime.description import (
+    AttemptDescription,
+    CallDescription,
+    Description,
+    JournalEntry,
+)
 from counterpoint.runtime.health import Health
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +44,7 @@ HOSTING = [
     ExecutionSummary,
     Description,
     CallDescription,
+    AttemptDescription,
     JournalEntry,
     PostedRequest,
     Health,
@@ -82,10 +88,13 @@ MEANINGS = {
     "attempts": "how many began",
     "calls": "every call that the code made, in order: `CallDescription`s",
     "call": "its number in the execution, from 1",
+    "cancel_reason": "why, if they said so",
+    "cancel_requested_by": "who did, if they said so",
     "cap": "the longest delay",
     "compensation": "the recorded name of what undoes it, if it has to be undone",
     "compensated_at": "when it was undone",
     "compensation_attempts": "how many attempts of its compensation began",
+    "compensation_failed_attempts": "the same of its compensation",
     "compensation_scheduled_at": "when undoing it began",
     "correlation_id": "the flow that it belongs to: the execution's id unless another was given",
     "created_at": "when it was started",
@@ -152,6 +161,17 @@ NOTES = {
 
 `timeout` and `retry` are the compensation's own. A saga that waits for a person goes on by itself
 when the compensation succeeds after all.
+""",
+    "Client.start": """
+Without *id* one is generated. Executions that belong together share a *correlation_id*; without one
+it is the execution's id. In the node the execution has begun; from another process the node takes the
+start over within `poll_interval`, and until then it is among `posted()`.
+""",
+    "Client.executions": """
+```python
+async for found in app.executions(status="incident", workflow="orders.place_order"):
+    print(found.id, found.created_at)
+```
 """,
     "Execution.cancel": """
 *actor* and *reason* are for the journal. What this does in each state:
@@ -449,6 +469,8 @@ def _cell(text: str) -> str:
 
 def _meaning(field: str, text: str) -> str:
     meaning = text.rstrip(".").replace("|", "\\|") or MEANINGS.get(field, "")
+    if meaning.startswith("None"):
+        return meaning
     return meaning[:1].lower() + meaning[1:] if meaning[1:2].islower() else meaning
 
 
