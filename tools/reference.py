@@ -164,8 +164,8 @@ when the compensation succeeds after all.
 """,
     "Client.start": """
 Without *id* one is generated. Executions that belong together share a *correlation_id*; without one
-it is the execution's id. In the node the execution has begun; from another process the node takes the
-start over within `poll_interval`, and until then it is among `posted()`.
+it is the execution's id. In the node the execution has begun; what another process starts is taken
+over within `poll_interval`, and until then it is among `posted()`.
 """,
     "Client.executions": """
 ```python
