@@ -57,17 +57,17 @@ class Codec:
             PayloadError: it is, and cannot be written.
         """
         try:
-            return self._written(value)
+            body: bytes = self._write(value, warnings="error")
+            return self._checked(body, value) if _REPLACED in body else body
         except (PydanticSerializationError, ValueError, RecursionError):
             pass
         valid = self._validate(value)
         try:
-            return self._written(valid)
+            return self._checked(self._write(valid, warnings="error"), valid)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise PayloadError(f"{self.what} cannot be recorded: {error}") from error
 
-    def _written(self, value: Any) -> bytes:
-        body: bytes = self._write(value, warnings="error")
+    def _checked(self, body: bytes, value: Any) -> bytes:
         # Pydantic writes keys of dicts that are not UTF-8 with U+FFFD in them: another key.
         if _REPLACED in body and _holds_surrogates(self._plain(value)):
             raise PayloadError(f"{self.what} cannot be recorded: a key in it is not UTF-8")
