@@ -38,10 +38,15 @@ class Watchdog:
 
     def __init__(self, patience: timedelta) -> None:
         self.patience = patience.total_seconds()
-        self.blocked_by: str | None = None
-        """Where the loop is blocked at this moment, or None; part of the node's health."""
+        self._blocked: tuple[threading.Event, str] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def blocked_by(self) -> str | None:
+        """Where the loop is blocked at this moment, or None; part of the node's health."""
+        blocked = self._blocked
+        return None if blocked is None or blocked[0].is_set() else blocked[1]
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to watch *loop*, from a call on it."""
@@ -65,7 +70,8 @@ class Watchdog:
             asked = time.monotonic()
             if alive.wait(self.patience) or self._stop.is_set():
                 continue
-            self.blocked_by = where = _culprit(loop_thread)
+            where = _culprit(loop_thread)
+            self._blocked = alive, where
             logger.error(
                 "the event loop has been blocked for %.1f s by %s: the node does nothing else "
                 "until it yields; await something, or move the work to a `def` activity",
@@ -74,7 +80,6 @@ class Watchdog:
             )
             while not alive.wait(0.1) and not self._stop.is_set():
                 pass
-            self.blocked_by = None
             logger.warning("the event loop goes on after %.1f s", time.monotonic() - asked)
 
 
