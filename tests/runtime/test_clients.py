@@ -220,3 +220,22 @@ async def test_execution_of_a_stopped_app_says_that_it_does_not_run(url: str) ->
 
     with pytest.raises(NodeStoppedError, match="not running here"):
         await execution.result()
+
+
+async def test_signal_right_after_a_start_reaches_the_execution(node: App, client: Client) -> None:
+    execution = await client.start(wait, id="at-once")
+    await execution.signal("go", "tea")
+
+    assert await execution.result(timeout=5) == "tea"
+
+
+async def test_signal_waits_with_the_start_of_a_workflow_that_is_not_hosted(url: str) -> None:
+    empty = App("empty", services=[], store=url)
+    async with empty:
+        async with app_on(url).client() as client:
+            execution = await client.start(wait, id="early")
+            await execution.signal("go", "tea")
+        await empty.idle(timeout=5)
+
+    async with app_on(url) as app:
+        assert await app.execution("early").result(timeout=5) == "tea"

@@ -24,7 +24,7 @@ from counterpoint.runtime.mail import Mail, StartMail, mail_row
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
-from counterpoint.runtime.starts import check_same_start, execution_row
+from counterpoint.runtime.starts import about_to_begin, check_same_start, execution_row
 
 
 class Access(Protocol):
@@ -195,31 +195,23 @@ async def existing(store: Store, execution_id: str) -> ExecutionRow:
     return row
 
 
-async def about_to_begin(store: Store, execution_id: str) -> bool:
-    """Return whether a posted start, or a retry of what has failed, waits for the node."""
-    row = await store.execution(execution_id)
-    if row is not None and row.status is not Status.FAILED:
-        return False
-    kind = "start" if row is None else "retry"
-    after = 0
-    while letters := await store.mail(after=after, limit=500):
-        if any(one.execution_id == execution_id and one.kind == kind for one in letters):
-            return True
-        after = letters[-1].position
-    return False
-
-
 async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:
     """Return the whole journal of an execution."""
     return journal_records(await store.journal(row.key), codec)
 
 
-def check_live(row: ExecutionRow, what: str) -> None:
-    """Refuse an act on an execution that has ended.
+async def check_reachable(store: Store, execution_id: str, what: str) -> None:
+    """Refuse an act on an execution that is unknown or has ended; one may be about to begin.
 
     Raises:
-        ExecutionRefusedError: it has.
+        ExecutionNotFoundError: no execution has the id, and no start of it is posted.
+        ExecutionRefusedError: it has ended.
     """
+    row = await store.execution(execution_id)
+    if row is None:
+        if await about_to_begin(store, execution_id):
+            return
+        raise ExecutionNotFoundError(execution_id)
     if not row.status.live:
         raise ExecutionRefusedError(row.id, f"it is {row.status} and cannot be {what}")
 

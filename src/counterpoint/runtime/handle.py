@@ -13,7 +13,7 @@ from counterpoint.model.records import Failure
 from counterpoint.model.states import Status
 from counterpoint.runtime.access import (
     Access,
-    check_live,
+    check_reachable,
     check_retryable,
     existing,
     records_of,
@@ -114,7 +114,7 @@ class Execution(Generic[R]):
             raise PayloadTooLargeError(
                 f"the signal {name!r}", size_bytes=len(payload), limit_bytes=limit
             )
-        check_live(await existing(access.store, self.id), "signalled")
+        await check_reachable(access.store, self.id, "signalled")
         await access.post(self.id, SignalMail(name, msgspec.Raw(payload)))
 
     async def cancel(self, *, actor: str | None = None, reason: str | None = None) -> None:
@@ -125,7 +125,7 @@ class Execution(Generic[R]):
             ExecutionRefusedError: it has ended.
         """
         access = self._access()
-        check_live(await existing(access.store, self.id), "cancelled")
+        await check_reachable(access.store, self.id, "cancelled")
         await access.post(self.id, CancelMail(actor, reason))
 
     async def retry(self, *, actor: str | None = None, reason: str | None = None) -> None:

@@ -22,7 +22,7 @@ from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
 from counterpoint.runtime.recovery import PROBE
-from counterpoint.runtime.starts import execution_row
+from counterpoint.runtime.starts import about_to_begin, execution_row, starts_decided
 
 logger = logging.getLogger("counterpoint")
 PAGE = 500
@@ -114,6 +114,7 @@ class Intake:
         if isinstance(mail, StartMail):
             await self._start(row, mail)
             return
+        await starts_decided(node.starting, row.execution_id)
         resident = await node.load(row.execution_id)
         if resident is not None:
             node.push(inputs.deliver_mail, resident, row, mail)
@@ -127,6 +128,8 @@ class Intake:
             )
         elif found is not None and isinstance(mail, RetryMail):
             await self._retry_failed(row, mail, found)
+        elif found is None and await about_to_begin(node.store, row.execution_id):
+            logger.warning("a %s for %s waits, as its start does", row.kind, row.execution_id)
         else:
             self._discard(row, "the execution is unknown or has ended")
 

@@ -85,3 +85,17 @@ async def starts_decided(
         start = starting.get(execution_id)
         if start is not None:
             await asyncio.wait([start])
+
+
+async def about_to_begin(store: Store, execution_id: str) -> bool:
+    """Return whether a posted start, or a retry of what has failed, waits for the node."""
+    row = await store.execution(execution_id)
+    if row is not None and row.status is not Status.FAILED:
+        return False
+    kind = "start" if row is None else "retry"
+    after = 0
+    while letters := await store.mail(after=after, limit=500):
+        if any(one.execution_id == execution_id and one.kind == kind for one in letters):
+            return True
+        after = letters[-1].position
+    return False
