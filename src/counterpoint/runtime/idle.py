@@ -1,9 +1,15 @@
-"""Those who wait for a node to have nothing to do."""
+"""Those who wait for a node to have nothing to do.
+
+Whatever ends in a node asks `check`, so that they wake at once. A missed end would let them wait for
+ever, and which of them is the last depends on timing; so they look for themselves now and then.
+"""
 
 import asyncio
 from collections.abc import Callable
 
 from counterpoint.errors import NodeStoppedError
+
+LOOK_EVERY_SECONDS = 0.05
 
 
 class Idlers:
@@ -19,6 +25,9 @@ class Idlers:
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
         loop.call_soon(self.check)
+        while not future.done():
+            await asyncio.wait([future], timeout=LOOK_EVERY_SECONDS)
+            self.check()
         await future
 
     def check(self) -> None:
