@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from counterpoint.authoring.failures import call_error
 from counterpoint.authoring.signature import Codec, Signature, object_codec
 from counterpoint.errors import DefinitionError, NotInWorkflowError, PayloadTooLargeError
-from counterpoint.kernel.execution import MISSING, Execution
+from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.kernel.settled import MISSING
 from counterpoint.model.policies import Retry
 from counterpoint.model.records import CallFailed, Payload
 

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
@@ -97,12 +97,15 @@ class BusinessError(CounterpointError):
 
     def take_facts(self, payload: bytes, facts: Mapping[str, Any]) -> None:
         """Set the facts and their recorded form; for the engine."""
-        self.payload = payload
         facts = {**self._defaults, **facts}
-        self.facts = {field: facts[field] for field in self._names}
-        self.__dict__.update(self.facts)
-        words = ", ".join(f"{field}={value!r}" for field, value in self.facts.items())
-        self.args = (words or type(self).__name__,)
+        own = {field: facts[field] for field in self._names}
+        # Not by assignment: a subclass that is a frozen dataclass refuses that.
+        self.__dict__.update({"payload": payload, "facts": own, **own})
+        if TYPE_CHECKING:
+            self.payload = payload
+            self.facts = own
+        words = ", ".join(f"{field}={value!r}" for field, value in own.items())
+        object.__setattr__(self, "args", (words or type(self).__name__,))
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Copy and pickle by the recorded facts: an error's own way passes `args` by position."""

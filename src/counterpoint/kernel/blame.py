@@ -19,6 +19,13 @@ def parts_of(error: BaseException) -> tuple[BaseException, ...]:
 
 def call_of(error: BaseException) -> int | None:
     """Return the number of the call whose failure *error* is, groups, or was raised because of."""
+    try:
+        return _call_of(error)
+    except Exception:  # noqa: BLE001 - a user's class may have properties by any name
+        return None
+
+
+def _call_of(error: BaseException) -> int | None:
     looked_at: list[BaseException] = [error]
     for found in looked_at:  # which grows
         if isinstance(found, ActivityFailed):

@@ -23,8 +23,7 @@ import contextvars
 import random
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
 from counterpoint.kernel import saga
@@ -42,25 +41,13 @@ from counterpoint.kernel.replay import (
     matching_timer,
     suspended_line,
 )
+from counterpoint.kernel.settled import MISSING, Completed, Settled
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
 
 FAR_FUTURE = 253_402_300_799_000_000
 """The end of the year 9999 in microseconds: later timers are set to this."""
-MISSING: Any = object()
-
-
-@dataclass(slots=True)
-class Completed:
-    """What the future of a successful call holds: its recorded result, and live its value too."""
-
-    result: r.Payload
-    value: Any = MISSING
-
-
-Settled: TypeAlias = Completed | r.CallFailed
-"""What a call's future holds: never an exception, so that none is left unretrieved."""
 
 
 class Execution:
@@ -472,8 +459,9 @@ class Execution:
     def _end_with_error(self, error: BaseException) -> None:
         failure = self.program.failure(error)
         failed_call = call_of(error)
-        # A traceback holds frames, and frames hold the workflow's objects alive.
-        error.__traceback__ = None
+        # A traceback holds frames, and frames hold the workflow's objects alive. Not by assignment:
+        # a frozen dataclass, or any class of a user's, may refuse that.
+        BaseException.with_traceback(error, None)
         self._undo_or_end(failure, cancelled=False, failed_call=failed_call)
 
     def _undo_or_end(
