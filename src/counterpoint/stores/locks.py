@@ -55,7 +55,9 @@ def hosting_pid(store: Path) -> int | None:
 
 
 def lock_path(store: Path) -> Path:
-    """Return the lock file beside a store."""
+    """Return the lock file beside a store, the same one for every path that leads to it."""
+    with contextlib.suppress(OSError, RuntimeError):  # links in a circle lead to no store
+        store = store.resolve()
     return store.with_name(store.name + ".lock")
 
 

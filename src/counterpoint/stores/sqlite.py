@@ -12,6 +12,10 @@ write mail in the moments between its commits, for which SQLite's own locks serv
 *Failure.* SQLite's errors become the port's (see `failures`). After an error that leaves a
 commit's outcome unknown the connection is closed and every call is refused until the store is
 opened again; the node's lock is kept until then.
+
+*Identity.* A store object is one file for ever: its path is made absolute when the object is made,
+symbolic links are followed when it is first opened, and a file that was deleted or replaced since
+is never believed nor made anew (see `identity`).
 """
 
 import json
@@ -35,6 +39,7 @@ from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, Ma
 from counterpoint.model.states import Status
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, translate_commit
+from counterpoint.stores.identity import Identity, real_path
 from counterpoint.stores.locks import NodeLock
 from counterpoint.stores.migrate import MIGRATIONS, migrate, schema_version
 from counterpoint.stores.queries import load_queries
@@ -79,10 +84,11 @@ class SqliteStore:
     ) -> None:
         if str(path) in ("", ":memory:"):
             raise StoreError("SqliteStore keeps a file: use MemoryStore() for a store in memory")
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._name = str(path)
         self._busy_timeout = busy_timeout
         self._max_pages = max_pages
+        self._identity: Identity | None = None
         self._lock = NodeLock(self.path)
         self._db: sqlite3.Connection | None = None
         self._execute: Execute = self._not_open
@@ -97,7 +103,13 @@ class SqliteStore:
             if node:
                 raise StoreLockedError(self._name, os.getpid())
             raise StoreError(f"{self._name} is open already: make another SqliteStore for it")
-        self._check_path()
+        if self._identity is None:
+            self.path = real_path(self.path)
+            self._lock = NodeLock(self.path)
+            self._check_path()
+        else:
+            self._identity.check()
+        Identity(self.path).check_single_name()
         if node:
             self._check_writable()
             self._lock.acquire()
@@ -138,6 +150,8 @@ class SqliteStore:
         except BaseException:
             self._rollback()
             raise
+        if self._lost():  # 2 µs, so that nothing is acknowledged that is nowhere
+            self._not_open("", _NOTHING)
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         rows = self._read(_SQL["newest_execution"], execution_id)
@@ -162,6 +176,8 @@ class SqliteStore:
         return [MailRow._make(row) for row in self._read(_SQL["read_mail"], after, limit)]
 
     async def changed(self) -> bool:
+        if self._db is not None and self._lost():
+            return True  # and the read that the caller makes then says what happened
         ((version,),) = self._read("PRAGMA data_version")
         before, self._data_version = self._data_version, version
         return bool(version != before)
@@ -209,8 +225,11 @@ class SqliteStore:
             )
 
     def _connect(self, *, node: bool) -> None:
+        known = self._identity
         connection = sqlite3.connect(
-            self.path,
+            # A file that was there before is not created should it vanish at this very moment.
+            self.path.as_uri() + ("?mode=rwc" if known is None else "?mode=rw"),
+            uri=True,
             timeout=self._busy_timeout.total_seconds(),
             isolation_level=None,
             cached_statements=_COMPILED_STATEMENTS,
@@ -219,6 +238,8 @@ class SqliteStore:
         connection.execute("BEGIN")  # one view of the file, which another process may be making
         version = schema_version(connection, self._name)  # before anything is written
         connection.execute("COMMIT")
+        if known is not None and version == 0:  # a new file may get the number of a deleted one
+            raise known.lost()
         if self._max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
         connection.execute("PRAGMA synchronous = FULL")
@@ -232,6 +253,10 @@ class SqliteStore:
             migrate(connection, self._name)
         if node:
             self._host(connection)
+        if known is None:
+            self._identity = Identity(self.path)
+        else:
+            known.check()
         (self._data_version,) = connection.execute("PRAGMA data_version").fetchone()
         self._execute = connection.cursor().execute
         self._node = node
@@ -280,7 +305,9 @@ class SqliteStore:
 
     def _not_open(self, _text: str, _values: list[Value]) -> NoReturn:
         if self._broken is not None:
-            error = StoreBrokenError(f"{self._broken}; it is closed until then")
+            error = StoreBrokenError(
+                self._broken if self._fatal else f"{self._broken}; it is closed until then"
+            )
             error.fatal = self._fatal
             raise error
         raise StoreError(f"{self._name} is not open: await open() first")
@@ -290,6 +317,18 @@ class SqliteStore:
             self._not_open("", _NOTHING)
         if not self._node:
             raise StoreReadOnlyError(f"a client of {self._name} can only post mail to it")
+
+    def _lost(self) -> bool:
+        """Whether the path no longer leads to the open file, which is closed then for good."""
+        if self._identity is None or self._identity.holds():
+            return False
+        self._break(self._identity.lost())
+        return True
+
+    def _break(self, error: StoreBrokenError) -> None:
+        self._hang_up()
+        self._broken = str(error)
+        self._fatal = error.fatal
 
     def _read(self, text: str, *values: Value) -> list[tuple[Any, ...]]:
         if self._db is None:
@@ -317,9 +356,7 @@ class SqliteStore:
         if not certain and not isinstance(known, StoreBrokenError):
             known = StoreBrokenError(f"{self._name}: a commit could not be undone: open it again")
         if isinstance(known, StoreBrokenError):
-            self._hang_up()
-            self._broken = str(known)
-            self._fatal = known.fatal
+            self._break(known)
         return known
 
     def _conflict(self, error: Exception, starts: Sequence[ExecutionRow]) -> StoreError:
