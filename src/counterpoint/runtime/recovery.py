@@ -108,23 +108,30 @@ async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
 async def newest_time(store: Store, clock: Clock) -> int:
     """Return when the newest execution began: later than now if the clock was set back.
 
+    The row of an execution that never waited is due since it began, so up to this time every one of
+    them is found. The highest key is not enough: if the clock was set back before an earlier start
+    of the node, too, executions with lower keys began later.
+
     A store that cannot be read is closed: the node that opened it does not start.
     """
+    now = clock.now()
+    newest = 0
     try:
-        newest = await store.executions(Query(limit=1))
+        found = await store.executions(Query(limit=1))
+        while found:
+            newest = found[0].created_at
+            found = await store.executions(Query(since=max(newest, now) + 1, limit=1))
     except BaseException:
         await store.close()
         raise
-    if not newest:
-        return 0
-    behind = newest[0].created_at - clock.now()
+    behind = newest - now
     if behind > 0:
         logger.warning(
             "the clock is %.0f s behind the newest execution, it was set back: timers fire when it "
             "has caught up, everything else goes on",
             behind / 1e6,
         )
-    return newest[0].created_at
+    return newest
 
 
 def is_fatal(error: BaseException) -> bool:
