@@ -84,12 +84,15 @@ class SqliteStore:
     ) -> None:
         if str(path) in ("", ":memory:"):
             raise StoreError("SqliteStore keeps a file: use MemoryStore() for a store in memory")
-        self.path = Path(path).absolute()
+        self.path = Path(path)
+        """As it was given, for people to read."""
+        self.file = self.path.absolute()
+        """The file that it means, whatever the working directory becomes."""
         self._name = str(path)
         self._busy_timeout = busy_timeout
         self._max_pages = max_pages
         self._identity: Identity | None = None
-        self._lock = NodeLock(self.path)
+        self._lock = NodeLock(self.file)
         self._db: sqlite3.Connection | None = None
         self._execute: Execute = self._not_open
         self._node = False
@@ -104,12 +107,12 @@ class SqliteStore:
                 raise StoreLockedError(self._name, os.getpid())
             raise StoreError(f"{self._name} is open already: make another SqliteStore for it")
         if self._identity is None:
-            self.path = real_path(self.path)
-            self._lock = NodeLock(self.path)
+            self.file = real_path(self.file)
+            self._lock = NodeLock(self.file)
             self._check_path()
         else:
             self._identity.check()
-        Identity(self.path).check_single_name()
+        Identity(self.file).check_single_name()
         if node:
             self._check_writable()
             self._lock.acquire()
@@ -209,17 +212,17 @@ class SqliteStore:
     # ---- opening and closing --------------------------------------------------------------
 
     def _check_path(self) -> None:
-        if self.path.is_dir():
+        if self.file.is_dir():
             raise StoreReadOnlyError(f"{self._name} is a directory: name a file in it")
-        if not self.path.parent.is_dir():
+        if not self.file.parent.is_dir():
             raise StoreReadOnlyError(
-                f"{self._name} cannot be created: the directory {self.path.parent} does not exist"
+                f"{self._name} cannot be created: the directory {self.file.parent} does not exist"
             )
 
     def _check_writable(self) -> None:
         """Refuse before SQLite makes its log as read-only as the file: the log would stay."""
         as_now = os.access in os.supports_effective_ids
-        if self.path.exists() and not os.access(self.path, os.W_OK, effective_ids=as_now):
+        if self.file.exists() and not os.access(self.file, os.W_OK, effective_ids=as_now):
             raise StoreReadOnlyError(
                 f"{self._name}: the file cannot be written to: change the permissions"
             )
@@ -228,7 +231,7 @@ class SqliteStore:
         known = self._identity
         connection = sqlite3.connect(
             # A file that was there before is not created should it vanish at this very moment.
-            self.path.as_uri() + ("?mode=rwc" if known is None else "?mode=rw"),
+            self.file.as_uri() + ("?mode=rwc" if known is None else "?mode=rw"),
             uri=True,
             timeout=self._busy_timeout.total_seconds(),
             isolation_level=None,
@@ -254,7 +257,7 @@ class SqliteStore:
         if node:
             self._host(connection)
         if known is None:
-            self._identity = Identity(self.path)
+            self._identity = Identity(self.file)
         else:
             known.check()
         (self._data_version,) = connection.execute("PRAGMA data_version").fetchone()
