@@ -194,7 +194,7 @@ async def test_defect_of_the_engine_stops_one_execution_and_is_told() -> None:
     await asyncio.sleep(0)
     node.push(defective, node.residents[execution.id])
 
-    with pytest.raises(RuntimeError, match="a defect"):
+    with pytest.raises(CounterpointError, match="a defect"):
         await waiting
     with pytest.raises(RuntimeError, match="a defect"):
         await harness.settle()

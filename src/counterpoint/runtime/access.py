@@ -124,7 +124,7 @@ class NodeAccess:
             if is_fatal(node.fault):
                 node.check_accepting()
         elif execution_id not in node.residents:
-            if (damage := node.damaged.get(execution_id)) is not None:
+            if (damage := node.loading.damaged.get(execution_id)) is not None:
                 raise StoreCorruptError(damage)
             while await about_to_begin(self.store, execution_id):  # noqa: ASYNC110 - a rare race
                 await asyncio.sleep(node.settings.poll_interval.total_seconds())

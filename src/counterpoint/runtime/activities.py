@@ -10,7 +10,6 @@ which they began, so that arming one costs an append and no timer of the event l
 
 import asyncio
 import functools
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -32,11 +31,13 @@ from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.runtime.attempt import NEVER, Attempt
+from counterpoint.runtime.log import logger
 from counterpoint.runtime.threads import Threads
 
-logger = logging.getLogger("counterpoint")
 FINAL = (PayloadError, ArgumentsError, DefinitionError, SystemExit)
 """Errors that another attempt cannot mend, whatever the policy says."""
+GRACE = 10_000_000
+"""Microseconds that an attempt gets to end after its timeout has cancelled it."""
 Report = Callable[[Attempt, Outcome], None]
 
 
@@ -345,14 +346,27 @@ class Activities:
                 del self._timeouts[timeout]
 
     def _time_out(self, attempt: Attempt) -> None:
+        """End an attempt; one that goes on all the same is given up after a while."""
+        if attempt.timed_out:
+            logger.error(
+                "%s goes on %d s after its timeout: it is given up, and whatever it still does is "
+                "not recorded; let CancelledError pass",
+                attempt.work.name,
+                GRACE // 1_000_000,
+            )
+            self._report(attempt, Raised(self._timeout_failure(attempt.work)))
+            return
         attempt.timed_out = True
+        attempt.ends_at = self.clock.now() + GRACE
+        self._timeouts.setdefault(GRACE, deque()).append((attempt.ends_at, attempt))
+        self._set_alarm(attempt.ends_at)
         if attempt.task is not None:
             attempt.task.cancel()
 
     def prolong(self, attempt: Attempt) -> None:
         """Start an attempt's timeout anew: it sent a heartbeat."""
         timeout = attempt.work.timeout_us
-        if timeout is not None and attempt.ends_at != NEVER:
+        if timeout is not None and attempt.ends_at != NEVER and not attempt.timed_out:
             attempt.ends_at = self.clock.now() + timeout
 
 

@@ -15,7 +15,6 @@ Safety argument (P1, P2, P4):
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 
 from counterpoint.errors import (
@@ -33,9 +32,8 @@ from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_row
+from counterpoint.runtime.log import logger, workflow_logger
 from counterpoint.runtime.resident import Resident
-
-logger = logging.getLogger("counterpoint")
 
 BATCH_MAX = 2_000
 """Executions in one commit, and letters, and executions that are only stored."""
@@ -57,20 +55,33 @@ Perform = Callable[[Resident, list[Record]], None]
 class Batch:
     """What one commit writes, and who waits for it."""
 
-    __slots__ = ("journal", "mail", "performed", "starts", "stored", "taken", "updates", "waiters")
+    __slots__ = (
+        "journal",
+        "mail",
+        "performed",
+        "starts",
+        "stored",
+        "taken",
+        "taken_of",
+        "updates",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.starts: list[ExecutionRow] = []
         self.journal: list[JournalRow] = []
         self.updates: list[ExecutionUpdate] = []
         self.taken: list[int] = []
+        self.taken_of: dict[int, list[int]] = {}
+        """Positions of letters by the execution whose records are their effect."""
         self.mail: list[MailRow] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.stored: dict[int, asyncio.Future[None]] = {}
         self.performed: list[tuple[Resident, list[Record]]] = []
 
     def commit(self) -> Commit:
-        return Commit(self.starts, self.journal, self.updates, self.taken, self.mail)
+        taken = [*self.taken, *(p for positions in self.taken_of.values() for p in positions)]
+        return Commit(self.starts, self.journal, self.updates, taken, self.mail)
 
     def parts(self) -> "Iterator[Batch]":
         """Split into batches of one execution each, and one with the mail."""
@@ -85,6 +96,7 @@ class Batch:
             one.updates = [updates[key]] if key in updates else []
             one.performed = [performed[key]] if key in performed else []
             one.stored = {key: self.stored[key]} if key in self.stored else {}
+            one.taken_of = {key: self.taken_of[key]} if key in self.taken_of else {}
             yield one
         rest = Batch()
         rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
@@ -231,7 +243,7 @@ class Committer:
             batch.journal.append(journal)
             batch.stored[row.key] = future
             if taken is not None:
-                batch.taken.append(taken)
+                batch.taken_of[row.key] = [taken]
         del self._mail[:BATCH_MAX]
         self._taken.clear()
         del self._stored[:BATCH_MAX]
@@ -240,12 +252,20 @@ class Committer:
     def _add(self, batch: Batch, resident: Resident, now: int) -> None:
         execution = resident.execution
         records = execution.take_pending()
-        if resident.taken:
+        if not records:
             batch.taken += resident.taken
             resident.taken = []
-        if not records:
             return
-        batch.journal.append(journal_row(resident.key, resident.seq + 1, records, self.codec))
+        try:
+            row_of_records = journal_row(resident.key, resident.seq + 1, records, self.codec)
+        except Exception as culprit:
+            logger.exception("execution %s recorded what cannot be encoded", resident.id)
+            self._refused(resident, culprit)
+            return
+        batch.journal.append(row_of_records)
+        if resident.taken:
+            batch.taken_of[resident.key] = resident.taken
+            resident.taken = []
         resident.seq += len(records)
         state = execution.state
         status = state.status
@@ -256,12 +276,17 @@ class Committer:
             if status is not row.status or wake_at != row.wake_at:
                 row = row._replace(status=status, wake_at=wake_at, finished_at=finished_at)
             batch.starts.append(row)
-        elif status is not resident.status or wake_at != resident.wake_at:
+        elif (
+            status is not resident.status
+            or wake_at != resident.wake_at
+            or resident.version != resident.written_version
+        ):
             batch.updates.append(
                 ExecutionUpdate(resident.key, status, resident.version, wake_at, finished_at)
             )
         resident.status = status
         resident.wake_at = wake_at
+        resident.written_version = resident.version
         batch.performed.append((resident, records))
 
     async def _write(self, batch: Batch) -> None:
@@ -282,6 +307,10 @@ class Committer:
         refused = {row.key for row in batch.starts if row.id in ids}
         batch.starts = [row for row in batch.starts if row.key not in refused]
         batch.journal = [row for row in batch.journal if row.execution_key not in refused]
+        for (
+            key
+        ) in refused:  # a letter that asked for a start of an id that exists has had its effect
+            batch.taken += batch.taken_of.pop(key, [])
         kept: list[tuple[Resident, list[Record]]] = []
         for resident, records in batch.performed:
             if resident.key in refused and resident.started is not None:
@@ -327,7 +356,11 @@ class Committer:
                     started.set_result(None)
             if resident.execution.speech:
                 _speak(resident)
-            self._perform(resident, records)
+            try:
+                self._perform(resident, records)
+            except Exception as defect:
+                logger.exception("what execution %s decided could not be done", resident.id)
+                self._refused(resident, defect)
 
     def _give_up(self, batch: Batch, error: BaseException) -> None:
         _disappoint(batch, error)
@@ -371,6 +404,5 @@ def _fail(future: "asyncio.Future[None] | None", error: BaseException) -> None:
 def _speak(resident: Resident) -> None:
     speech = resident.execution.speech
     resident.execution.speech = []
-    log = logging.getLogger("counterpoint.workflow")
     for level, text in speech:
-        log.log(level, "%s: %s", resident.id, text, extra={"execution_id": resident.id})
+        workflow_logger.log(level, "%s: %s", resident.id, text, extra={"execution_id": resident.id})

@@ -20,6 +20,8 @@ PAGE = 500
 TOGETHER = 200
 """Executions loaded in one turn (some 20 ms): what they decide shares a commit, so that a slow disk
 does not set the pace, and others still get their turn."""
+FEED_AFTER_SECONDS = 0.02
+"""How long a little room waits to become more, before due executions are loaded into it."""
 BEGINNING = (-(1 << 62), 0)
 FAR_FUTURE = 1 << 62
 
@@ -51,6 +53,7 @@ class DueScan:
         self.hungry = False
         """Whether due executions wait in the store for room."""
         self.scanning = False
+        self._feeding = False
 
     @property
     def quiet(self) -> bool:
@@ -74,6 +77,22 @@ class DueScan:
     def poke(self) -> None:
         """Look again: there is room, or something was written."""
         self._woken.set()
+
+    def feed(self, enough: int) -> None:
+        """Load what waits for room: at once where there is *enough*, else after a moment."""
+        if not self.hungry or self._room() <= 0:
+            return
+        if self._room() > enough:
+            self._load_more()
+        elif not self._feeding:
+            self._feeding = True
+            asyncio.get_running_loop().call_later(FEED_AFTER_SECONDS, self._load_more)
+
+    def _load_more(self) -> None:
+        self._feeding = False
+        if self.hungry and self._room() > 0:
+            self.hungry = False
+            self._woken.set()
 
     def reconsider(self, wake_at: int | None) -> None:
         """Make sure that a row with this `wake_at`, which is not in memory, is met again."""

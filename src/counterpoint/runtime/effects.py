@@ -12,9 +12,9 @@ from counterpoint.model.records import decode_records, encode_records
 from counterpoint.runtime import inputs
 from counterpoint.runtime.attempt import Attempt, CallAttempt, CompensationAttempt
 from counterpoint.runtime.host import Host
+from counterpoint.runtime.log import logger
 from counterpoint.runtime.resident import Finished, Resident
 
-logger = logging.getLogger("counterpoint")
 HEARTBEAT_INTERVAL = 1_000_000
 """Microseconds between two recorded heartbeats of one attempt."""
 

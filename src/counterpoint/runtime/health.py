@@ -42,7 +42,7 @@ def health_of(node: Node) -> Health:
     elif node.threads.lost:
         problems.append(f"{node.threads.lost} threads hang in `def` activities that timed out")
     problems += [f"no service of this app has {what}" for what in sorted(node.unhosted.copy())]
-    damaged = dict(node.damaged)
+    damaged = dict(node.loading.damaged)
     problems += [f"execution {key} is left alone: {why}" for key, why in damaged.items()][:10]
     if len(damaged) > 10:
         problems.append(f"and {len(damaged) - 10} more executions are left alone")

@@ -1,7 +1,7 @@
 """Those who wait for a node to have nothing to do.
 
-Whatever ends in a node asks `check`, so that they wake at once. A missed end would let them wait for
-ever, and which of them is the last depends on timing; so they look for themselves now and then.
+Whatever ends in a node asks `check`, so that they wake at once. A missed end would let them wait
+for ever, and which of them is the last depends on timing; so they look now and then themselves.
 """
 
 import asyncio

@@ -32,6 +32,9 @@ def adopt(
     loaded: Loaded,
 ) -> None:
     """Bring an execution from the store into memory, and recover what a dead node left of it."""
+    if node.fault is not None:  # what it would record could not be written
+        _set(loaded, None)
+        return
     there = node.residents.get(row.id)
     if there is not None and there.started is not None and not loaded.done():
         node.push(adopt, row, records, loaded)  # a second start of the id, about to be refused
@@ -210,12 +213,8 @@ def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -
 
 
 def reload(node: Host, now: int, resident: Resident) -> None:
-    """Drop an execution after its commit, and let the scan bring it back with today's code."""
-    if resident.execution.pending or node.committer.is_dirty(resident):
-        node.push(reload, resident)
-        return
-    node.evict(resident)
-    node.spawn(node.load(resident.id))
+    """Bring an execution back with today's code, after the commit of the request."""
+    node.reload(resident)
 
 
 def retry_failed(
@@ -228,7 +227,9 @@ def retry_failed(
 ) -> None:
     """Take back the failure with which a workflow ended, and go on."""
     program = node.registry.program(row.name)
-    if program is None or row.id in node.residents:
+    if node.fault is not None:
+        return
+    if program is None or program.workflow.version < row.version or row.id in node.residents:
         node.committer.take(position)
         return
     resident = Resident(row, program, Execution(row.id, row.run, program))

@@ -10,21 +10,21 @@ it is, for the next node to read.
 """
 
 import asyncio
-import logging
 
 import msgspec
 
-from counterpoint.errors import ArgumentsError, StoreError
+from counterpoint.authoring.failures import safe_str
+from counterpoint.errors import StoreError
 from counterpoint.model.records import RetryRequested, Started
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
-from counterpoint.runtime.recovery import PROBE
+from counterpoint.runtime.recovery import PROBE, is_damage
 from counterpoint.runtime.starts import about_to_begin, execution_row, starts_decided
 
-logger = logging.getLogger("counterpoint")
 PAGE = 500
 
 
@@ -92,14 +92,22 @@ class Intake:
                 self.node.store_failed(error)  # and all mail is read again afterwards
                 return
             for row in rows:
+                if self._stopped():
+                    return  # the rest is read again afterwards
                 self._after = row.position
                 try:
                     await self._take(row)
                 except StoreError as error:
+                    if is_damage(error):
+                        self._leave(row, f"its execution cannot be read: {error}")
+                        continue
                     self.node.store_failed(error)  # and the letter is read again afterwards
                     return
             if len(rows) < PAGE:
                 return
+
+    def _stopped(self) -> bool:
+        return self.node.fault is not None
 
     async def _take(self, row: MailRow) -> None:
         node = self.node
@@ -147,8 +155,8 @@ class Intake:
             return
         try:
             program.decode_arguments(mail.arguments)
-        except ArgumentsError as error:
-            self._leave(row, str(error))
+        except Exception as error:  # noqa: BLE001 - a user's validator may raise anything
+            self._leave(row, safe_str(error))
             return
         key = await node.next_key()
         now = node.clock.now()
@@ -183,8 +191,8 @@ class Intake:
         node.push(inputs.retry_failed, found, records, request, row.position)
 
     def _leave(self, row: MailRow, why: str) -> None:
-        """Leave an acknowledged start in the mailbox: a node that can take it, will."""
-        logger.warning("the start of %r waits for another deployment: %s", row.execution_id, why)
+        """Leave an acknowledged letter in the mailbox: a node that can take it, will."""
+        logger.warning("a %s for %r waits where it is: %s", row.kind, row.execution_id, why)
 
     def _discard(self, row: MailRow, why: str) -> None:
         logger.warning("a %s for %r was not taken: %s", row.kind, row.execution_id, why)

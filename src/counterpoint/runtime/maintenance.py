@@ -1,14 +1,13 @@
 """Deletes finished executions that are older than they are kept, in small batches."""
 
 import asyncio
-import logging
 from datetime import timedelta
 
 from counterpoint.errors import StoreError
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.store import Store
+from counterpoint.runtime.log import logger
 
-logger = logging.getLogger("counterpoint")
 EVERY = timedelta(minutes=1)
 BATCH = 200
 """Executions deleted in one transaction: short enough not to be felt by commits."""

@@ -8,10 +8,9 @@ what they decided: attempts begin, alarms are set, waiters learn results.
 
 import asyncio
 import functools
-import logging
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
@@ -24,7 +23,7 @@ from counterpoint.errors import (
 )
 from counterpoint.kernel.execution import Execution
 from counterpoint.model.records import Started
-from counterpoint.model.rows import DueRow, ExecutionRow, MailRow
+from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.settings import Settings
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
@@ -37,20 +36,17 @@ from counterpoint.runtime.effects import Effects
 from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.idle import Idlers
 from counterpoint.runtime.intake import Intake
-from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.loading import Loading
+from counterpoint.runtime.log import logger
 from counterpoint.runtime.maintenance import Maintenance
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
-from counterpoint.runtime.starts import starts_decided
 from counterpoint.runtime.threads import Threads
 from counterpoint.runtime.turns import Handler, Turns
 from counterpoint.runtime.watchdog import Watchdog
 
-logger = logging.getLogger("counterpoint")
-
 KEYS_RESERVED = 10_000
-DAMAGED_MAX = 1_000
 
 
 class Node:
@@ -69,10 +65,6 @@ class Node:
         self.idle_residents: OrderedDict[str, Resident] = OrderedDict()
         self.fault: BaseException | None = None
         """Why the node takes no work at the moment."""
-        self.damaged: dict[str, str] = {}
-        """Executions that cannot be read or written, and why; at most `DAMAGED_MAX`."""
-        self.unhosted: set[str] = set()
-        """Names of workflows (with versions) and activities that wait for an app that has them."""
         self.stopping = False
         self.rehearse = False
         """Replace every execution by its replay after every commit (tests)."""
@@ -80,10 +72,10 @@ class Node:
         """What a turn raised although nothing may raise there; collected while rehearsing."""
         self.results = Results()
         self.entrance = Entrance()
-        self._loading: dict[str, asyncio.Future[Resident | None]] = {}
         self._keys = iter(range(0))
         self.idlers = Idlers(self._is_idle)
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop: asyncio.Task[None] | None = None
         self._errands: set[asyncio.Task[Any]] = set()
         self.starting: dict[str, asyncio.Future[None]] = {}
         """Starts that are not durable yet, by id: a second one waits for the first."""
@@ -93,6 +85,7 @@ class Node:
         settings = self.settings
         self.threads = Threads(settings.threads_max)
         self.effects = Effects(self)
+        self.loading = Loading(self)
         self.activities = Activities(
             self.clock,
             self.threads,
@@ -112,7 +105,7 @@ class Node:
             self.store,
             self.clock,
             room=self.room,
-            load=self._load_due,
+            load=self.loading.load_due,
             failed=self.store_failed,
             rested=self.check_idle,
         )
@@ -134,14 +127,24 @@ class Node:
         await self.store.open(node=True)
         self.due.restart(await newest_time(self.store, self.clock))
         for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
-            self._tasks.append(self._loop.create_task(run(), context=Context()))
+            task = self._loop.create_task(run(), context=Context())
+            task.add_done_callback(self._part_ended)
+            self._tasks.append(task)
         self.watchdog.start(self._loop)
 
     async def stop(self, within: float | None = None) -> None:
-        """Take no more work, let attempts finish, leave the rest to the next start."""
-        if self.stopping:
-            return
-        self.stopping = True
+        """Take no more work, let attempts finish, leave the rest to the next start.
+
+        Who is cancelled while it waits for this does not stop the stop.
+        """
+        if self._stop is None:
+            if self.stopping:
+                return  # it crashed
+            self.stopping = True
+            self._stop = self._loop.create_task(self._stop_work(within), context=Context())
+        await asyncio.shield(self._stop)
+
+    async def _stop_work(self, within: float | None) -> None:
         self.due.stop()
         seconds = self.settings.stop_within.total_seconds() if within is None else within
         await self.activities.stop(seconds)
@@ -256,11 +259,17 @@ class Node:
         self.idlers.check()
 
     @property
+    def unhosted(self) -> set[str]:
+        """Workflows and activities that no service of this app has."""
+        return self.loading.unhosted
+
+    @property
     def quiet(self) -> bool:
         """Whether everything has happened that can without an attempt's end or time passing."""
         return (
             self.turns.quiet
-            and not (self._loading or self._errands or self.starting)
+            and self.loading.quiet
+            and not (self._errands or self.starting)
             and self.committer.quiet
             and self.due.resting
             and self.intake.quiet
@@ -285,9 +294,15 @@ class Node:
         logger.error("an input could not be applied; its execution is left alone", exc_info=error)
         if self.rehearse:
             self.defects.append(error)
-        for resident in args:
-            if isinstance(resident, Resident):
-                self._give_up(resident, error)
+        for met in args:
+            if isinstance(met, Resident):
+                self._give_up(met, error)
+            elif isinstance(met, ExecutionRow):  # it was being brought into memory
+                if (half := self.residents.get(met.id)) is not None:
+                    self._give_up(half, error)
+                self.loading.set_aside(met.id, f"the engine failed at it: {error}")
+            elif isinstance(met, asyncio.Future) and not met.done():
+                met.set_result(None)
 
     def _give_up(self, resident: Resident, error: Exception) -> None:
         """A defect of the engine met one execution: drop it unwritten, go on with the others."""
@@ -295,7 +310,7 @@ class Node:
         self._leave(resident)
         if resident.started is not None and not resident.started.done():
             resident.started.set_exception(CounterpointError("the engine failed; see the log"))
-        self.results.fail(resident.id, error)
+        self.loading.set_aside(resident.id, f"the engine failed at it: {error}")
 
     def _leave(self, resident: Resident) -> None:
         for attempt in list(resident.attempts.values()):
@@ -335,11 +350,10 @@ class Node:
         """Drop an execution's code and forget it; whoever needs it reads it from the store."""
         if self.residents.get(resident.id) is resident:
             del self.residents[resident.id]
-        self.idle_residents.pop(resident.id, None)
+        if self.idle_residents.get(resident.id) is resident:
+            del self.idle_residents[resident.id]
         resident.release()
-        if self.due.hungry and self.room() > self.settings.max_resident // 4:
-            self.due.hungry = False
-            self.due.poke()
+        self.due.feed(self.settings.max_resident // 4)
 
     def settle(self, resident: Resident) -> None:
         """Note whether an execution is idle, and evict the one idle longest if memory is full."""
@@ -350,6 +364,10 @@ class Node:
             return
         self.idle_residents[resident.id] = resident
         self.idle_residents.move_to_end(resident.id)
+        if resident.reload:
+            self.reload(resident)
+            return
+        self.due.feed(self.settings.max_resident // 4)
         while len(self.residents) > self.settings.max_resident and self.idle_residents:
             _, oldest = self.idle_residents.popitem(last=False)
             self.evict(oldest)
@@ -361,6 +379,13 @@ class Node:
         if not waits:
             self.due.reconsider(resident.wake_at)
 
+    def reload(self, resident: Resident) -> None:
+        """Bring an execution back with today's code, once nothing of it runs or is unwritten."""
+        resident.reload = True
+        if resident.idle and not self.committer.is_dirty(resident):
+            self.evict(resident)
+            self.spawn(self.load(resident.id))
+
     def set_alarm(self, resident: Resident, at: int) -> None:
         """Look at an execution's timers and retries at that moment."""
         self.effects.set_alarm(resident, at)
@@ -370,66 +395,8 @@ class Node:
         self.intake.again(mail)
 
     async def load(self, execution_id: str) -> Resident | None:
-        """Return an execution in memory, read from the store if need be.
-
-        None if it is unknown, has ended, or belongs to a workflow that this app does not have.
-        """
-        await starts_decided(self.starting, execution_id)
-        resident = self.residents.get(execution_id)
-        if resident is not None:
-            return resident
-        return await asyncio.shield(await self._fetch(execution_id))
-
-    async def _fetch(self, execution_id: str) -> "asyncio.Future[Resident | None]":
-        """Read an execution; the future is set once a turn has brought it into memory."""
-        loading = self._loading.get(execution_id)
-        if loading is not None:
-            return loading
-        loading = self._loading[execution_id] = self._loop.create_future()
-        loading.add_done_callback(lambda _: self._loading.pop(execution_id, None))
-        try:
-            row = await self.store.execution(execution_id)
-            if row is None or not row.status.live or not self._hosts(row):
-                loading.set_result(None)
-            else:
-                records = journal_records(await self.store.journal(row.key), self.codec)
-                self.push(inputs.adopt, row, records, loading)
-        except StoreError as error:
-            loading.set_result(None)
-            self._unreadable(execution_id, error)
-        except BaseException:
-            loading.cancel()
-            raise
-        return loading
-
-    def _hosts(self, row: ExecutionRow) -> bool:
-        program = self.registry.program(row.name)
-        if program is not None and program.workflow.version >= row.version:
-            return True
-        what = f"{row.name} version {row.version}"
-        if what not in self.unhosted:
-            self.unhosted.add(what)
-            logger.warning("no service of this app has %s: its executions wait in the store", what)
-        return False
-
-    def _unreadable(self, execution_id: str, error: StoreError) -> None:
-        """One damaged journal stops its execution; a store that fails stops the node."""
-        if not is_damage(error):
-            self.store_failed(error)
-            return
-        self._set_aside(execution_id, f"it cannot be read: {error}")
-
-    def _set_aside(self, execution_id: str, why: str) -> None:
-        logger.error("execution %s is left alone: %s", execution_id, why)
-        if len(self.damaged) < DAMAGED_MAX:
-            self.damaged[execution_id] = why
-        self.results.fail(execution_id, CounterpointError(f"the execution is left alone: {why}"))
-
-    async def _load_due(self, rows: Sequence[DueRow]) -> None:
-        await starts_decided(self.starting, *(row.id for row in rows))
-        wanted = [row.id for row in rows if row.id not in self.residents]
-        for loading in [await self._fetch(execution_id) for execution_id in wanted]:
-            await asyncio.shield(loading)
+        """Return an execution in memory, read from the store if need be; see `runtime.loading`."""
+        return await self.loading.load(execution_id)
 
     def _drop_residents(self) -> None:
         for resident in list(self.residents.values()):
@@ -440,9 +407,7 @@ class Node:
         for starting in self.starting.values():
             if not starting.done():
                 starting.set_exception(NodeStoppedError("the node stopped: it may have begun"))
-        for loading in self._loading.values():
-            if not loading.done():
-                loading.set_result(None)
+        self.loading.give_up()
 
     # ---- failures of the store ----------------------------------------------------------------
 
@@ -450,19 +415,25 @@ class Node:
         """The store took nothing of what an execution recorded: it goes on at the next start."""
         self._leave(resident)
         if resident.started is None:
-            self._set_aside(resident.id, f"it could not be written: {error}")
+            self.loading.set_aside(resident.id, f"it could not be written: {error}")
         elif not resident.started.done():
             resident.started.set_exception(error)
 
     def store_failed(self, error: BaseException) -> None:
-        """Believe nothing in memory and read the store again; see `runtime.recovery`."""
-        if self.fault is not None or self.stopping:
-            return
-        self.fault = error
+        """Believe nothing in memory and read the store again; see `runtime.recovery`.
+
+        What is in memory goes in any case, also during a fault or a stop: a resident whose records
+        were not written is ahead of its journal, and its next ones would leave a gap in it.
+        """
         self.committer.drop(error)
         for resident in list(self.residents.values()):
             self._leave(resident)
         self._drop_residents()
+        if self.fault is not None:
+            return
+        self.fault = error
+        if self.stopping:
+            return
         if is_fatal(error):
             self._stay_down(error)
             return
@@ -473,10 +444,10 @@ class Node:
         try:
             await self.recovery.run()
             for execution_id in self.results.ids():
-                finished = await self.recovery.ended(execution_id)
-                if finished is not None:
-                    self.results.tell(execution_id, finished)
-        except StoreError as error:
+                await self._tell_end(execution_id)
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                logger.exception("the recovery itself failed; it is tried again")
             if is_fatal(error):
                 self.fault = error
                 self._stay_down(error)
@@ -484,12 +455,38 @@ class Node:
                 self.fault = None
                 self.store_failed(error)
             return
+        self._drop_residents()
         self.fault = None
         logger.warning("the store is open again; interrupted executions go on")
         self._keys = iter(range(0))
-        self.damaged.clear()
+        self.loading.damaged.clear()
         self.intake.restart()
         self.due.restart()
+
+    async def _tell_end(self, execution_id: str) -> None:
+        try:
+            finished = await self.recovery.ended(execution_id)
+        except StoreError as error:
+            if not is_damage(error):
+                raise
+            self.results.fail(execution_id, error)
+        else:
+            if finished is not None:
+                self.results.tell(execution_id, finished)
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        """A loop of the node that ends by itself is a defect; the node is of no use without it."""
+        if task.cancelled() or self.stopping:
+            return
+        error = NodeStoppedError(f"a part of the node failed: {task.exception()!r}")
+        logger.critical("a part of the node failed", exc_info=task.exception())
+        if self.fault is None:
+            self.fault = error
+        self.committer.drop(error)
+        for resident in list(self.residents.values()):
+            self._leave(resident)
+        self._drop_residents()
+        self._stay_down(error)
 
     def _stay_down(self, error: BaseException) -> None:
         logger.critical("the node stays down, start a new process: %s", error)

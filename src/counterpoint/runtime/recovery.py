@@ -14,7 +14,7 @@
 import asyncio
 import logging
 
-from counterpoint.errors import StoreBrokenError, StoreCorruptError, StoreError
+from counterpoint.errors import NodeStoppedError, StoreBrokenError, StoreCorruptError, StoreError
 from counterpoint.kernel.replay import fold
 from counterpoint.model.ids import generate_id
 from counterpoint.model.rows import Commit, ExecutionRow, MailRow, Query
@@ -136,6 +136,8 @@ async def newest_time(store: Store, clock: Clock) -> int:
 
 def is_fatal(error: BaseException) -> bool:
     """Whether opening the store again in this process would not tell what is true."""
+    if isinstance(error, NodeStoppedError):
+        return True  # a part of the node failed
     return isinstance(error, StoreBrokenError) and error.fatal
 
 

@@ -27,6 +27,7 @@ class Resident:
         "id",
         "key",
         "program",
+        "reload",
         "row",
         "seq",
         "started",
@@ -34,6 +35,7 @@ class Resident:
         "taken",
         "version",
         "wake_at",
+        "written_version",
     )
 
     def __init__(self, row: ExecutionRow, program: "WorkflowProgram", execution: Execution) -> None:
@@ -47,9 +49,13 @@ class Resident:
         self.history: list[Record] = []
         """These records, while the node rehearses."""
         self.status = row.status
-        self.version = row.version
+        self.version = max(row.version, program.workflow.version)
+        """The highest workflow version that advanced it, this one included."""
+        self.written_version = row.version
         self.wake_at = row.wake_at
-        """The last two as committed."""
+        """Status, version and this as committed."""
+        self.reload = False
+        """Bring it back with today's code once nothing of it runs."""
         self.started: asyncio.Future[None] | None = None
         """Set once the start is durable; None if it was before."""
         self.attempts: dict[int, Attempt] = {}

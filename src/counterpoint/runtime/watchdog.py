@@ -8,7 +8,6 @@ thread can read it: the blocked loop cannot be asked.
 """
 
 import asyncio
-import logging
 import sys
 import sysconfig
 import threading
@@ -24,8 +23,8 @@ from typing import TypeAlias
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import WorkflowLoop
 from counterpoint.runtime.activities import Activities
+from counterpoint.runtime.log import logger
 
-logger = logging.getLogger("counterpoint")
 _current_frames: Callable[[], dict[int, FrameType]] = vars(sys)["_current_frames"]
 """Documented by Python as its only way to see what other threads do, though it begins with `_`."""
 Frames: TypeAlias = list[tuple[FrameType, int]]

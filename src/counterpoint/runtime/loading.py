@@ -1,0 +1,112 @@
+"""Brings executions from the store into memory, and knows those that cannot be.
+
+While the node has a fault nothing is loaded: what would be recorded could not be written, and an
+execution in memory that is ahead of the store would be believed after the recovery.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from counterpoint.errors import CounterpointError, StoreError
+from counterpoint.model.rows import DueRow, ExecutionRow
+from counterpoint.runtime import inputs
+from counterpoint.runtime.host import Host, Loaded
+from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.log import logger
+from counterpoint.runtime.recovery import is_damage
+from counterpoint.runtime.resident import Resident
+from counterpoint.runtime.starts import starts_decided
+
+DAMAGED_MAX = 1_000
+
+
+class Loading:
+    """The reader of a node's executions."""
+
+    def __init__(self, node: Host) -> None:
+        self.node = node
+        self.damaged: dict[str, str] = {}
+        """Executions that cannot be read, written or run, and why; at most `DAMAGED_MAX`."""
+        self.unhosted: set[str] = set()
+        """Workflows, with their versions, and activities that no service of this app has."""
+        self._loading: dict[str, Loaded] = {}
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being read."""
+        return not self._loading
+
+    async def load(self, execution_id: str) -> Resident | None:
+        """Return an execution in memory, read from the store if need be.
+
+        None if it is unknown, has ended, or belongs to a workflow that this app does not have.
+        """
+        node = self.node
+        await starts_decided(node.starting, execution_id)
+        resident = node.residents.get(execution_id)
+        if resident is not None:
+            return resident
+        return await asyncio.shield(await self._fetch(execution_id))
+
+    async def load_due(self, rows: Sequence[DueRow]) -> None:
+        """Bring those into memory that are not there yet."""
+        node = self.node
+        await starts_decided(node.starting, *(row.id for row in rows))
+        wanted = [row.id for row in rows if row.id not in node.residents]
+        for loaded in [await self._fetch(execution_id) for execution_id in wanted]:
+            await asyncio.shield(loaded)
+
+    def set_aside(self, execution_id: str, why: str) -> None:
+        """Leave one execution alone until the next start, and say so."""
+        logger.error("execution %s is left alone: %s", execution_id, why)
+        if len(self.damaged) < DAMAGED_MAX:
+            self.damaged[execution_id] = why
+        error = CounterpointError(f"the execution is left alone: {why}")
+        self.node.results.fail(execution_id, error)
+
+    def hosts(self, row: ExecutionRow) -> bool:
+        """Whether this app has the execution's workflow, in its version."""
+        program = self.node.registry.program(row.name)
+        if program is not None and program.workflow.version >= row.version:
+            return True
+        what = f"{row.name} version {row.version}"
+        if what not in self.unhosted:
+            self.unhosted.add(what)
+            logger.warning("no service of this app has %s: its executions wait in the store", what)
+        return False
+
+    def give_up(self) -> None:
+        """Tell those who wait for an execution that it will not come into memory."""
+        for loaded in list(self._loading.values()):
+            if not loaded.done():
+                loaded.set_result(None)
+
+    async def _fetch(self, execution_id: str) -> Loaded:
+        """Read an execution; the future is set once a turn has brought it into memory."""
+        loaded = self._loading.get(execution_id)
+        if loaded is not None:
+            return loaded
+        loaded = self._loading[execution_id] = asyncio.get_running_loop().create_future()
+        loaded.add_done_callback(lambda _: self._loading.pop(execution_id, None))
+        node = self.node
+        try:
+            row = None if node.fault is not None else await node.store.execution(execution_id)
+            if row is None or not row.status.live or not self.hosts(row):
+                loaded.set_result(None)
+            else:
+                records = journal_records(await node.store.journal(row.key), node.codec)
+                node.push(inputs.adopt, row, records, loaded)
+        except StoreError as error:
+            loaded.set_result(None)
+            self._unreadable(execution_id, error)
+        except BaseException:
+            loaded.cancel()
+            raise
+        return loaded
+
+    def _unreadable(self, execution_id: str, error: StoreError) -> None:
+        """One damaged journal stops its execution; a store that fails stops the node."""
+        if is_damage(error):
+            self.set_aside(execution_id, f"it cannot be read: {error}")
+        else:
+            self.node.store_failed(error)
