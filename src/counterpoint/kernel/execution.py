@@ -43,11 +43,9 @@ from counterpoint.kernel.replay import (
 )
 from counterpoint.kernel.settled import MISSING, Completed, Settled
 from counterpoint.kernel.state import ExecutionState
+from counterpoint.kernel.timers import due_time
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
-
-FAR_FUTURE = 253_402_300_799_000_000
-"""The end of the year 9999 in microseconds: later timers are set to this."""
 
 
 class Execution:
@@ -272,11 +270,9 @@ class Execution:
 
     def set_timer(self, handle: TimerHandle) -> None:
         """Number a timer and decide it."""
+        due_at = due_time(self._started_at, handle.when())
         self._timer_number = number = self._timer_number + 1
         handle.number = number
-        seconds = handle.when()
-        far = seconds * 1e6 >= FAR_FUTURE - self._started_at
-        due_at = FAR_FUTURE if far else self._started_at + round(seconds * 1e6)
         self._timers[number] = handle
         self._decide_timer(r.TimerSet(number, due_at))
 

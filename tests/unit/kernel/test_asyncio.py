@@ -1,12 +1,13 @@
 """Ordinary asyncio code on the deterministic loop: what it does, live and replayed."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import pytest
-from tests.unit.kernel.driving import Driver, run_workflow
+from tests.unit.kernel.driving import START, Driver, run_workflow
 
 from counterpoint import ActivityFailed, Service, workflow
 
@@ -584,3 +585,33 @@ def test_running_another_loop_inside_a_workflow_is_an_error() -> None:
         return ""
 
     assert "running event loop" in begin(code).result
+
+
+@pytest.mark.parametrize("when", [-1e30, -math.inf, -5.0, 0.0])
+def test_timers_in_the_past_are_due_at_the_start(when: float) -> None:
+    async def main() -> str:
+        woken = asyncio.Event()
+        asyncio.get_running_loop().call_at(when, woken.set)
+        await woken.wait()
+        return "woken"
+
+    driver = run_workflow(main)
+
+    assert driver.state.next_wake() == START
+    driver.advance(0)
+    assert driver.result == "woken"
+    assert driver.replayed().result == "woken"
+
+
+def test_timer_at_no_number_is_refused() -> None:
+    async def main() -> str:
+        try:
+            asyncio.get_running_loop().call_at(math.nan, print)
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    driver = run_workflow(main)
+
+    assert driver.result == "a timer cannot be due at nan s"
+    assert driver.replayed().result == driver.result
