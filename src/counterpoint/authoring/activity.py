@@ -12,7 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from pydantic import TypeAdapter, ValidationError
 
 from counterpoint.authoring.failures import call_error
-from counterpoint.authoring.signature import Codec, Signature, object_codec
+from counterpoint.authoring.signature import Codec, Signature, object_codec, recorded_name
 from counterpoint.errors import DefinitionError, NotInWorkflowError, PayloadTooLargeError
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
@@ -49,7 +49,7 @@ class Activity(Generic[P, R]):
     ) -> None:
         self.function = function
         self.service = service
-        self.name = name or f"{service}.{name_of(function)}"
+        self.name = recorded_name("an activity", name or f"{service}.{name_of(function)}")
         check_limits(self.name, retry, timeout, concurrency)
         self.retry = retry
         self.timeout = timeout
@@ -149,7 +149,8 @@ class Compensation:
         self.activity = activity
         self.function = function
         self.service = activity.service
-        self.name = name or f"{activity.service}.{name_of(function)}"
+        name = name or f"{activity.service}.{name_of(function)}"
+        self.name = recorded_name("a compensation", name)
         self.retry = retry or Retry()
         check_limits(self.name, self.retry, timeout, None)
         self.timeout = timeout

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
-from counterpoint.authoring.signature import Codec, arguments_error, object_codec
+from counterpoint.authoring.signature import Codec, arguments_error, object_codec, recorded_name
 from counterpoint.errors import ArgumentsError, CounterpointError, DefinitionError
 
 _defined: "WeakValueDictionary[int, type[BusinessError]]" = WeakValueDictionary()
@@ -42,7 +42,7 @@ class BusinessError(CounterpointError):
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.recorded_name = name
+        cls.recorded_name = None if name is None else recorded_name("a business error", name)
         cls._codec = None
         business_type.cache_clear()
         taken = [field for field in inspect.get_annotations(cls) if field in _TAKEN]

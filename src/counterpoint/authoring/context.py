@@ -15,9 +15,10 @@ from typing import Any, TypeVar, overload
 from pydantic import ValidationError
 
 from counterpoint.authoring.signature import Codec, describe_errors
-from counterpoint.errors import NotInWorkflowError
+from counterpoint.errors import ArgumentsError, NotInWorkflowError
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.model.ids import check_signal_name
 
 T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,8 +94,13 @@ async def signal(name: str, type: Any = Any, *, timeout: float | timedelta | Non
 
     Raises:
         TimeoutError: none came within *timeout*.
+        ArgumentsError: the name is no text, cannot be written as UTF-8, or is too long.
     """
     execution = _execution("signal()")
+    refused = check_signal_name(name)
+    if refused is not None:
+        raise ArgumentsError(refused, fields=["name"])
+    name = str.__str__(name)  # of an enumeration's member, what is recorded
     codec = _codec(type)
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     async with asyncio.timeout(seconds):

@@ -27,13 +27,13 @@ def failure_of(error: BaseException, service: str) -> Failure:
             return Failure(_type_name(error), message, traceback=_where(error))
     message = safe_str(error)[:MESSAGE_CHARS_MAX]
     if isinstance(error, BusinessError) and facts is not None:
-        return Failure(business_name(error, service), message, True, facts)
+        return Failure(_utf8(business_name(error, service)), message, True, facts)
     if isinstance(error, ActivityFailed):
         return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
     parts = parts_of(error)
     if parts:
         causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in parts)
-        message = f"{message}: {causes}"[:MESSAGE_CHARS_MAX]
+        message = _utf8(f"{message}: {causes}")[:MESSAGE_CHARS_MAX]
     return Failure(_type_name(error), message, traceback=_where(error))
 
 
@@ -87,7 +87,12 @@ def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> E
 
 
 def _type_name(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+    return _utf8(f"{type(error).__module__}.{type(error).__qualname__}")
+
+
+def _utf8(text: str) -> str:
+    """Return *text* with what cannot be written as UTF-8 escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def safe_str(error: BaseException) -> str:
@@ -96,7 +101,8 @@ def safe_str(error: BaseException) -> str:
         text = str(error)
         text.encode()
     except BaseException as second:  # noqa: BLE001 - a user's __str__ may raise anything
-        return f"{type(error).__qualname__} (its message cannot be shown: {type(second).__name__})"
+        names = type(error).__qualname__, type(second).__name__
+        return _utf8(f"{names[0]} (its message cannot be shown: {names[1]})")
     return text
 
 

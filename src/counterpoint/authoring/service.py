@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 from counterpoint.authoring.activity import DEFAULT_TIMEOUT, Activity
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
+from counterpoint.model.ids import check_name
 from counterpoint.model.policies import Retry
 
 P = ParamSpec("P")
@@ -33,7 +34,7 @@ class Service:
     """
 
     def __init__(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
+        if check_name("a service", name) is not None or not _NAME.fullmatch(name):
             raise DefinitionError(
                 f"{name!r} is not a service name: a letter, then letters, digits, '_' or '-', "
                 "64 characters at most"

@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict
 
 from counterpoint.errors import ArgumentsError, DefinitionError, PayloadError
+from counterpoint.model.ids import check_name
 from counterpoint.model.records import Payload
 
 _CONFIG = ConfigDict(
@@ -28,6 +29,18 @@ _CONFIG = ConfigDict(
 _TypedDict: Any = TypedDict
 _REPLACED = "\ufffd".encode()
 _KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def recorded_name(what: str, name: str) -> str:
+    """Return the name under which a definition is recorded.
+
+    Raises:
+        DefinitionError: it is no text, cannot be written as UTF-8, or is too long.
+    """
+    refused = check_name(what, name)
+    if refused is not None:
+        raise DefinitionError(f"{refused}; pass another with name=")
+    return str.__str__(name)
 
 
 class Codec:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
 
 from counterpoint.authoring.activity import name_of
-from counterpoint.authoring.signature import Signature
+from counterpoint.authoring.signature import Signature, recorded_name
 from counterpoint.errors import DefinitionError, NotInWorkflowError
 
 Ts = TypeVarTuple("Ts")
@@ -33,7 +33,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
     ) -> None:
         self.function = function
         self.service = service
-        self.name = name or f"{service}.{name_of(function)}"
+        self.name = recorded_name("a workflow", name or f"{service}.{name_of(function)}")
         self.version = version
         self.saga = saga
         self.deadline = deadline

@@ -206,7 +206,8 @@ def error_in_words(error: BaseException) -> str:
         text.encode()
     except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
         text = f"its message cannot be shown ({type(second).__name__})"
-    return f"{type(error).__qualname__}: {text}"
+    line = f"{type(error).__qualname__}: {text}"
+    return line.encode(errors="backslashreplace").decode()
 
 
 def code_line() -> str | None:

@@ -10,6 +10,7 @@ import time
 
 EXECUTION_ID_CHARS_MAX = 200
 IDEMPOTENCY_KEY_CHARS_MAX = 64
+NAME_CHARS_MAX = 200
 _HASHED = "~"
 
 
@@ -46,3 +47,21 @@ def check_execution_id(execution_id: object) -> str | None:
     if not execution_id.isprintable():
         return "an execution id has printable characters only"
     return None
+
+
+def check_name(what: str, name: object) -> str | None:
+    """Return why *name* cannot be recorded as the name of *what* (`a signal`), or None."""
+    if not isinstance(name, str):
+        return f"the name of {what} is text, not {type(name).__name__}"
+    if len(name) > NAME_CHARS_MAX:
+        return f"the name of {what} has at most {NAME_CHARS_MAX} characters, not {len(name)}"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"the name of {what} cannot be written as UTF-8: {name!a}"
+    return None
+
+
+def check_signal_name(name: object) -> str | None:
+    """Return what is wrong with a name that a signal is sent or awaited under, or None."""
+    return check_name("a signal", name)
