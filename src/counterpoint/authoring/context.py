@@ -144,8 +144,17 @@ class WorkflowLog:
 
     def _say(self, level: int, message: str, args: tuple[object, ...]) -> None:
         execution = _execution("log")
+        text = _format(message, args)  # also on replay: a user's __str__ may do something
         if not (execution.replaying or execution.loop.is_closed()):
-            execution.speech.append((level, message % args if args else message))
+            execution.speech.append((level, text))
+
+
+def _format(message: str, args: tuple[object, ...]) -> str:
+    """Return the text; like `logging`, never raise because of a format that does not fit."""
+    try:
+        return message % args if args else message
+    except Exception as error:  # noqa: BLE001 - a user's __str__ may raise anything
+        return f"{message} (its {len(args)} arguments do not fit: {type(error).__name__})"
 
 
 log = WorkflowLog()

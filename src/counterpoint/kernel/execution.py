@@ -221,7 +221,9 @@ class Execution:
         self._call_number = number = self._call_number + 1
         future: Future[Settled] = self.loop.new_future()
         self._calls[number] = future
-        self._decide(r.CallScheduled(number, name, arguments))
+        program = self.program
+        compensable = program.saga and program.compensation_of(name) is not None
+        self._decide(r.CallScheduled(number, name, arguments, compensable))
         return number, future
 
     def abandon(self, number: int) -> None:

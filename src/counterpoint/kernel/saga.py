@@ -29,7 +29,8 @@ def may_have_happened(call: Call) -> bool:
 def anything_to_undo(state: ExecutionState, program: Program) -> bool:
     """Whether a call that may have happened has a compensation."""
     return any(
-        may_have_happened(call) and program.compensation_of(call.name) is not None
+        may_have_happened(call)
+        and (call.compensable or program.compensation_of(call.name) is not None)
         for call in state.calls.values()
     )
 
@@ -50,15 +51,16 @@ def next_decision(
             continue
         if call.undo is not None:
             return None
-        if not program.knows(call.name):
-            return r.IncidentRaised(
-                now,
-                "unknown-activity",
-                f"call {number} has to be undone, and no service of this app has {call.name}",
-                number,
-            )
         name = program.compensation_of(call.name)
         if name is not None:
             return r.CompensationScheduled(number, name)
+        if call.compensable or not program.knows(call.name):
+            return r.IncidentRaised(
+                now,
+                "unknown-activity",
+                f"call {number} has to be undone, and no service of this app has {call.name} "
+                "with a compensation",
+                number,
+            )
     status = Status.CANCELLED if state.undoing_cancelled else Status.COMPENSATED
     return r.Ended(now, status.value)

@@ -43,6 +43,7 @@ class Call:
     error: r.Failure | None = None
     outcome_unknown: bool = False
     cancelled: bool = False
+    compensable: bool = False
     attempts: int = 0
     """Attempts that began, once it has settled."""
     undo: Step | None = None
@@ -100,7 +101,9 @@ class ExecutionState:
     def call_scheduled(self, record: r.CallScheduled) -> None:
         number = self.calls_made = record.call
         step = Step(scheduled_at=self.updated_at)
-        self.calls[number] = Call(number, record.name, record.arguments, step)
+        call = Call(number, record.name, record.arguments, step)
+        call.compensable = record.compensable
+        self.calls[number] = call
         self.open_steps[number] = step
 
     def call_completed(self, record: r.CallCompleted) -> None:

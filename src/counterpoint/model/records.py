@@ -106,6 +106,8 @@ class CallScheduled(_Record, frozen=True, tag="scheduled"):
     call: int
     name: str
     arguments: Payload
+    compensable: bool = False
+    """The activity had a compensation when it was called, in a saga."""
 
 
 class CallCancelled(_Record, frozen=True, tag="call-cancelled"):

@@ -8,7 +8,8 @@ import msgspec
 
 from counterpoint.authoring.failures import error_of, in_words
 from counterpoint.authoring.registry import AnyWorkflow
-from counterpoint.errors import ExecutionFailed, PayloadError, PayloadTooLargeError
+from counterpoint.errors import ArgumentsError, ExecutionFailed, PayloadError, PayloadTooLargeError
+from counterpoint.model.ids import check_signal_name
 from counterpoint.model.records import Failure
 from counterpoint.model.states import Status
 from counterpoint.runtime.access import (
@@ -108,6 +109,9 @@ class Execution(Generic[R]):
             PayloadError: the value cannot be recorded.
         """
         access = self._access()
+        wrong = check_signal_name(name)
+        if wrong is not None:
+            raise ArgumentsError(wrong, fields=["name"])
         payload = _encode(value)
         limit = access.registry.payload_bytes_max
         if len(payload) > limit:
