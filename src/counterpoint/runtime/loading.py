@@ -75,11 +75,16 @@ class Loading:
             logger.warning("no service of this app has %s: its executions wait in the store", what)
         return False
 
+    def not_loaded(self, execution_id: str) -> None:
+        """Tell those who wait for one execution that it will not come into memory."""
+        loaded = self._loading.get(execution_id)
+        if loaded is not None and not loaded.done():
+            loaded.set_result(None)
+
     def give_up(self) -> None:
         """Tell those who wait for an execution that it will not come into memory."""
-        for loaded in list(self._loading.values()):
-            if not loaded.done():
-                loaded.set_result(None)
+        for execution_id in list(self._loading):
+            self.not_loaded(execution_id)
 
     async def _fetch(self, execution_id: str) -> Loaded:
         """Read an execution; the future is set once a turn has brought it into memory."""

@@ -301,8 +301,7 @@ class Node:
                 if (half := self.residents.get(met.id)) is not None:
                     self._give_up(half, error)
                 self.loading.set_aside(met.id, f"the engine failed at it: {error}")
-            elif isinstance(met, asyncio.Future) and not met.done():
-                met.set_result(None)
+                self.loading.not_loaded(met.id)
 
     def _give_up(self, resident: Resident, error: Exception) -> None:
         """A defect of the engine met one execution: drop it unwritten, go on with the others."""
