@@ -40,7 +40,7 @@ ENTRANCES = {
     "counterpoint.authoring.signature:Codec.decode": CODING,
     "counterpoint.runtime.committer:journal_row": CODING,
     "counterpoint.runtime.activities:Activities.start": ACTIVITIES,
-    "counterpoint.runtime.activities:Activities._run": ACTIVITIES,
+    "counterpoint.runtime.activities:Activities.run_attempt": ACTIVITIES,
     "counterpoint.runtime.effects:Effects.perform": ACTIVITIES,
     "counterpoint.runtime.committer:Committer._flush": COMMIT,
 }
