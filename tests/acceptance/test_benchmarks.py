@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("name", ["sagas", "writes", "stages", "saturated", "replay"])
 def test_benchmark_runs_in_small(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
