@@ -19,6 +19,7 @@ from counterpoint.kernel.loop import WorkflowLoop, running_loop
 from counterpoint.kernel.settled import MISSING
 from counterpoint.model.policies import Retry
 from counterpoint.model.records import CallFailed, Payload
+from counterpoint.model.times import microseconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +54,7 @@ class Activity(Generic[P, R]):
         check_limits(self.name, retry, timeout, concurrency)
         self.retry = retry
         self.timeout = timeout
-        self.timeout_us = microseconds(timeout)
+        self.timeout_us = None if timeout is None else microseconds(timeout)
         self.concurrency = concurrency
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
@@ -154,7 +155,7 @@ class Compensation:
         self.retry = retry or Retry()
         check_limits(self.name, self.retry, timeout, None)
         self.timeout = timeout
-        self.timeout_us = microseconds(timeout)
+        self.timeout_us = None if timeout is None else microseconds(timeout)
         self.concurrency: int | None = None
         self.is_async = check_function(function, self.name)
         self.signature = Signature(function, self.name)
@@ -403,11 +404,6 @@ def check_limits(name: str, retry: Any, timeout: Any, concurrency: int | None) -
         raise DefinitionError(f"{name}: timeout= is a positive timedelta, or None for no limit")
     if concurrency is not None and concurrency < 1:
         raise DefinitionError(f"{name}: concurrency= is at least 1")
-
-
-def microseconds(timeout: timedelta | None) -> int | None:
-    """Return a duration as integer microseconds: computed once, compared at every attempt."""
-    return None if timeout is None else timeout // timedelta(microseconds=1)
 
 
 def _without_none(hint: Any) -> Any:

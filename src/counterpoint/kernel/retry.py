@@ -6,16 +6,12 @@ from counterpoint.kernel.state import Step
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Raised
 from counterpoint.model.policies import Retry
+from counterpoint.model.times import microseconds
 
 LOST_IN_A_ROW_MAX = 3
 """After so many nodes died during a step, it waits for a person: it may be what kills them."""
 LOST = r.Failure("counterpoint.NodeLost", "the node died while the attempt was under way")
 CANCELLED = r.Failure("asyncio.CancelledError", "the call was cancelled")
-
-
-def microseconds(delay: timedelta) -> int:
-    """Return a duration as integer microseconds."""
-    return delay // timedelta(microseconds=1)
 
 
 def after_failed_attempt(

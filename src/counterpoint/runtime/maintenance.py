@@ -4,9 +4,11 @@ import asyncio
 from datetime import timedelta
 
 from counterpoint.errors import StoreError
+from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.store import Store
 from counterpoint.runtime.log import logger
+from counterpoint.runtime.pause import pause
 
 EVERY = timedelta(minutes=1)
 BATCH = 200
@@ -19,7 +21,7 @@ class Maintenance:
     def __init__(self, store: Store, clock: Clock, keep_finished: timedelta) -> None:
         self.store = store
         self.clock = clock
-        self.keep = keep_finished // timedelta(microseconds=1)
+        self.keep = microseconds(keep_finished)
 
     async def run(self) -> None:
         """Clean up now and then every minute, until cancelled."""
@@ -28,7 +30,7 @@ class Maintenance:
                 await self.clean_up()
             except StoreError as error:
                 logger.warning("finished executions cannot be deleted: %s", error)
-            await self._pause()
+            await pause(self.clock, microseconds(EVERY))
 
     async def clean_up(self) -> int:
         """Delete what is too old, letting others work between two batches; return how many."""
@@ -39,12 +41,3 @@ class Maintenance:
             deleted = await self.store.forget(finished_before=before, limit=BATCH)
             total += deleted
         return total
-
-    async def _pause(self) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        at = self.clock.now() + EVERY // timedelta(microseconds=1)
-        alarm = self.clock.call_at(at, lambda: None if done.done() else done.set_result(None))
-        try:
-            await done
-        finally:
-            alarm.cancel()

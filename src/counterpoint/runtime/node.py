@@ -408,6 +408,12 @@ class Node:
                 starting.set_exception(NodeStoppedError("the node stopped: it may have begun"))
         self.loading.give_up()
 
+    def _drop_everything(self, error: BaseException) -> None:
+        self.committer.drop(error)
+        for resident in list(self.residents.values()):
+            self._leave(resident)
+        self._drop_residents()
+
     # ---- failures of the store ----------------------------------------------------------------
 
     def _refused(self, resident: Resident, error: Exception) -> None:
@@ -424,10 +430,7 @@ class Node:
         What is in memory goes in any case, also during a fault or a stop: a resident whose records
         were not written is ahead of its journal, and its next ones would leave a gap in it.
         """
-        self.committer.drop(error)
-        for resident in list(self.residents.values()):
-            self._leave(resident)
-        self._drop_residents()
+        self._drop_everything(error)
         if self.fault is not None:
             return
         self.fault = error
@@ -481,10 +484,7 @@ class Node:
         logger.critical("a part of the node failed", exc_info=task.exception())
         if self.fault is None:
             self.fault = error
-        self.committer.drop(error)
-        for resident in list(self.residents.values()):
-            self._leave(resident)
-        self._drop_residents()
+        self._drop_everything(error)
         self._stay_down(error)
 
     def _stay_down(self, error: BaseException) -> None:

@@ -11,7 +11,6 @@
    process; everybody who waits learns that the node has stopped.
 """
 
-import asyncio
 import logging
 
 from counterpoint.errors import NodeStoppedError, StoreBrokenError, StoreCorruptError, StoreError
@@ -22,6 +21,7 @@ from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.pause import pause
 from counterpoint.runtime.resident import Finished
 
 logger = logging.getLogger("counterpoint")
@@ -55,7 +55,7 @@ class Recovery:
             self._delay = SHORTEST_DELAY
         said = ""
         while True:
-            await self._pause(self._delay)
+            await pause(self.clock, self._delay)
             self._delay = min(2 * self._delay, LONGEST_DELAY)
             try:
                 await self.store.close()
@@ -75,17 +75,6 @@ class Recovery:
         now = self.clock.now()
         letter = MailRow(0, generate_id(), PROBE, "", now, self.codec.tag, bytes(PROBE_BYTES))
         await self.store.commit(Commit(mail=[letter]))
-
-    async def _pause(self, microseconds: int) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        alarm = self.clock.call_at(
-            self.clock.now() + microseconds,
-            lambda: None if done.done() else done.set_result(None),
-        )
-        try:
-            await done
-        finally:
-            alarm.cancel()
 
     async def ended(self, execution_id: str) -> Finished | None:
         """Return how an execution ended, or None if the store says that it has not.

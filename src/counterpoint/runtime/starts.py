@@ -9,6 +9,7 @@ from counterpoint.errors import ArgumentsError, ExecutionExistsError
 from counterpoint.model.records import Payload, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
+from counterpoint.model.times import microseconds
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_records
@@ -41,7 +42,7 @@ def execution_row(
         fingerprint_of(arguments),
         now,
         now,
-        deadline_at=None if deadline is None else now + int(deadline.total_seconds() * 1e6),
+        deadline_at=None if deadline is None else now + microseconds(deadline),
         correlation_id=correlation_id if correlation_id != execution_id else None,
     )
 
