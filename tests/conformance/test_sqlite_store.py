@@ -24,7 +24,7 @@ class TestSqliteStore(StoreConformance):
         return SqliteStore(self.path)
 
     def raw_rows(self, table: str) -> list[tuple[object, ...]] | None:
-        key = {"journal": "execution_key, first_seq"}.get(table, "1")
+        key = {"journal": "1, 2", "attributes": "1, 2"}.get(table, "1")
         with closing(sqlite3.connect(self.path)) as connection:
             return connection.execute(f"SELECT * FROM {table} ORDER BY {key}").fetchall()  # noqa: S608 - our own tables
 

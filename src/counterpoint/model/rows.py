@@ -3,7 +3,7 @@
 Times are integer microseconds UTC; None where there is none. Bytes are opaque to every store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -65,6 +65,15 @@ class ExecutionUpdate(NamedTuple):
     finished_at: int | None
 
 
+class AttributeRow(NamedTuple):
+    """What an execution says about itself, to be found by (see `model.attributes`)."""
+
+    execution_key: int
+    name: str
+    value: str | None
+    """None deletes the attribute, if there is one."""
+
+
 class MailRow(NamedTuple):
     """A request to an execution, from anybody but its owner."""
 
@@ -98,6 +107,8 @@ class Commit:
     """Positions of mail that is now in a journal (or refused) and is deleted."""
     mail: Sequence[MailRow] = ()
     """New mail; its `position` is given by the store."""
+    attributes: Sequence[AttributeRow] = ()
+    """Attributes that are set, replaced or deleted; of several for one name the last one counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,12 @@ class Query:
     service: str | None = None
     correlation_id: str | None = None
     since: int | None = None
+    """Those created then or later."""
     before: int | None = None
     limit: int = 100
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Those that have all of these attributes, with exactly these values."""
+    until: int | None = None
+    """Those created before then."""
+    parent_key: int | None = None
+    """The children of one execution."""

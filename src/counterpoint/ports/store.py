@@ -12,8 +12,11 @@ and opened again before it is believed.
 *Order.* Journal rows of one execution are read in the order of their first record. Mail is read in
 the order of its positions; a reader that has seen position p never later finds mail below p.
 
-*Who writes.* Only the node writes executions and journals. Everybody may post mail; the node
-deletes mail in the commit that takes it over, so that each is taken exactly once.
+*Who writes.* Only the node writes executions, journals and attributes. Everybody may post mail; the
+node deletes mail in the commit that takes it over, so that each is taken exactly once.
+
+*Attributes.* What a commit sets is found by from then on, by every reader; names and values are
+compared exactly, character by character. Attributes go with their execution when it is forgotten.
 """
 
 from dataclasses import dataclass
@@ -33,8 +36,56 @@ class StoreFeatures:
     """Other processes can open the same store as clients."""
 
 
-class Store(Protocol):
-    """Executions, their journals, and the mail that others send to them."""
+class ReadableStore(Protocol):
+    """What everybody may read: executions, their journals and attributes, and the mail."""
+
+    async def execution(self, execution_id: str) -> ExecutionRow | None:
+        """Return the newest run of *execution_id*, or None."""
+        ...
+
+    async def executions(self, query: Query) -> list[ExecutionRow]:
+        """Return one page of what matches all filters of *query*, newest first.
+
+        Page on with `before=` the last row's key.
+        """
+        ...
+
+    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
+        """Return the rows of an execution whose first record is above *after_seq*, oldest first.
+
+        Raises:
+            StoreCorruptError: a body does not match its digest.
+        """
+        ...
+
+    async def attributes(self, key: int) -> dict[str, str]:
+        """Return the attributes of an execution, by name; empty if it has none."""
+        ...
+
+    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
+        """Return live executions with (wake_at, key) above *after* and wake_at at most *until*.
+
+        Ordered by (wake_at, key), at most *limit*: pass the last row's pair as *after* to page on.
+        Executions whose wake_at is None are never due; finished ones neither. An incident that has
+        one (a compensation past its patience is tried on) is due like the others.
+        """
+        ...
+
+    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+        """Return mail with a position above *after*, in order, at most *limit*."""
+        ...
+
+    async def changed(self) -> bool:
+        """Whether another connection may have written since the last call; cheap enough to poll."""
+        ...
+
+    async def counts(self) -> dict[Status, int]:
+        """Return how many executions stand in each live status, and in total in the others."""
+        ...
+
+
+class Store(ReadableStore, Protocol):
+    """Executions, their journals and attributes, and the mail that others send to them."""
 
     @property
     def features(self) -> StoreFeatures:
@@ -70,43 +121,10 @@ class Store(Protocol):
         """
         ...
 
-    async def execution(self, execution_id: str) -> ExecutionRow | None:
-        """Return the newest run of *execution_id*, or None."""
-        ...
-
-    async def executions(self, query: Query) -> list[ExecutionRow]:
-        """Return one page, newest first; page on with `before=` the last row's key."""
-        ...
-
-    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
-        """Return the rows of an execution whose first record is above *after_seq*, oldest first.
-
-        Raises:
-            StoreCorruptError: a body does not match its digest.
-        """
-        ...
-
-    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
-        """Return live executions with (wake_at, key) above *after* and wake_at at most *until*.
-
-        Ordered by (wake_at, key), at most *limit*: pass the last row's pair as *after* to page on.
-        Executions whose wake_at is None are never due; finished ones neither. An incident that has
-        one (a compensation past its patience is tried on) is due like the others.
-        """
-        ...
-
-    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
-        """Return mail with a position above *after*, in order, at most *limit*."""
-        ...
-
-    async def changed(self) -> bool:
-        """Whether another connection may have written since the last call; cheap enough to poll."""
-        ...
-
-    async def counts(self) -> dict[Status, int]:
-        """Return how many executions stand in each live status, and in total in the others."""
-        ...
-
     async def forget(self, *, finished_before: int, limit: int) -> int:
-        """Delete at most *limit* executions that finished before then; return how many."""
+        """Delete at most *limit* executions that finished before then; return how many.
+
+        The oldest first, with their journals and attributes. One whose root (`root_key`) is an
+        execution that has not finished is kept: its root may still want to undo what it did.
+        """
         ...

@@ -13,6 +13,7 @@ from counterpoint.errors import (
     StoreReadOnlyError,
 )
 from counterpoint.model.rows import (
+    AttributeRow,
     Commit,
     DueRow,
     ExecutionRow,
@@ -23,7 +24,7 @@ from counterpoint.model.rows import (
 )
 from counterpoint.model.states import Status
 from counterpoint.ports.store import StoreFeatures
-from counterpoint.stores.rows import check_digests
+from counterpoint.stores.rows import check_digests, only_node_writes
 
 
 class MemoryStore:
@@ -46,6 +47,7 @@ class MemoryStore:
         self._journal: dict[int, dict[int, JournalRow]] = {}
         self._mail: dict[int, MailRow] = {}
         self._requests: set[str] = set()
+        self._attributes: dict[int, dict[str, str]] = {}
 
     async def open(self, *, node: bool) -> None:
         if node and self._node:
@@ -63,7 +65,7 @@ class MemoryStore:
         return range(first, self._next_key)
 
     async def commit(self, commit: Commit) -> None:
-        self._check(hosting=bool(commit.starts or commit.journal or commit.updates or commit.taken))
+        self._check(hosting=only_node_writes(commit))
         self._check_conflicts(commit.starts)
         self._check_journal(commit.journal)
         for start in commit.starts:
@@ -78,6 +80,8 @@ class MemoryStore:
                 self._requests.discard(taken.request_id)
         for mail in commit.mail:
             self._post(mail)
+        for attribute in commit.attributes:
+            self._set(attribute)
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         self._check()
@@ -86,10 +90,14 @@ class MemoryStore:
 
     async def executions(self, query: Query) -> list[ExecutionRow]:
         self._check()
-        if query.attributes:
-            return []  # no commit writes attributes yet
+        wanted = query.attributes.items()
         newest_first = (self._executions[key] for key in sorted(self._executions, reverse=True))
-        return list(islice((row for row in newest_first if _matches(row, query)), query.limit))
+        found = (
+            row
+            for row in newest_first
+            if _matches(row, query) and wanted <= self._attributes.get(row.key, {}).items()
+        )
+        return list(islice(found, query.limit))
 
     async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
         self._check()
@@ -97,6 +105,10 @@ class MemoryStore:
         found = [rows[seq] for seq in sorted(rows) if seq > after_seq]
         check_digests(found)
         return found
+
+    async def attributes(self, key: int) -> dict[str, str]:
+        self._check()
+        return dict(sorted(self._attributes.get(key, {}).items()))
 
     async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
         self._check()
@@ -125,13 +137,16 @@ class MemoryStore:
         finished = (
             (row.finished_at, key)
             for key, row in self._executions.items()
-            if row.finished_at is not None and row.finished_at < finished_before
+            if row.finished_at is not None
+            and row.finished_at < finished_before
+            and not self._has_live_root(row)
         )
         oldest = nsmallest(limit, finished)
         for _, key in oldest:
             row = self._executions.pop(key)
             self._wake_at.pop(key, None)
             self._journal.pop(key, None)
+            self._attributes.pop(key, None)
             del self._keys[row.id][row.run]
         return len(oldest)
 
@@ -186,6 +201,17 @@ class MemoryStore:
                 )
             )
 
+    def _set(self, row: AttributeRow) -> None:
+        attributes = self._attributes.setdefault(row.execution_key, {})
+        if row.value is None:
+            attributes.pop(row.name, None)
+        else:
+            attributes[row.name] = row.value
+
+    def _has_live_root(self, row: ExecutionRow) -> bool:
+        root = None if row.root_key is None else self._executions.get(row.root_key)
+        return root is not None and root.finished_at is None
+
     def _post(self, mail: MailRow) -> None:
         if mail.request_id not in self._requests:
             self._requests.add(mail.request_id)
@@ -199,10 +225,12 @@ def _matches(row: ExecutionRow, query: Query) -> bool:
         (query.workflow, row.name),
         (query.service, row.service),
         (query.correlation_id, row.correlation_id or row.id),
+        (query.parent_key, row.parent_key),
     )
     return (
         all(value is None or value == found for value, found in wanted)
         and (not query.statuses or row.status in query.statuses)
         and (query.since is None or row.created_at >= query.since)
+        and (query.until is None or row.created_at < query.until)
         and (query.before is None or row.key < query.before)
     )

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from counterpoint.errors import StoreCorruptError
-from counterpoint.model.rows import ExecutionRow, JournalRow
+from counterpoint.model.rows import AttributeRow, Commit, ExecutionRow, JournalRow
 from counterpoint.model.states import Status
 
 Value: TypeAlias = str | int | bytes | None
@@ -68,6 +68,22 @@ def plain_starts(starts: Sequence[ExecutionRow]) -> list[tuple[Value, ...]] | No
         if _tail(row) != _NO_TAIL:
             return None
     return list(map(_plain, starts))
+
+
+def last_attributes(
+    rows: Iterable[AttributeRow],
+) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
+    """Return the attributes that are set in the end, and those that are dropped, each once."""
+    last = {(key, name): value for key, name, value in rows}
+    kept = [(*place, value) for place, value in last.items() if value is not None]
+    return kept, [place for place, value in last.items() if value is None]
+
+
+def only_node_writes(commit: Commit) -> bool:
+    """Whether a commit holds more than mail."""
+    return bool(
+        commit.starts or commit.journal or commit.updates or commit.taken or commit.attributes
+    )
 
 
 def execution_row(row: Sequence[object]) -> ExecutionRow:

@@ -39,6 +39,7 @@ from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, Ma
 from counterpoint.model.states import Status
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, translate_commit
+from counterpoint.stores.filters import select_executions
 from counterpoint.stores.identity import Identity, real_path
 from counterpoint.stores.locks import NodeLock
 from counterpoint.stores.migrate import MIGRATIONS, migrate, schema_version
@@ -49,17 +50,23 @@ from counterpoint.stores.rows import (
     Value,
     check_digests,
     execution_row,
+    last_attributes,
     one_chunk,
+    only_node_writes,
     plain_starts,
 )
 
-_SQL = load_queries("sqlite/executions.sql", "sqlite/journal.sql", "sqlite/mailbox.sql")
+_SQL = load_queries(
+    "sqlite/executions.sql", "sqlite/journal.sql", "sqlite/mailbox.sql", "sqlite/attributes.sql"
+)
 _STARTS = ManyRows(_SQL["insert_executions"])
 _PLAIN_STARTS = ManyRows(_SQL["insert_plain_executions"])
 _JOURNAL = ManyRows(_SQL["insert_journal"])
 _UPDATES = ManyRows(_SQL["update_executions"])
 _MAIL = ManyRows(_SQL["insert_mail"])
 _DELETE_MAIL = _SQL["delete_mail"]
+_SET_ATTRIBUTES = ManyRows(_SQL["set_attributes"])
+_DROP_ATTRIBUTES = ManyRows(_SQL["drop_attributes"])
 
 _COMPILED_STATEMENTS = 256
 _WAL_PAUSE_SECONDS = 0.002
@@ -135,7 +142,7 @@ class SqliteStore:
         return range(first, self._next_key)
 
     async def commit(self, commit: Commit) -> None:
-        if not self._node and (commit.starts or commit.journal or commit.updates or commit.taken):
+        if not self._node and only_node_writes(commit):
             self._check_node()
         execute = self._execute
         committing = False
@@ -161,15 +168,16 @@ class SqliteStore:
         return execution_row(rows[0]) if rows else None
 
     async def executions(self, query: Query) -> list[ExecutionRow]:
-        conditions, values = _conditions(query)
-        where = " WHERE " + " AND ".join(conditions) if conditions else ""
-        text = _SQL["executions"] + where + " ORDER BY key DESC LIMIT ?"
-        return [execution_row(row) for row in self._read(text, *values, query.limit)]
+        text, values = select_executions(_SQL, query)
+        return [execution_row(row) for row in self._read(text, *values)]
 
     async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
         rows = [JournalRow._make(row) for row in self._read(_SQL["read_journal"], key, after_seq)]
         check_digests(rows)
         return rows
+
+    async def attributes(self, key: int) -> dict[str, str]:
+        return dict(self._read(_SQL["read_attributes"], key))
 
     async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
         rows = self._read(_SQL["due_executions"], *after, until, limit)
@@ -380,6 +388,8 @@ class SqliteStore:
 
 def _is_one_step(commit: Commit) -> bool:
     """Whether SQLite makes one statement of *commit*, which is then a transaction by itself."""
+    if commit.attributes:
+        return False
     parts = (commit.starts, commit.journal, commit.updates, commit.taken, commit.mail)
     used = [rows for rows in parts if rows]
     return len(used) == 1 and one_chunk(used[0])
@@ -400,31 +410,7 @@ def _write(execute: Execute, commit: Commit) -> None:
         execute(_DELETE_MAIL, [json.dumps(list(commit.taken))])
     if commit.mail:
         _MAIL.write(execute, [row[1:] for row in commit.mail])
-
-
-def _conditions(query: Query) -> tuple[list[str], list[Value]]:
-    conditions: list[str] = []
-    values: list[Value] = []
-    if len(query.statuses) == 1:  # written out, as SQLite must see it to use a partial index
-        conditions.append(f"status = '{Status(query.statuses[0]).value}'")
-    elif query.statuses:
-        listed = ", ".join(f"'{Status(status).value}'" for status in query.statuses)
-        conditions.append(f"status IN ({listed})")
-    for condition, value in (
-        ("name = ?", query.workflow),
-        ("service = ?", query.service),
-        ("created_at >= ?", query.since),
-        ("key < ?", query.before),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            values.append(value)
-    if query.correlation_id is not None:
-        conditions.append("(correlation_id = ? OR (correlation_id IS NULL AND id = ?))")
-        values += [query.correlation_id] * 2
-    for name, value in query.attributes.items():
-        conditions.append(
-            "key IN (SELECT execution_key FROM attributes WHERE name = ? AND value = ?)"
-        )
-        values += [name, value]
-    return conditions, values
+    if commit.attributes:
+        kept, dropped = last_attributes(commit.attributes)
+        _SET_ATTRIBUTES.write(execute, kept)
+        _DROP_ATTRIBUTES.write(execute, dropped)

@@ -157,6 +157,10 @@ class FaultyStore:
         _strike(self._read_faults)
         return await self.inner.journal(key, after_seq=after_seq)
 
+    async def attributes(self, key: int) -> dict[str, str]:
+        _strike(self._read_faults)
+        return await self.inner.attributes(key)
+
     async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
         _strike(self._read_faults)
         return await self.inner.due(after=after, until=until, limit=limit)

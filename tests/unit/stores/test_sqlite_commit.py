@@ -23,6 +23,7 @@ from counterpoint.testing.conformance.store_case import (
     execution,
     letter,
     read_everything,
+    said,
     start,
 )
 
@@ -56,6 +57,7 @@ class FailingExecute:
 
 
 BOTH = Commit(starts=[execution(2)], journal=[entry(2)], mail=[letter("b")])
+SAID = Commit(journal=[entry(1, 2)], attributes=said(1, colour="red", size=None))
 ALONE = Commit(journal=[entry(1, 5)])
 
 
@@ -130,6 +132,22 @@ async def test_error_is_named_by_what_it_leaves_known(
     assert await read_everything(store) == before
 
 
+@pytest.mark.parametrize("word", ["INSERT INTO attributes", "WITH dropped", "COMMIT"])
+async def test_attributes_are_written_with_their_commit_or_not_at_all(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    await store.commit(Commit(starts=[execution(1)], attributes=said(1, size="5")))
+    before = await read_everything(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_execute", FailingExecute(store, word, sqlite3.SQLITE_FULL))
+        with pytest.raises(StoreFullError):
+            await store.commit(SAID)
+
+    assert await read_everything(store) == before
+    await store.commit(SAID)
+    assert await store.attributes(1) == {"colour": "red"}
+
+
 async def test_broken_store_refuses_everything_until_it_is_opened_again(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,16 +197,3 @@ async def test_status_that_does_not_exist_is_reported(store: SqliteStore, path: 
 
     with pytest.raises(StoreCorruptError, match=r"execution-1.*asleep"):
         await store.execution("execution-1")
-
-
-async def test_attributes_are_found_and_forgotten(store: SqliteStore, path: Path) -> None:
-    ended = {1: 5, 2: 9}
-    await start(store, *(execution(key, finished_at=end) for key, end in ended.items()))
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("INSERT INTO attributes VALUES (1, 'colour', 'red'), (2, 'colour', 'blue')")
-        assert await store.executions(Query(attributes={"colour": "red"})) == [
-            execution(1, finished_at=5)
-        ]
-
-        await store.forget(finished_before=6, limit=9)
-        assert other.execute("SELECT execution_key FROM attributes").fetchall() == [(2,)]

@@ -12,5 +12,8 @@ pytest-asyncio in auto mode, and Hypothesis.
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.store_{part}" for part in ("commits", "reads", "mail", "locks", "model", "case"))
+    *(
+        f"{__name__}.store_{part}"
+        for part in ("commits", "reads", "attributes", "mail", "locks", "model", "case")
+    )
 )

@@ -8,11 +8,19 @@ from typing import ClassVar
 
 import pytest
 
-from counterpoint.model.rows import Commit, ExecutionRow, JournalRow, MailRow, Query
+from counterpoint.model.rows import (
+    AttributeRow,
+    Commit,
+    ExecutionRow,
+    JournalRow,
+    MailRow,
+    Query,
+)
 from counterpoint.model.states import Status
 from counterpoint.ports.store import Store, StoreFeatures
 
 Snapshot = dict[str, list[tuple[object, ...]]]
+TABLES = ("executions", "journal", "mailbox", "attributes")
 
 
 class StoreCase(ABC):
@@ -28,7 +36,7 @@ class StoreCase(ABC):
         """
 
     def raw_rows(self, table: str) -> list[tuple[object, ...]] | None:
-        """Return the rows of `executions`, `journal` or `mailbox` without asking the store.
+        """Return the rows of one of `TABLES` without asking the store.
 
         In the order of the columns of `model.rows`, by primary key; None if there is no such way.
         """
@@ -68,10 +76,9 @@ class StoreCase(ABC):
 
     async def everything(self, store: Store) -> Snapshot:
         """Return all that was written: by the back door if there is one, else by reading."""
-        tables = ("executions", "journal", "mailbox")
-        raw = {table: self.raw_rows(table) for table in tables}
+        raw = {table: self.raw_rows(table) for table in TABLES}
         found = {table: rows for table, rows in raw.items() if rows is not None}
-        return found if len(found) == len(tables) else await read_everything(store)
+        return found if len(found) == len(TABLES) else await read_everything(store)
 
 
 async def read_everything(store: Store) -> Snapshot:
@@ -83,6 +90,11 @@ async def read_everything(store: Store) -> Snapshot:
         "executions": list[tuple[object, ...]](executions),
         "journal": [row for rows in journals for row in rows],
         "mailbox": list[tuple[object, ...]](mail),
+        "attributes": [
+            (row.key, *item)
+            for row in executions
+            for item in sorted((await store.attributes(row.key)).items())
+        ],
     }
 
 
@@ -96,6 +108,8 @@ def execution(
     finished_at: int | None = None,
     name: str = "orders.place_order",
     correlation_id: str | None = None,
+    parent_key: int | None = None,
+    root_key: int | None = None,
 ) -> ExecutionRow:
     """Return an execution's row; what a test does not name does not matter to it."""
     return ExecutionRow(
@@ -111,6 +125,8 @@ def execution(
         created_at=key * 10,
         wake_at=wake_at,
         finished_at=finished_at,
+        parent_key=parent_key,
+        root_key=root_key,
         correlation_id=correlation_id,
     )
 
@@ -123,6 +139,11 @@ def entry(key: int, first_seq: int = 1, body: bytes = b'[["ended",1]]') -> Journ
 def letter(request_id: str, execution_id: str = "execution-1") -> MailRow:
     """Return mail that is not posted yet."""
     return MailRow(0, request_id, "signal", execution_id, 5, "json", b'{"name":"go"}')
+
+
+def said(key: int, **attributes: str | None) -> list[AttributeRow]:
+    """Return what an execution says about itself; None deletes."""
+    return [AttributeRow(key, name, value) for name, value in attributes.items()]
 
 
 async def start(store: Store, *rows: ExecutionRow) -> None:

@@ -7,11 +7,13 @@ from counterpoint.model.rows import Commit, ExecutionRow, ExecutionUpdate
 from counterpoint.model.states import Status
 from counterpoint.ports.store import Store
 from counterpoint.testing.conformance.store_case import (
+    TABLES,
     StoreCase,
     entry,
     execution,
     letter,
     post,
+    said,
     start,
 )
 
@@ -24,7 +26,7 @@ class StoreCommits(StoreCase):
     async def test_empty_commit_writes_nothing(self, node: Store) -> None:
         await node.commit(Commit())
 
-        assert await self.everything(node) == {"executions": [], "journal": [], "mailbox": []}
+        assert await self.everything(node) == {table: [] for table in TABLES}
 
     async def test_all_parts_of_a_commit_are_written(self, node: Store) -> None:
         await start(node, execution(1))
@@ -37,6 +39,7 @@ class StoreCommits(StoreCase):
                 updates=[ExecutionUpdate(1, Status.COMPLETED, 3, None, 77)],
                 taken=[1],
                 mail=[letter("new")],
+                attributes=said(1, colour="red", size="5"),
             )
         )
 
@@ -47,6 +50,7 @@ class StoreCommits(StoreCase):
             "executions": [ended, execution(2)],
             "journal": [entry(1, 1), entry(1, 2), entry(2, 1)],
             "mailbox": [letter("kept")._replace(position=2), letter("new")._replace(position=3)],
+            "attributes": [(1, "colour", "red"), (1, "size", "5")],
         }
 
     async def test_every_column_of_an_execution_is_kept(self, node: Store) -> None:
@@ -119,6 +123,7 @@ class StoreCommits(StoreCase):
                     updates=[ExecutionUpdate(1, Status.FAILED, 1, None, 5)],
                     taken=[1],
                     mail=[letter("more")],
+                    attributes=said(1, colour="red"),
                 )
             )
 

@@ -1,7 +1,7 @@
 """A store against dictionaries, in whatever order Hypothesis likes."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import ClassVar, TypeVar
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from counterpoint.errors import ConflictError
 from counterpoint.model.rows import (
+    AttributeRow,
     Commit,
     DueRow,
     ExecutionRow,
@@ -30,6 +31,7 @@ STATUSES = st.sampled_from(Status)
 WAKE_UPS = st.none() | st.integers(0, 20)
 BODIES = st.lists(st.binary(max_size=5), min_size=1, max_size=3)
 INDEXES = st.integers(0, 100)
+PAIRS = st.tuples(st.sampled_from("mn"), st.none() | st.sampled_from("01"))
 
 
 class StoreModel(RuleBasedStateMachine):
@@ -43,6 +45,7 @@ class StoreModel(RuleBasedStateMachine):
         self.rows: dict[int, ExecutionRow] = {}
         self.journals: dict[int, list[JournalRow]] = {}
         self.letters: dict[int, MailRow] = {}
+        self.said: dict[int, dict[str, str]] = {}
         self.last_key = 0
         self.used_key = 0
         self.last_position = 0
@@ -67,14 +70,16 @@ class StoreModel(RuleBasedStateMachine):
             self.run(self.store.close())
         self.loop.close()
 
-    @rule(names=NAMES, wake_at=WAKE_UPS)
-    def start(self, names: list[str], wake_at: int | None) -> None:
+    @rule(names=NAMES, wake_at=WAKE_UPS, root=st.none() | INDEXES)
+    def start(self, names: list[str], wake_at: int | None, root: int | None) -> None:
         """Start executions with a record each, or conflict and write nothing."""
         keys = self.run(self.store.reserve_keys(len(names)))
         assert keys[0] > self.last_key
         self.last_key = keys[-1]
+        above = self._some_key(root) if root is not None and self.rows else None
         rows = [
-            execution(key, name, wake_at=wake_at) for key, name in zip(keys, names, strict=True)
+            execution(key, name, wake_at=wake_at, parent_key=above, root_key=above)
+            for key, name in zip(keys, names, strict=True)
         ]
         commit = Commit(starts=rows, journal=[entry(key) for key in keys])
         here = {row.id for row in self.rows.values()}
@@ -91,6 +96,7 @@ class StoreModel(RuleBasedStateMachine):
         for row in rows:
             self.rows[row.key] = row
             self.journals[row.key] = [entry(row.key)]
+            self.said[row.key] = {}
 
     @precondition(lambda self: self.rows)
     @rule(index=INDEXES, bodies=BODIES)
@@ -117,6 +123,16 @@ class StoreModel(RuleBasedStateMachine):
         self.rows[key] = self.rows[key]._replace(
             status=status, wake_at=wake_at, finished_at=finished_at
         )
+
+    @precondition(lambda self: self.rows)
+    @rule(index=INDEXES, pairs=st.lists(PAIRS, min_size=1, max_size=4))
+    def say(self, index: int, pairs: list[tuple[str, str | None]]) -> None:
+        """Set and delete attributes of an execution, one of them perhaps several times."""
+        key = self._some_key(index)
+        rows = [AttributeRow(key, name, value) for name, value in pairs]
+        self.run(self.store.commit(Commit(attributes=rows)))
+        last = self.said[key] | dict[str, str | None](pairs)
+        self.said[key] = {name: value for name, value in last.items() if value is not None}
 
     @rule(requests=REQUESTS)
     def post(self, requests: list[str]) -> None:
@@ -152,7 +168,9 @@ class StoreModel(RuleBasedStateMachine):
         finished = [
             row.key
             for row in self.rows.values()
-            if row.finished_at is not None and row.finished_at < before
+            if row.finished_at is not None
+            and row.finished_at < before
+            and not self._has_live_root(row)
         ]
         deleted = self.run(self.store.forget(finished_before=before, limit=limit))
         assert deleted == min(limit, len(finished))
@@ -161,7 +179,7 @@ class StoreModel(RuleBasedStateMachine):
         assert gone <= set(finished)
         assert len(gone) == deleted
         for key in gone:
-            del self.rows[key], self.journals[key]
+            del self.rows[key], self.journals[key], self.said[key]
 
     @rule()
     def reopen(self) -> None:
@@ -174,7 +192,7 @@ class StoreModel(RuleBasedStateMachine):
     @invariant()
     def executions_match(self) -> None:
         """Every execution and every list of them is as it should be."""
-        newest_first = [self.rows[key] for key in sorted(self.rows, reverse=True)]
+        newest_first = self._newest_first(self.rows)
         assert self.run(self.store.executions(Query(limit=1000))) == newest_first
         for row in newest_first:
             assert self.run(self.store.execution(row.id)) == row
@@ -188,6 +206,20 @@ class StoreModel(RuleBasedStateMachine):
         """Every journal is as it should be."""
         for key, rows in self.journals.items():
             assert self.run(self.store.journal(key)) == rows
+
+    @invariant()
+    def attributes_match(self) -> None:
+        """Every execution has its attributes, and is found by them and by its parent."""
+        for key, attributes in self.said.items():
+            assert self.run(self.store.attributes(key)) == attributes
+            found = self.run(self.store.executions(Query(attributes=attributes, limit=1000)))
+            assert found == self._newest_first(
+                other for other, pairs in self.said.items() if attributes.items() <= pairs.items()
+            )
+            children = self.run(self.store.executions(Query(parent_key=key, limit=1000)))
+            assert children == self._newest_first(
+                row.key for row in self.rows.values() if row.parent_key == key
+            )
 
     @invariant()
     def due_matches(self) -> None:
@@ -204,6 +236,13 @@ class StoreModel(RuleBasedStateMachine):
         """The mailbox holds what was posted and not taken."""
         found = self.run(self.store.mail(after=0, limit=1000))
         assert found == list(self.letters.values())
+
+    def _newest_first(self, keys: Iterable[int]) -> list[ExecutionRow]:
+        return [self.rows[key] for key in sorted(keys, reverse=True)]
+
+    def _has_live_root(self, row: ExecutionRow) -> bool:
+        root = None if row.root_key is None else self.rows.get(row.root_key)
+        return root is not None and root.finished_at is None
 
     def _some_key(self, index: int) -> int:
         keys = sorted(self.rows)

@@ -41,6 +41,24 @@ SELECT
   finished_at, deadline_at, owner, parent_key, root_key, correlation_id, causation_id, traceparent
 FROM executions
 
+-- name: executions_by_attribute
+-- Reads the executions below a key that have an attribute; the rest is appended. CROSS JOIN keeps
+-- SQLite from sorting: the index on attributes has the keys of one value in order.
+SELECT
+  key, id, run, kind, service, name, version, status, fingerprint, created_at, wake_at,
+  finished_at, deadline_at, owner, parent_key, root_key, correlation_id, causation_id, traceparent
+FROM (
+  SELECT execution_key FROM attributes WHERE name = ? AND value = ? AND execution_key < ?
+) AS found
+CROSS JOIN executions ON key = found.execution_key
+
+-- name: has_attribute
+-- A condition on executions, for every further attribute.
+EXISTS (
+  SELECT 1 FROM attributes AS further
+  WHERE further.execution_key = executions.key AND further.name = ? AND further.value = ?
+)
+
 -- name: due_executions
 -- Reads what needs a node; the conditions on status and wake_at repeat those of the partial index.
 SELECT wake_at, key, id FROM executions
@@ -66,14 +84,15 @@ INSERT INTO counters (name, value) VALUES ('key', ?)
 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)
 
 -- name: finished_executions
--- Reads the keys of executions that finished before a time, oldest first.
+-- Reads the keys of executions that finished before a time and whose root is not live, oldest first.
 SELECT key FROM executions
-WHERE finished_at IS NOT NULL AND finished_at < ? ORDER BY finished_at LIMIT ?
+WHERE finished_at IS NOT NULL AND finished_at < ?
+  AND NOT EXISTS (
+    SELECT 1 FROM executions AS root
+    WHERE root.key = executions.root_key AND root.finished_at IS NULL
+  )
+ORDER BY finished_at LIMIT ?
 
 -- name: delete_executions
 -- Deletes executions by a JSON array of keys.
 DELETE FROM executions WHERE key IN (SELECT value FROM json_each(?))
-
--- name: delete_attributes
--- Deletes the attributes of executions by a JSON array of keys.
-DELETE FROM attributes WHERE execution_key IN (SELECT value FROM json_each(?))
