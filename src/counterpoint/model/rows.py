@@ -129,3 +129,5 @@ class Query:
     """Those created before then."""
     parent_key: int | None = None
     """The children of one execution."""
+    newest_runs: bool = False
+    """Those whose id has no later run."""

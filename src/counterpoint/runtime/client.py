@@ -1,7 +1,7 @@
 """What a process can do with executions, whether it hosts them or not."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
@@ -17,6 +17,7 @@ from counterpoint.errors import (
     WorkflowRefusedError,
 )
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.model.attributes import attribute_text, check_attribute_name
 from counterpoint.model.ids import check_execution_id, generate_id
 from counterpoint.model.rows import ExecutionRow, Query
 from counterpoint.model.states import Status
@@ -140,30 +141,45 @@ class Client:
     async def executions(
         self,
         *,
-        status: Status | str | None = None,
+        status: Status | str | Sequence[Status | str] | None = None,
         workflow: str | None = None,
         service: str | None = None,
         correlation_id: str | None = None,
+        attributes: Mapping[str, object] | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        newest_runs: bool = False,
     ) -> AsyncIterator["ExecutionSummary"]:
-        """Iterate over executions, newest first; read from the store page by page."""
+        """Iterate over executions that match all filters, newest first, read page by page.
+
+        Of several statuses one has to match, and all *attributes*, exactly. *since* is the earliest
+        time of creation, *until* the first that is too late. With *newest_runs* earlier runs of an
+        id are left out.
+
+        Raises:
+            ArgumentsError: an attribute cannot have that name or value.
+        """
         access = self._access()
-        before: int | None = None
+        statuses = _statuses(status)
+        if statuses == ():
+            return
+        query = Query(
+            statuses=statuses or (),
+            workflow=workflow,
+            service=service,
+            correlation_id=correlation_id,
+            since=None if since is None else _microseconds(since),
+            until=None if until is None else _microseconds(until),
+            attributes={} if attributes is None else _attributes(attributes),
+            newest_runs=newest_runs,
+        )
         while True:
-            query = Query(
-                statuses=() if status is None else (Status(status),),
-                workflow=workflow,
-                service=service,
-                correlation_id=correlation_id,
-                since=None if since is None else int(since.timestamp() * 1e6),
-                before=before,
-            )
             rows = await access.store.executions(query)
             for row in rows:
                 yield _summary(row)
             if len(rows) < query.limit:
                 return
-            before = rows[-1].key
+            query = replace(query, before=rows[-1].key)
 
     async def counts(self) -> dict[Status, int]:
         """Return how many executions stand in each status; a status with none is left out."""
@@ -222,6 +238,27 @@ def check_workflow(registry: Registry, workflow: object) -> None:
         raise DefinitionError(
             f"{workflow!r} is not a workflow: declare it with @service.workflow or @service.saga"
         )
+
+
+def _statuses(
+    status: Status | str | Sequence[Status | str] | None,
+) -> tuple[Status, ...] | None:
+    """Return the statuses that are asked for; None for any."""
+    if status is None:
+        return None
+    return tuple(Status(one) for one in ([status] if isinstance(status, str) else status))
+
+
+def _attributes(attributes: Mapping[str, object]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, value in attributes.items():
+        check_attribute_name(name)
+        texts[name] = attribute_text(value)
+    return texts
+
+
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1e6)
 
 
 def _summary(row: ExecutionRow) -> ExecutionSummary:

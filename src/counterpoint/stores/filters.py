@@ -28,6 +28,8 @@ def select_executions(sql: Mapping[str, str], query: Query) -> tuple[str, list[V
     for attribute in attributes[1:]:
         conditions.append(sql["has_attribute"])
         values += attribute
+    if query.newest_runs:
+        conditions.append(sql["is_newest_run"])
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"{text}{where} ORDER BY {order} DESC LIMIT ?", [*values, query.limit]
 

@@ -95,7 +95,9 @@ class MemoryStore:
         found = (
             row
             for row in newest_first
-            if _matches(row, query) and wanted <= self._attributes.get(row.key, {}).items()
+            if _matches(row, query)
+            and wanted <= self._attributes.get(row.key, {}).items()
+            and not (query.newest_runs and row.run < max(self._keys[row.id]))
         )
         return list(islice(found, query.limit))
 

@@ -60,6 +60,12 @@ def test_children_are_searched_by_their_parent(database: sqlite3.Connection) -> 
     assert "TEMP B-TREE" not in steps
 
 
+def test_later_runs_are_searched_by_their_id(database: sqlite3.Connection) -> None:
+    text, values = select_executions(SQL, Query(newest_runs=True))
+
+    assert "executions_id (id=? AND run>?)" in plan(database, text, [*values])
+
+
 def test_single_attributes_are_deleted_by_their_key(database: sqlite3.Connection) -> None:
     steps: list[str] = []
 

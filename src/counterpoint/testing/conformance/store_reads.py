@@ -76,6 +76,19 @@ class StoreReads(StoreCase):
 
         assert ids(await node.executions(query)) == found
 
+    async def test_earlier_runs_can_be_left_out(self, node: Store) -> None:
+        await start(
+            node,
+            execution(1, "a", run=1, status=Status.FAILED, finished_at=5),
+            execution(2, "b", status=Status.FAILED, finished_at=5),
+            execution(3, "a", run=2),
+        )
+
+        newest = await node.executions(Query(newest_runs=True))
+        failed = await node.executions(Query(newest_runs=True, statuses=[Status.FAILED]))
+        assert [(row.id, row.run) for row in newest] == [("a", 2), ("b", 1)]
+        assert ids(failed) == ["b"]
+
     async def test_journal_of_an_unknown_execution_is_empty(self, node: Store) -> None:
         assert await node.journal(1) == []
 

@@ -59,6 +59,12 @@ EXISTS (
   WHERE further.execution_key = executions.key AND further.name = ? AND further.value = ?
 )
 
+-- name: is_newest_run
+-- A condition on executions.
+NOT EXISTS (
+  SELECT 1 FROM executions AS later WHERE later.id = executions.id AND later.run > executions.run
+)
+
 -- name: due_executions
 -- Reads what needs a node; the conditions on status and wake_at repeat those of the partial index.
 SELECT wake_at, key, id FROM executions
