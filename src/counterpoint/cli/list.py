@@ -11,7 +11,8 @@ from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import clean, hint, out, say, say_json, show_parts, status_text
 from counterpoint.cli.posting import posted_requests
 from counterpoint.cli.target import Target, open_client, resolve
-from counterpoint.cli.times import duration, now, parse_since, relative
+from counterpoint.cli.times import duration, now, relative
+from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption, parse_where
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary
 
@@ -32,14 +33,9 @@ def list_executions(
             "--workflow", metavar="NAME", help="Only those of a workflow, by its full name."
         ),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since",
-            metavar="WHEN",
-            help="Only those started since: 30m, 2h, 7d ago, or an ISO date or time in UTC.",
-        ),
-    ] = None,
+    where: WhereOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="At most so many, the newest ones.")
     ] = 20,
@@ -51,26 +47,20 @@ def list_executions(
 
     With --json each execution is one line of JSON (JSON Lines).
 
-    Example: counterpoint list --status incident --since 2h --app shop:app
+    Example: counterpoint list --where status=failed --where error=timeout --since 2h
     """
     target = resolve(app, store)
-    moment = None if since is None else parse_since(since, now())
-    asyncio.run(_list(target, status, workflow, moment, limit, as_json=as_json))
+    texts = [] if status is None else [f"status={status}"]
+    texts += [] if workflow is None else [f"workflow={workflow}"]
+    wanted = parse_where([*texts, *(where or ())], since, until)
+    asyncio.run(_list(target, wanted, limit, as_json=as_json))
 
 
-async def _list(
-    target: Target,
-    status: Status | None,
-    workflow: str | None,
-    since: datetime | None,
-    limit: int,
-    *,
-    as_json: bool,
-) -> None:
+async def _list(target: Target, where: Where, limit: int, *, as_json: bool) -> None:
     async with open_client(target) as client:
         found: list[ExecutionSummary] = []
         more = False
-        async for summary in client.executions(status=status, workflow=workflow, since=since):
+        async for summary in where.find(client):
             more = len(found) == limit
             if more:
                 break
@@ -82,7 +72,7 @@ async def _list(
         if found:
             show_parts(out(), _table(found, now()))
         else:
-            say("no executions" if not (status or workflow or since) else "no such executions")
+            say("no executions" if where == Where() else "no such executions")
         if more:
             hint(f"there are more: --limit {10 * limit} shows them", "dim")
         await _hint_starts(client, target)
