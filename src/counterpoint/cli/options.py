@@ -36,6 +36,15 @@ IdArgument: TypeAlias = Annotated[
         autocompletion=complete_ids,
     ),
 ]
+OptionalIdArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ID",
+        show_default=False,
+        help="The id of the execution; without it, --where chooses many.",
+        autocompletion=complete_ids,
+    ),
+]
 ActorOption: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -2,22 +2,37 @@
 
 import asyncio
 
+from counterpoint.cli.batch import (
+    Batch,
+    ManyOption,
+    RateOption,
+    YesOption,
+    act_on_many,
+    choose,
+)
 from counterpoint.cli.options import (
     ActorOption,
     AppOption,
-    IdArgument,
     JsonOption,
+    OptionalIdArgument,
     ReasonOption,
     StoreOption,
 )
 from counterpoint.cli.output import say, say_json
 from counterpoint.cli.posting import current_user, describe, report
 from counterpoint.cli.target import Target, open_client, resolve
+from counterpoint.cli.where import SinceOption, UntilOption, WhereOption
 from counterpoint.model.states import Status
 
 
 def retry(
-    execution_id: IdArgument,
+    execution_id: OptionalIdArgument = None,
+    where: WhereOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    yes: YesOption = False,
+    rate: RateOption = None,
+    limit: ManyOption = None,
     actor: ActorOption = None,
     reason: ReasonOption = None,
     app: AppOption = None,
@@ -27,24 +42,39 @@ def retry(
     """Try again at once what stopped an incident, failed a workflow, or waits for its next attempt.
 
     It goes on with today's code, with new attempts and the same idempotency keys.
+    With --where it is about many, by default incidents and what failed: it says which, and acts
+    with --yes.
 
     Example: counterpoint retry order-7 --reason "the provider is back" --app shop:app
     """
+    chosen = choose(
+        *(execution_id, where, since, until), yes=yes, rate=rate, limit=limit, as_json=as_json
+    )
     target = resolve(app, store)
     who = actor or current_user()
-    asyncio.run(_retry(target, execution_id, who, reason, as_json=as_json))
+    asyncio.run(_retry(target, chosen, who, reason, as_json=as_json))
 
 
 async def _retry(
-    target: Target, execution_id: str, actor: str | None, reason: str | None, *, as_json: bool
+    target: Target, chosen: str | Batch, actor: str | None, reason: str | None, *, as_json: bool
 ) -> None:
     async with open_client(target) as client:
-        description = await describe(client, execution_id)
-        await client.execution(execution_id).retry(actor=actor, reason=reason)
+        if isinstance(chosen, Batch):
+            await act_on_many(
+                client,
+                target,
+                chosen,
+                "retry",
+                lambda execution: execution.retry(actor=actor, reason=reason),
+                statuses=(Status.INCIDENT, Status.FAILED),
+            )
+            return
+        description = await describe(client, chosen)
+        await client.execution(chosen).retry(actor=actor, reason=reason)
         if description.status is not Status.COMPLETED:
             done = "the request to retry is sent"
-            await report(client, target, execution_id, done, as_json=as_json)
+            await report(client, target, chosen, done, as_json=as_json)
         elif as_json:
-            say_json({"id": execution_id, "taken": True})
+            say_json({"id": chosen, "taken": True})
         else:
-            say(f"{execution_id}: it is completed, there is nothing to retry")
+            say(f"{chosen}: it is completed, there is nothing to retry")
