@@ -10,6 +10,7 @@ from counterpoint.cli.batch import (
     act_on_many,
     choose,
 )
+from counterpoint.cli.failures import CommandError
 from counterpoint.cli.options import (
     ActorOption,
     AppOption,
@@ -50,6 +51,8 @@ def retry(
     chosen = choose(
         *(execution_id, where, since, until), yes=yes, rate=rate, limit=limit, as_json=as_json
     )
+    if isinstance(chosen, Batch) and Status.COMPLETED in chosen.where.statuses:
+        raise CommandError("completed executions have nothing to retry: leave status=completed out")
     target = resolve(app, store)
     who = actor or current_user()
     asyncio.run(_retry(target, chosen, who, reason, as_json=as_json))

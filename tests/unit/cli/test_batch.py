@@ -170,6 +170,12 @@ def test_one_and_many_cannot_be_mixed(
     assert why in result.stderr
 
 
+def test_a_retry_of_what_completed_is_no_act_on_many(shop: Path) -> None:
+    result = counterpoint("retry", "--where", "status=failed", "--where", "status=completed")
+
+    assert (result.exit_code, "nothing to retry" in result.stderr) == (2, True)
+
+
 # ---- with --yes -------------------------------------------------------------------------------
 
 

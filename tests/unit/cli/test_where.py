@@ -13,7 +13,7 @@ from counterpoint import App, BusinessError, Service, workflow
 from counterpoint.cli.failures import CommandError
 from counterpoint.cli.main import cli
 from counterpoint.cli.where import Where, parse_where
-from counterpoint.errors import ArgumentsError
+from counterpoint.errors import ArgumentsError, ExecutionNotFoundError
 from counterpoint.model.rows import Commit, Query
 from counterpoint.model.states import Status
 from counterpoint.stores.sqlite import SqliteStore
@@ -133,6 +133,19 @@ async def diverge() -> None:
     async with App("shop", services=[orders, changed], store="sqlite:///shop.db") as app:
         await app.execution("settle-1").signal("go")
         await app.idle(10)
+
+
+def test_what_is_forgotten_while_it_is_read_is_left_out(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_: object, execution_id: str) -> None:
+        raise ExecutionNotFoundError(execution_id)
+
+    monkeypatch.setattr("counterpoint.cli.where.describe", gone)
+
+    result = listed("--where", "error=expired")
+
+    assert (result.exit_code, result.stdout) == (0, "no such executions\n")
 
 
 def test_list_joins_its_own_options_with_the_filters(shop: Path) -> None:

@@ -16,7 +16,7 @@ from counterpoint.errors import (
     StoreError,
     StoreFullError,
 )
-from counterpoint.model.rows import Commit, MailRow, Query
+from counterpoint.model.rows import AttributeRow, Commit, MailRow, Query
 from counterpoint.stores.sqlite import SqliteStore
 from counterpoint.testing.conformance.store_case import (
     entry,
@@ -146,6 +146,35 @@ async def test_attributes_are_written_with_their_commit_or_not_at_all(
     assert await read_everything(store) == before
     await store.commit(SAID)
     assert await store.attributes(1) == {"colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "statements"),
+    [
+        ([], 0),
+        ([one for key in range(256) for one in said(key, colour="red")], 1),
+        ([one for key in range(256) for one in said(key, colour="red", size=None)], 2),
+    ],
+    ids=["none", "set", "set and deleted"],
+)
+async def test_attributes_take_a_statement_for_what_is_set_and_one_for_what_is_deleted(
+    store: SqliteStore,
+    monkeypatch: pytest.MonkeyPatch,
+    attributes: list[AttributeRow],
+    statements: int,
+) -> None:
+    executed: list[str] = []
+    execute = store._execute
+
+    def record(text: str, values: list[str | int | bytes | None]) -> object:
+        executed.append(text)
+        return execute(text, values)
+
+    monkeypatch.setattr(store, "_execute", record)
+    await store.commit(Commit(journal=[entry(1)], attributes=attributes))
+
+    assert len(executed) == (1 if not attributes else 3 + statements)
+    assert sum("attributes" in text for text in executed) == statements
 
 
 async def test_broken_store_refuses_everything_until_it_is_opened_again(
