@@ -1,4 +1,5 @@
-"""For workflow code: time, chance, waiting and logging that a replay repeats exactly."""
+"""For workflow code: time, chance, waiting and logging that a replay repeats exactly, and its own
+course: children, pivot, compensation, attributes, continuation."""
 
 from counterpoint.authoring.context import (
     WorkflowInfo,
@@ -10,5 +11,28 @@ from counterpoint.authoring.context import (
     sleep,
     uuid4,
 )
+from counterpoint.authoring.steering import (
+    child,
+    compensate_with,
+    continue_as_new,
+    patched,
+    pivot,
+    set_attributes,
+)
 
-__all__ = ["WorkflowInfo", "info", "log", "now", "random", "signal", "sleep", "uuid4"]
+__all__ = [
+    "WorkflowInfo",
+    "child",
+    "compensate_with",
+    "continue_as_new",
+    "info",
+    "log",
+    "now",
+    "patched",
+    "pivot",
+    "random",
+    "set_attributes",
+    "signal",
+    "sleep",
+    "uuid4",
+]

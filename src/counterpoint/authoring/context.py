@@ -35,7 +35,12 @@ class WorkflowInfo:
     started_at: datetime
 
 
-def _execution(what: str) -> Execution:
+def current_execution(what: str) -> Execution:
+    """Return the execution whose code is running.
+
+    Raises:
+        NotInWorkflowError: no workflow's code is.
+    """
     loop = running_loop()
     if type(loop) is WorkflowLoop:
         owner = loop.execution
@@ -46,30 +51,30 @@ def _execution(what: str) -> Execution:
 
 def now() -> datetime:
     """Return the time (UTC) of the record that the code is reacting to."""
-    return _EPOCH + timedelta(microseconds=_execution("now()").now)
+    return _EPOCH + timedelta(microseconds=current_execution("now()").now)
 
 
 async def sleep(duration: float | timedelta) -> None:
     """Wait for *duration* (seconds or a timedelta); durable, like `asyncio.sleep` in a workflow."""
-    _execution("sleep()")
+    current_execution("sleep()")
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     await asyncio.sleep(seconds)
 
 
 def random() -> random_module.Random:
     """Return the execution's seeded generator; the same numbers on every replay."""
-    return _execution("random()").seeded_random
+    return current_execution("random()").seeded_random
 
 
 def uuid4() -> uuid.UUID:
     """Return a random UUID (version 4) that is the same on every replay."""
-    bits = _execution("uuid4()").seeded_random.getrandbits(128)
+    bits = current_execution("uuid4()").seeded_random.getrandbits(128)
     return uuid.UUID(int=bits, version=4)
 
 
 def info() -> WorkflowInfo:
     """Return facts about the running execution."""
-    execution = _execution("info()")
+    execution = current_execution("info()")
     state = execution.state
     started = _EPOCH + timedelta(microseconds=state.started_at)
     return WorkflowInfo(execution.id, execution.run, state.workflow, state.version, started)
@@ -96,7 +101,7 @@ async def signal(name: str, type: Any = Any, *, timeout: float | timedelta | Non
         TimeoutError: none came within *timeout*.
         ArgumentsError: the name is no text, cannot be written as UTF-8, or is too long.
     """
-    execution = _execution("signal()")
+    execution = current_execution("signal()")
     refused = check_signal_name(name)
     if refused is not None:
         raise ArgumentsError(refused, fields=["name"])
@@ -105,12 +110,12 @@ async def signal(name: str, type: Any = Any, *, timeout: float | timedelta | Non
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     async with asyncio.timeout(seconds):
         while True:
-            number, future = execution.wait_for_signal(name)
+            number, future = execution.signals.wait(name)
             try:
                 payload = await future
             except BaseException:
                 if future.cancelled():
-                    execution.end_wait(number)
+                    execution.signals.end_wait(number)
                 raise
             try:
                 return codec.decode(payload)
@@ -143,7 +148,7 @@ class WorkflowLog:
         self._say(logging.ERROR, message, args)
 
     def _say(self, level: int, message: str, args: tuple[object, ...]) -> None:
-        execution = _execution("log")
+        execution = current_execution("log")
         text = _format(message, args)  # also on replay: a user's __str__ may do something
         if not (execution.replaying or execution.loop.is_closed()):
             execution.speech.append((level, text))

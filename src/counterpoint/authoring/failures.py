@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from counterpoint.authoring.business import BusinessError, business_name, business_type
-from counterpoint.errors import ActivityFailed, RecordedError
+from counterpoint.errors import ActivityFailed, ExecutionFailed, RecordedError
 from counterpoint.kernel.blame import FAILED_CALL, parts_of
-from counterpoint.model.records import CallFailed, Failure
+from counterpoint.model.records import CallFailed, ChildFailed, Failure
 
 MESSAGE_CHARS_MAX = 2_000
 TRACEBACK_CHARS_MAX = 4_000
@@ -68,22 +68,34 @@ def facts_of(failure: Failure) -> dict[str, Any]:
     return facts
 
 
-def call_error(record: CallFailed, activity: str, near: Callable[..., Any]) -> Exception:
-    """Return what a workflow sees of a failed call: the business error, or `ActivityFailed`."""
+def call_error(
+    record: CallFailed | ChildFailed, callee: str, near: Callable[..., Any]
+) -> Exception:
+    """Return what a workflow sees of a failed call.
+
+    That is the business error itself; of others `ActivityFailed`, or of a child `ExecutionFailed`.
+    """
     failure = record.error
+    error: Exception
     if failure.business:
         error = error_of(failure, near)
-        error.__dict__[FAILED_CALL] = record.call  # says which call to try again on `retry()`
-        return error
-    return ActivityFailed(
-        activity,
-        call=record.call,
-        attempts=record.attempts,
-        outcome_unknown=record.outcome_unknown,
-        type=failure.type,
-        message=failure.message,
-        facts=facts_of(failure),
-    )
+    elif isinstance(record, ChildFailed):
+        why = in_words(failure) if failure.type else ""
+        cause = error_of(failure, near) if failure.type else None
+        error = ExecutionFailed(callee, record.status, cause, why)
+        error.__cause__ = cause
+    else:
+        return ActivityFailed(
+            callee,
+            call=record.call,
+            attempts=record.attempts,
+            outcome_unknown=record.outcome_unknown,
+            type=failure.type,
+            message=failure.message,
+            facts=facts_of(failure),
+        )
+    error.__dict__[FAILED_CALL] = record.call  # says which call to try again on `retry()`
+    return error
 
 
 def _type_name(error: BaseException) -> str:

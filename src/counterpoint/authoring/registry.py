@@ -1,17 +1,17 @@
 """All definitions of an app by recorded name, and its workflows as the kernel's programs."""
 
-import asyncio
 import warnings
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.activity import Activity
+from counterpoint.authoring.compensation import Compensation
+from counterpoint.authoring.deadline import within_deadline
 from counterpoint.authoring.determinism import findings
 from counterpoint.authoring.failures import failure_of
 from counterpoint.authoring.service import Service
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import (
-    DeadlineExceeded,
     DefinitionError,
     NonDeterminismWarning,
     PayloadTooLargeError,
@@ -29,15 +29,16 @@ class WorkflowProgram:
         self.workflow = workflow
         self.registry = registry
         self.saga = workflow.saga
+        self.version = workflow.version
         self.payload_bytes_max = registry.payload_bytes_max
 
-    def begin(self, arguments: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+    def begin(self, arguments: dict[str, Any], within: float | None) -> Coroutine[Any, Any, Any]:
         """Return the code's coroutine; a deadline is `asyncio.timeout` around it."""
         code: Coroutine[Any, Any, Any] = self.workflow.function(**arguments)
         deadline = self.workflow.deadline
-        if deadline is None:
-            return code
-        return _within(code, deadline.total_seconds(), self.workflow.name)
+        if within is None and deadline is not None:
+            within = deadline.total_seconds()
+        return code if within is None else within_deadline(code, within, self.workflow.name)
 
     def decode_arguments(self, arguments: Payload) -> dict[str, Any]:
         return self.workflow.signature.decode_arguments(arguments)
@@ -57,11 +58,11 @@ class WorkflowProgram:
         return failure_of(error, self.workflow.service)
 
     def knows(self, activity: str) -> bool:
-        return activity in self.registry.activities
+        return activity in self.registry.activities or activity in self.registry.workflows
 
     def compensation_of(self, activity: str) -> str | None:
-        found = self.registry.activities.get(activity)
-        return found.undo.name if found is not None and found.undo is not None else None
+        found = self.registry.compensation(activity)
+        return None if found is None else found.name
 
 
 class Registry:
@@ -107,17 +108,6 @@ class Registry:
         return self.activities.get(name)
 
     def compensation(self, activity: str) -> Compensation | None:
-        """Return the compensation of an activity's recorded name, or None."""
-        found = self.activities.get(activity)
+        """Return the compensation of an activity's or workflow's recorded name, or None."""
+        found = self.activities.get(activity) or self.workflows.get(activity)
         return found.undo if found is not None else None
-
-
-async def _within(code: Coroutine[Any, Any, Any], seconds: float, name: str) -> Any:
-    timeout = asyncio.timeout(seconds)
-    try:
-        async with timeout:
-            return await code
-    except TimeoutError:
-        if not timeout.expired():
-            raise
-        raise DeadlineExceeded(f"{name} did not end within its deadline of {seconds:g} s") from None

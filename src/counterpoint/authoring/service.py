@@ -9,7 +9,7 @@ from counterpoint.authoring.activity import DEFAULT_TIMEOUT, Activity
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
 from counterpoint.model.ids import check_name
-from counterpoint.model.policies import Retry
+from counterpoint.model.policies import OnUnknown, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +63,8 @@ class Service:
         retry: Retry | None = None,
         timeout: timedelta | None = DEFAULT_TIMEOUT,
         concurrency: int | None = None,
+        at_most_once: bool = False,
+        on_unknown: OnUnknown = "incident",
     ) -> "_ActivityDecorator": ...
 
     def activity(
@@ -74,16 +76,24 @@ class Service:
         retry: Retry | None = None,
         timeout: timedelta | None = DEFAULT_TIMEOUT,
         concurrency: int | None = None,
+        at_most_once: bool = False,
+        on_unknown: OnUnknown = "incident",
     ) -> Any:
         """Declare an activity: a function that does I/O, is retried, and whose result is recorded.
 
         `timeout` bounds one attempt (5 minutes; None has to be written to have no limit) and
         `concurrency` how many attempts of it run at once on a node. A `def` runs in a thread.
 
+        With `at_most_once` it is called again only after it has said `NotDone`. Any other failure
+        but a `BusinessError` leaves its outcome unknown: an incident asks a person, who answers
+        with `resolve`; with `on_unknown="fail"` the workflow gets `ActivityFailed` instead.
+
         Raises:
             DefinitionError: a parameter has no annotation or name, or a limit makes no sense.
         """
-        decorate = _ActivityDecorator(self, name, retry or Retry(), timeout, concurrency)
+        decorate = _ActivityDecorator(
+            self, name, retry or Retry(), timeout, concurrency, at_most_once, on_unknown
+        )
         return decorate if function is None else decorate(function)
 
     # ---- workflows ----------------------------------------------------------------------------
@@ -177,12 +187,16 @@ class _ActivityDecorator:
         retry: Retry,
         timeout: timedelta | None,
         concurrency: int | None,
+        at_most_once: bool,
+        on_unknown: OnUnknown,
     ) -> None:
         self.service = service
         self.name = name
         self.retry = retry
         self.timeout = timeout
         self.concurrency = concurrency
+        self.at_most_once = at_most_once
+        self.on_unknown: OnUnknown = on_unknown
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -198,6 +212,8 @@ class _ActivityDecorator:
             retry=self.retry,
             timeout=self.timeout,
             concurrency=self.concurrency,
+            at_most_once=self.at_most_once,
+            on_unknown=self.on_unknown,
         )
         if activity.name in self.service.activities:
             raise DefinitionError(f"two activities are called {activity.name}; pass name= to one")

@@ -1,22 +1,28 @@
 """Workflows and sagas, as data."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Generic, NoReturn, TypeVar, TypeVarTuple, Unpack, overload
 
-from counterpoint.authoring.activity import name_of
+from counterpoint.authoring.activity import DEFAULT_TIMEOUT
+from counterpoint.authoring.call import Call, await_call, encode_call, execution_of
+from counterpoint.authoring.compensation import Compensation, check_reserved
+from counterpoint.authoring.functions import name_of
 from counterpoint.authoring.signature import Signature, recorded_name
 from counterpoint.errors import DefinitionError, NotInWorkflowError
+from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.model.policies import Retry
 
 Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Workflow(Generic[R, Unpack[Ts]]):
     """A durable `async def`; made by `@service.workflow` or `@service.saga`.
 
-    It is started by an app, never called:
+    It is started by an app, or called by another workflow, whose child it becomes:
 
         execution = await app.start(place_order, order, id=f"order-{order.id}")
     """
@@ -44,6 +50,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
         if deadline is not None and deadline <= timedelta(0):
             raise DefinitionError(f"{self.name}: deadline= is a positive timedelta")
         self.signature = Signature(function, self.name)
+        self.undo: Compensation | None = None
         required = [
             p.name
             for p in self.signature.parameters.values()
@@ -55,10 +62,14 @@ class Workflow(Generic[R, Unpack[Ts]]):
                 f"{', '.join(required)} could never be given; take the * out of its parameters"
             )
 
-    def __call__(self, *_: Unpack[Ts]) -> None:
-        # Not NoReturn: type checkers would silently skip what follows `await place_order(...)`.
+    def __call__(self, *args: Unpack[Ts]) -> Call[R]:
+        if type(running_loop()) is not WorkflowLoop:
+            self._refuse()
+        return Call(Child(self, None), args, {}, inspect.currentframe())
+
+    def _refuse(self) -> NoReturn:
         raise NotInWorkflowError(
-            f"{self.name} is a workflow: it is not called but started, with "
+            f"{self.name} is a workflow: outside another one it is not called but started, with "
             f"`await app.run({self.function.__name__}, ...)` or `app.start`"
         )
 
@@ -70,10 +81,78 @@ class Workflow(Generic[R, Unpack[Ts]]):
         """`saga` or `workflow`."""
         return "saga" if self.saga else "workflow"
 
+    @overload
+    def compensation(self, function: F, /) -> F: ...
+
+    @overload
+    def compensation(
+        self,
+        /,
+        *,
+        retry: Retry | None = None,
+        timeout: timedelta | None = DEFAULT_TIMEOUT,
+        name: str | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def compensation(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        retry: Retry | None = None,
+        timeout: timedelta | None = DEFAULT_TIMEOUT,
+        name: str | None = None,
+    ) -> F | Callable[[F], F]:
+        """Declare how a call of this workflow, as a child, is undone when its parent fails.
+
+        It takes the place of undoing the child's own steps; parameters are bound by name as those
+        of an activity's compensation are: the workflow's own, `result` and `error`.
+
+        Raises:
+            DefinitionError: see `Activity.compensation`.
+        """
+
+        def declare(decorated: F) -> F:
+            if self.undo is not None:
+                raise DefinitionError(f"{self.name} already has a compensation: {self.undo.name}")
+            check_reserved(self.name, self.signature)
+            self.undo = Compensation(self, decorated, name=name, retry=retry, timeout=timeout)
+            return decorated
+
+        return declare if function is None else declare(function)
+
     def resolve(self) -> None:
         """Build all codecs now.
 
         Raises:
-            DefinitionError: a type cannot be resolved.
+            DefinitionError: a type cannot be resolved, or a compensation's does not fit.
         """
         self.signature.resolve()
+        if self.undo is not None:
+            self.undo.resolve()
+
+
+class Child(Generic[R]):
+    """A workflow as another one calls it, with the id that was chosen for the child."""
+
+    def __init__(self, workflow: "Workflow[R, Unpack[tuple[Any, ...]]]", id: str | None) -> None:
+        self.workflow = workflow
+        self.name = workflow.name
+        self.id = id
+
+    def call_inside(
+        self, owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Generator[Any, Any, R]:
+        """Return the generator of a call in the workflow that *owner* runs; see `Call`."""
+        execution = execution_of(owner)
+        workflow = self.workflow
+        arguments = encode_call(execution, workflow.signature, self.name, args, kwargs)
+        number, future = execution.calls.schedule_child(
+            self.name, arguments, saga=workflow.saga, given_id=self.id
+        )
+        result: R = yield from await_call(execution, number, future, self.name, workflow.signature)
+        return result
+
+    def direct(self, *_: object) -> Coroutine[Any, Any, R]:
+        """Refuse: a call that was made in a workflow is awaited there."""
+        raise NotInWorkflowError(f"the call of {self.name} is awaited outside its workflow")

@@ -15,12 +15,8 @@ from counterpoint.cli.raised import where
 from counterpoint.cli.times import absolute, both, due, duration, relative
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import PostedRequest
-from counterpoint.runtime.description import (
-    AttemptDescription,
-    CallDescription,
-    Description,
-    is_deadline,
-)
+from counterpoint.runtime.describing import is_deadline
+from counterpoint.runtime.description import AttemptDescription, CallDescription, Description
 
 _ATTEMPTS_MAX = 5
 _UNREAD_MAX = 5

@@ -3,21 +3,22 @@
 from collections.abc import Callable
 
 from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.incidents import close, open_for_stuck, raise_incident
 from counterpoint.kernel.retry import (
     CANCELLED,
     after_failed_attempt,
     after_failed_compensation,
     after_lost_attempt,
 )
-from counterpoint.kernel.state import Step
+from counterpoint.kernel.steps import Step
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome, Raised, Returned
-from counterpoint.model.policies import Retry
-from counterpoint.model.states import Status
+from counterpoint.model.policies import StepPolicy
+from counterpoint.model.states import Cause, Status
 
 
 def end_attempt(
-    execution: Execution, number: int, outcome: Outcome, policy: Retry, now: int, share: float
+    execution: Execution, number: int, outcome: Outcome, policy: StepPolicy, now: int, share: float
 ) -> None:
     """Record how the current attempt of step *number* ended, and let the execution react.
 
@@ -31,15 +32,18 @@ def end_attempt(
     if number < 0:
         _end_compensation(execution, number, step, outcome, policy, at, share)
     elif isinstance(outcome, Returned):
+        close(execution, number, at)
         execution.deliver(r.CallCompleted(at, number, outcome.result), outcome.value)
     elif execution.state.calls[number].cancelled:
         settle_cancelled(execution, number, outcome, at)
     else:
-        record = after_failed_attempt(number, step, outcome, policy, at, share)
+        pivoted = execution.state.pivoted
+        record = after_failed_attempt(number, step, outcome, policy, at, share, pivoted=pivoted)
         if isinstance(record, r.CallFailed):
             execution.deliver(record)
         else:
             execution.note(record)
+            open_for_stuck(execution, number, policy, at)
 
 
 def settle_cancelled(execution: Execution, number: int, outcome: Raised | None, now: int) -> None:
@@ -49,24 +53,23 @@ def settle_cancelled(execution: Execution, number: int, outcome: Raised | None, 
         return
     began = outcome is not None and outcome.may_have_happened
     error = outcome.error if outcome is not None else CANCELLED
-    execution.deliver(
-        r.CallFailed(
-            execution.stamp(now), number, error, step.attempts, step.may_have_happened or began
-        )
-    )
+    at = execution.stamp(now)
+    close(execution, number, at)
+    unknown = step.may_have_happened or began
+    execution.deliver(r.CallFailed(at, number, error, step.attempts, unknown))
 
 
 def recover_attempts(
-    execution: Execution, policy_of: Callable[[int], Retry | None], now: int
+    execution: Execution, policy_of: Callable[[int], StepPolicy | None], now: int
 ) -> None:
     """Record the attempts that were under way when the execution's node died.
 
-    *policy_of* returns a step's retry policy, or None where nobody here hosts it (it never began).
+    *policy_of* returns a step's policy, or None where nobody here hosts it (it never began).
     """
     state = execution.state
     new = _decided_now(execution)  # by an execution that was only stored so far: nothing is lost
     for number, step in list(state.open_steps.items()):
-        if number not in state.open_steps or number in new:
+        if number not in state.open_steps or number in new or step.remote:
             continue
         at = execution.stamp(now)
         waits = step.retry_at is not None or step.stuck
@@ -79,21 +82,12 @@ def recover_attempts(
         policy = policy_of(number)
         if policy is None:
             continue
-        record = after_lost_attempt(number, step, policy, at)
+        record = after_lost_attempt(number, step, policy, at, pivoted=state.pivoted)
         if isinstance(record, r.CallFailed):
             execution.deliver(record)
             continue
         execution.note(record)
-        if record.retry_at is None and state.incident is None:
-            execution.note(
-                r.IncidentRaised(
-                    at,
-                    "lost-attempts",
-                    f"the node died {step.lost_in_a_row} times in a row "
-                    f"during {name_of(execution, number)}",
-                    number,
-                )
-            )
+        open_for_stuck(execution, number, policy, at)
 
 
 def begin_due_attempts(execution: Execution, now: int) -> None:
@@ -102,6 +96,29 @@ def begin_due_attempts(execution: Execution, now: int) -> None:
     for number, step in execution.state.open_steps.items():  # clock was set back between two runs
         if step.retry_at is not None and step.retry_at <= at:
             execution.note(r.AttemptStarted(at, number, step.attempts + 1))
+
+
+def raise_overdue(execution: Execution, settle: int, now: int) -> None:
+    """Tell a person about calls that go on although undoing waits for them since *settle*.
+
+    Children are not named: each is an execution of its own, and an incident itself if it is stuck.
+    """
+    state = execution.state
+    if state.status is not Status.COMPENSATING or not state.unsettled:
+        return
+    at = execution.stamp(now)
+    if at < state.undoing_since + settle:
+        return
+    for number in list(state.under_way):
+        if number > 0 and number not in state.incidents:
+            raise_incident(
+                execution,
+                Cause.SETTLE,
+                f"{name_of(execution, number)} (call {number}) does not end although it was "
+                f"cancelled {settle / 1e6:g} s ago, and undoing waits for it",
+                number,
+                at,
+            )
 
 
 def _decided_now(execution: Execution) -> set[int]:
@@ -126,25 +143,22 @@ def _end_compensation(
     number: int,
     step: Step,
     outcome: Outcome,
-    policy: Retry,
+    policy: StepPolicy,
     at: int,
     share: float,
 ) -> None:
-    state = execution.state
-    incident = state.incident
     if isinstance(outcome, Returned):
-        if incident is not None and incident.step == number:
-            execution.note(r.IncidentResolved(at))
+        close(execution, number, at)
         execution.note(r.CompensationCompleted(at, -number))
         return
-    execution.note(after_failed_compensation(number, step, outcome, policy, at, share))
-    if step.attempts >= policy.max_attempts and state.status is Status.COMPENSATING:
-        execution.note(
-            r.IncidentRaised(
-                at,
-                "patience",
-                f"{name_of(execution, number)} failed {step.attempts} times and is tried on: "
-                f"{outcome.error.message}",
-                number,
-            )
+    retry = policy.retry
+    execution.note(after_failed_compensation(number, step, outcome, retry, at, share))
+    if step.attempts >= retry.max_attempts and number not in execution.state.incidents:
+        raise_incident(
+            execution,
+            Cause.PATIENCE,
+            f"{name_of(execution, number)} failed {step.attempts} times and is tried on: "
+            f"{outcome.error.message}",
+            number,
+            at,
         )

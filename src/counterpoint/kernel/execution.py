@@ -17,23 +17,20 @@ Safety argument (P2, P8):
 4. A timer that was set and cancelled before its commit leaves no record. On replay such a timer is
    set with no record to meet and is cancelled before the inputs of its activation's commit are
    used up, so only one that is still alive at the end of the journal is a divergence.
+5. What a replay knows before its time (`state` is the fold of the whole journal) is never asked by
+   what decides for the code: only `Calls`, `Signals` and the loop are, which know what was fed.
 """
 
 import contextvars
 import random
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
-from counterpoint.kernel import saga
-from counterpoint.kernel.blame import call_of
-from counterpoint.kernel.loop import Future, TimerHandle, WorkflowTask, new_loop
-from counterpoint.kernel.program import Program
-from counterpoint.kernel.replay import (
-    STOPPED,
-    History,
-    Turn,
+from counterpoint.kernel import ending, saga
+from counterpoint.kernel.calls import Calls
+from counterpoint.kernel.divergence import (
     code_line,
     error_in_words,
     identity,
@@ -41,20 +38,31 @@ from counterpoint.kernel.replay import (
     matching_timer,
     suspended_line,
 )
-from counterpoint.kernel.settled import MISSING, Completed, Settled
+from counterpoint.kernel.loop import TimerHandle, WorkflowTask, new_loop
+from counterpoint.kernel.program import Program
+from counterpoint.kernel.replay import History, Turn
+from counterpoint.kernel.review import Review
+from counterpoint.kernel.settled import MISSING, Completed
+from counterpoint.kernel.signals import Signals
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.kernel.timers import due_time
 from counterpoint.model import records as r
-from counterpoint.model.states import Status
+from counterpoint.model.states import Cause, Status
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Execution:
     """The code of one execution, live or being replayed."""
 
-    def __init__(self, execution_id: str, run: int, program: Program) -> None:
+    def __init__(
+        self, execution_id: str, run: int, program: Program, review: Review | None = None
+    ) -> None:
         self.id = execution_id
         self.run = run
         self.program = program
+        self.review = review
         self.state = ExecutionState(keep_calls=program.saga)
         self.pending: list[r.Record | None] = []
         """Records to commit; None where one was taken back before its commit."""
@@ -63,22 +71,26 @@ class Execution:
         self.divergence: NonDeterminismError | None = None
         self.now = 0
         self.loop = new_loop(self)
+        self.calls = Calls(self)
+        self.signals = Signals(self.loop, self.decide)
+        self.pivoted = False
+        """Whether the code has passed its pivot, as far as it has run."""
+        self.deadline: tuple[asyncio.Timeout, str] | None = None
+        """What `deadline=` of the workflow set, and what is said when it passes."""
+        self.patches: dict[str, bool] = {}
+        """What `patched` has answered."""
         self._main: WorkflowTask[Any] | None = None
         self._started_at = 0
-        self._calls: dict[int, Future[Settled]] = {}
-        self._call_number = 0
         self._timers: dict[int, TimerHandle] = {}
         self._unwritten_timers: dict[int, int] = {}
         """Where in `pending` they are."""
         self._silent_timers: dict[int, r.TimerSet] = {}
         """Set during a replay, with no record to meet (point 4)."""
         self._timer_number = 0
-        self._waits: dict[int, tuple[str, Future[r.Payload]]] = {}
-        self._wait_number = 0
-        self._unread: dict[str, deque[r.Payload]] = {}
         self._expected: deque[r.Decision] | None = None
         self._random: random.Random | None = None
         self._winding_up = False
+        self._over = False
         self._unreadable_call: int | None = None
         self._may_go_on = False
         """The last recorded inputs are being replayed, and the code has not finished with them."""
@@ -94,24 +106,32 @@ class Execution:
 
     def start(self, record: r.Started, arguments: Any) -> None:
         """Begin the code with decoded *arguments*."""
-        self._record(record)
-        self._begin(record, arguments)
+        self.record(record)
+        self._begin(record.at, arguments)
         self._run()
 
-    def begin_stored(self, record: r.Started, arguments: Any) -> None:
-        """Begin the code of an execution that was only stored so far."""
-        self.state.apply(record)
-        self._begin(record, arguments)
-        self._run()
+    def begin_stored(self, preamble: Sequence[r.Record], arguments: Any) -> None:
+        """Begin the code of an execution that was only stored so far; a delayed one waits on."""
+        for record in preamble:
+            self.state.apply(record)
+        self.now = self.state.started_at
+        if self.state.begins_at is None:
+            self._begin(self.state.started_at, arguments)
+            self._run()
+
+    def begin_delayed(self, now: int) -> None:
+        """Begin the code of a delayed execution: its moment has come."""
+        if self.state.begins_at is not None:
+            self.deliver(r.Begun(self.stamp(max(now, self.state.begins_at))))
 
     def deliver(self, record: r.Input, value: Any = MISSING) -> None:
         """Record an input and apply it to the code."""
-        self._record(record)
+        self.record(record)
         self.now = record.at
-        if self._main is not None:
+        if self._main is not None or self._waits_to_begin(record):
             self._feed(record, value)
             self._run()
-            if self._unreadable_call is not None:
+            if self.divergence is not None:
                 self._stop()
         self.advance_saga()
 
@@ -121,8 +141,18 @@ class Execution:
 
     def note(self, record: r.Progress) -> None:
         """Record what the code does not see."""
-        self._record(record)
-        self.now = record.at
+        self.record(record)
+        self.now = getattr(record, "at", self.now)
+        self.advance_saga()
+
+    def end_at_once(self, record: r.Ended) -> None:
+        """End the execution by somebody's order; its code is dropped as it stands."""
+        self.record(record)
+        self.evict()
+
+    def undo_all(self, error: r.Failure) -> None:
+        """Begin to undo a saga whose code has long ended."""
+        self.record(r.CompensationStarted(self.now, error))
         self.advance_saga()
 
     def due_timers(self, now: int) -> list[int]:
@@ -147,7 +177,9 @@ class Execution:
         if retry is not None:
             self.pending.append(retry)
         self.now = self.state.updated_at
-        if not self.state.undoing and self.state.status.live:
+        state = self.state
+        runs = not (state.undoing or state.code_over) and state.status.live
+        if runs or self.review is not None:
             self._replay_code(history.turns())
         self.now = max(self.now, self.state.updated_at)
         if self.divergence is not None:
@@ -155,104 +187,28 @@ class Execution:
         elif self.pending:
             self.advance_saga()
 
-    def _replay_code(self, turns: Sequence[Turn]) -> None:
-        last = len(turns) - 1
-        for index, turn in enumerate(turns):
-            self._expected = turn.decisions
-            self._may_go_on = turn.unfinished and index == last
-            for record in turn.inputs:
-                self.now = record.at
-                if isinstance(record, r.Started):
-                    self._begin_replay(record)
-                elif self._main is not None:
-                    self._feed(record, MISSING)
-                self._run()
-            if turn.decisions and self.divergence is None:
-                self._diverge(turn.decisions[0], "nothing")
-            if self.divergence is not None:
-                break
-        if self.divergence is None and self._expected is not None:
-            self._end_replay(taken_back=self._may_go_on)
-        self._expected = None
-        self._may_go_on = False
-
-    def _end_replay(self, *, taken_back: bool) -> None:
-        unwritten = [n for n in self._timers if n not in self.state.timers]
-        if unwritten and not taken_back:
-            self._diverge(None, "a wait for a timer")
-            return
-        self._go_live()
-        for number in unwritten:  # cancelled before its commit by what was taken back: set again
-            self._decide_timer(self._silent_timers.pop(number))
-
-    def _go_live(self) -> None:
-        """The recorded past is over; the code agrees with it, whatever an incident said."""
-        self._expected = None
-        incident = self.state.incident
-        if incident is not None and incident.cause == STOPPED:
-            self._record(r.IncidentResolved(self.stamp(self.state.updated_at)))
-
     def evict(self) -> None:
         """Drop the code's frames; nothing that their `finally` blocks ask for gets through."""
         self._main = None
-        self._drop_frames()
+        self.drop_frames()
 
-    def _drop_frames(self) -> None:
+    def drop_frames(self) -> None:
+        """Close the loop and forget what waits on it."""
         self.loop.close()
-        self._calls.clear()
+        self.calls.drop()
+        self.signals.drop()
         self._timers.clear()
-        self._waits.clear()
 
     def advance_saga(self) -> None:
         """Let a compensating saga decide its next steps."""
         while self.state.status is Status.COMPENSATING and self._expected is None:
-            decision = saga.next_decision(self.state, self.program, self.now)
-            if decision is None:
+            decisions = saga.next_decisions(self.state, self.program, self.now)
+            for decision in decisions:
+                self.record(decision)
+            if not decisions:
                 return
-            self._record(decision)
 
     # ---- what workflow code asks for ----------------------------------------------------------
-
-    def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
-        """Make the next call; its future gets `Completed` or an error."""
-        self.loop.check_open()
-        if self.loop.is_closed():
-            return 0, self.loop.new_future()
-        self._call_number = number = self._call_number + 1
-        future: Future[Settled] = self.loop.new_future()
-        self._calls[number] = future
-        program = self.program
-        compensable = program.saga and program.compensation_of(name) is not None
-        self._decide(r.CallScheduled(number, name, arguments, compensable))
-        return number, future
-
-    def abandon(self, number: int) -> None:
-        """Say that the code no longer waits for a call; called when its future was cancelled."""
-        if self.loop.is_closed() or self._calls.pop(number, None) is None:
-            return
-        self._decide(r.CallCancelled(number))
-
-    def wait_for_signal(self, name: str) -> tuple[int, Future[r.Payload]]:
-        """Take the oldest unread signal of that name, or wait for the next one."""
-        self.loop.check_open()
-        future: Future[r.Payload] = self.loop.new_future()
-        if self.loop.is_closed():
-            return 0, future
-        unread = self._unread.get(name)
-        if unread:
-            future.set_result(unread.popleft())
-            self._decide(r.SignalTaken(name))
-            return 0, future
-        self._wait_number = number = self._wait_number + 1
-        self._waits[number] = (name, future)
-        self._decide(r.SignalAwaited(number, name))
-        return number, future
-
-    def end_wait(self, number: int) -> None:
-        """Say that the code no longer waits for a signal; called when its future was cancelled."""
-        if self.loop.is_closed() or self._waits.pop(number, None) is None:
-            return
-        self._decide(r.SignalWaitEnded(number))
 
     @property
     def replaying(self) -> bool:
@@ -269,6 +225,39 @@ class Execution:
     def loop_time(self) -> float:
         """Return seconds since the execution began, as of the record being applied."""
         return (self.now - self._started_at) / 1e6
+
+    def pass_pivot(self) -> None:
+        """Say that from here on nothing is undone; saying it again changes nothing."""
+        self.loop.check_open()
+        if not self.pivoted and not self.loop.is_closed():
+            self.pivoted = True
+            self.decide(r.PivotPassed())
+
+    def patched(self, change: str) -> bool:
+        """Whether this execution has had the change from where it was first asked for."""
+        self.loop.check_open()
+        known = self.patches.get(change)
+        if known is None:
+            expected = self._expected
+            if expected is None or (not expected and self._may_go_on):
+                known = True
+            else:
+                known = r.Patched(change) in expected
+            self.patches[change] = known
+            if known:
+                self.decide(r.Patched(change))
+        return known
+
+    def set_attributes(self, values: dict[str, str | None]) -> None:
+        """Say something about the execution, by which it can be found."""
+        self.loop.check_open()
+        if values and not self.loop.is_closed():
+            self.decide(r.AttributesSet(values))
+
+    def deadline_passed(self, message: str) -> None:
+        """Say to a person that the deadline has passed after the pivot; the code goes on."""
+        if self._expected is None:
+            self.record(r.IncidentRaised(self.now, Cause.DEADLINE, message))
 
     def set_timer(self, handle: TimerHandle) -> None:
         """Number a timer and decide it."""
@@ -287,7 +276,7 @@ class Execution:
             return
         index = self._unwritten_timers.pop(number, None)
         if index is None:
-            self._decide(r.TimerCancelled(number))
+            self.decide(r.TimerCancelled(number))
         else:
             self.pending[index] = None
             self.state.count -= 1
@@ -298,22 +287,29 @@ class Execution:
         if self._expected is None:
             self.speech.append((40, f"a callback of the workflow raised {error_in_words(error)}"))
 
-    # ---- inside -------------------------------------------------------------------------------
+    # ---- deciding and comparing ---------------------------------------------------------------
 
-    def _record(self, record: r.Record) -> None:
+    def record(self, record: r.Record) -> None:
+        """Add a record to the journal."""
         self.state.apply(record)
         self.pending.append(record)
 
-    def _decide(self, decision: r.Decision) -> None:
+    def decide(self, decision: r.Decision) -> None:
+        """Record what the code decides, or compare it with what it decided then."""
         expected = self._expected
         if expected is None:
             self.state.apply(decision)
             self.pending.append(decision)
-        elif expected and identity(expected[0]) == identity(decision):
-            expected.popleft()
+            return
+        while expected and type(expected[0]) is r.Patched and expected[0] != decision:
+            expected.popleft()  # the code no longer asks: every execution has the change
+        if expected and identity(expected[0]) == identity(decision):
+            recorded = expected.popleft()
+            if self.review is not None:
+                self.review.compare(recorded, decision, code_line())
         elif not expected and self._may_go_on and self.divergence is None:
             self._go_live()
-            self._decide(decision)
+            self.decide(decision)
         elif self.divergence is None:
             self._diverge(expected[0] if expected else None, in_words(decision))
 
@@ -322,7 +318,7 @@ class Execution:
             self._go_live()
         if self._expected is None:
             self._unwritten_timers[decision.timer] = len(self.pending)
-            self._decide(decision)
+            self.decide(decision)
         elif (recorded := matching_timer(self._expected, decision.timer)) is not None:
             self._expected.remove(recorded)
         else:
@@ -353,44 +349,100 @@ class Execution:
         """Make an incident of what a live call recorded and the code could not read."""
         call, self._unreadable_call = self._unreadable_call, None
         self.evict()
-        self._record(r.IncidentRaised(self.now, STOPPED, str(self.divergence), call))
+        self.record(r.IncidentRaised(self.now, Cause.NON_DETERMINISM, str(self.divergence), call))
 
-    def _begin(self, record: r.Started, arguments: Any) -> None:
-        self.now = self._started_at = record.at
+    # ---- replaying ----------------------------------------------------------------------------
+
+    def _replay_code(self, turns: Sequence[Turn]) -> None:
+        last = len(turns) - 1
+        for index, turn in enumerate(turns):
+            self._expected = turn.decisions
+            self._may_go_on = turn.unfinished and index == last and self.review is None
+            for record in turn.inputs:
+                self.now = record.at
+                if self.review is not None:
+                    self.review.before(record)
+                if self._main is not None or self._waits_to_begin(record):
+                    self._feed(record, MISSING)
+                self._run()
+            while turn.decisions and type(turn.decisions[0]) is r.Patched:
+                turn.decisions.popleft()
+            if turn.decisions and self.divergence is None:
+                self._diverge(turn.decisions[0], "nothing")
+            if self.divergence is not None:
+                break
+        if self.review is None and self.divergence is None and self._expected is not None:
+            self._end_replay(taken_back=self._may_go_on)
+        self._expected = None
+        self._may_go_on = False
+
+    def _end_replay(self, *, taken_back: bool) -> None:
+        unwritten = [n for n in self._timers if n not in self.state.timers]
+        if unwritten and not taken_back:
+            self._diverge(None, "a wait for a timer")
+            return
+        self._go_live()
+        for number in unwritten:  # cancelled before its commit by what was taken back: set again
+            self._decide_timer(self._silent_timers.pop(number))
+
+    def _go_live(self) -> None:
+        """The recorded past is over; the code agrees with it, whatever an incident said."""
+        self._expected = None
+        at = self.stamp(self.state.updated_at)
+        for step, incident in list(self.state.incidents.items()):
+            if incident.cause == Cause.NON_DETERMINISM:
+                self.record(r.IncidentResolved(at, step))
+
+    # ---- running the code ---------------------------------------------------------------------
+
+    def _waits_to_begin(self, record: r.Input) -> bool:
+        """Whether a record reaches an execution whose code has not begun: it may begin it."""
+        unbegun = self.state.begins_at is not None or self._expected is not None
+        return (unbegun or type(record) is r.Begun) and not self.loop.is_closed()
+
+    def _begin(self, at: int, arguments: Any) -> None:
+        self.now = self._started_at = at
+        carried = self.state.carried
+        within = None
+        if carried is not None:
+            self.signals.keep(carried.signals)
+            if carried.deadline_at is not None:
+                within = max(0.0, (carried.deadline_at - at) / 1e6)
         # In a context of its own: what surrounds a start is not there on replay.
         self._main = self.loop.create_task(
-            self.program.begin(arguments), context=contextvars.Context()
+            self.program.begin(arguments, within), context=contextvars.Context()
         )
 
-    def _begin_replay(self, record: r.Started) -> None:
+    def _begin_recorded(self, at: int) -> None:
         try:
-            arguments = self.program.decode_arguments(record.arguments)
+            arguments = self.program.decode_arguments(self.state.arguments)
         except Exception as error:  # noqa: BLE001 - whatever a user's type raises
             self.unreadable("its recorded arguments", error)
             return
-        self._begin(record, arguments)
+        self._begin(at, arguments)
 
     def _feed(self, record: r.Input, value: Any) -> None:
         """Hand an input to what waits for it; the loop runs it afterwards."""
         match record:
-            case r.CallCompleted():
-                self._settle(record.call, Completed(record.result, value))
-            case r.CallFailed():
-                self._settle(record.call, record)
+            case r.CallCompleted() | r.ChildCompleted():
+                self.calls.settle(record.call, Completed(record.result, value))
+            case r.CallFailed() | r.ChildFailed():
+                self.calls.settle(record.call, record)
             case r.TimerFired():
                 self._feed_timer(record.timer)
             case r.SignalReceived():
-                self._feed_signal(record)
+                self.signals.feed(record)
             case r.CancelRequested():
-                if self._main is not None and not self._main.done():
-                    self._main.cancel()
-            case r.Started():
-                raise AssertionError("an execution starts once")
+                self._feed_cancel()
+            case r.Started() | r.Begun():
+                if isinstance(record, r.Begun) or self.state.delayed_until is None:
+                    self._begin_recorded(record.at)
 
-    def _settle(self, call: int, settled: Settled) -> None:
-        future = self._calls.pop(call, None)
-        if future is not None and not future.done():
-            future.set_result(settled)
+    def _feed_cancel(self) -> None:
+        if self._main is None:
+            ending.end_unbegun(self)
+        elif not self._main.done():
+            self._main.cancel()
 
     def _feed_timer(self, timer: int) -> None:
         handle = self._timers.pop(timer, None)
@@ -399,16 +451,8 @@ class Execution:
         elif self._expected is not None and self.divergence is None:
             self._diverge(None, f"not wait for timer {timer}")
 
-    def _feed_signal(self, record: r.SignalReceived) -> None:
-        for number, (name, future) in self._waits.items():
-            if name == record.name and not future.done():
-                del self._waits[number]
-                future.set_result(record.value)
-                return
-        self._unread.setdefault(record.name, deque()).append(record.value)
-
     def _run(self) -> None:
-        if self.divergence is not None:
+        if self.divergence is not None or self._over:
             return
         try:
             self.loop.run_until_idle()
@@ -418,10 +462,10 @@ class Execution:
             over = self._wind_up()
         except WorkflowRefusedError as error:
             self.loop.halt()
-            self._end_with_error(error)
+            ending.end_with_error(self, error)
             return
         if over and self.divergence is None:
-            self._end(main)
+            ending.end(self, main)
 
     def _wind_up(self) -> bool:
         """Cancel the tasks that the function left behind; say whether all have ended."""
@@ -434,52 +478,13 @@ class Execution:
             tasks = self.loop.live_tasks()
         return not tasks
 
-    def _end(self, main: WorkflowTask[Any]) -> None:
-        if main.cancelled():
-            self._end_cancelled()
-            return
-        error = main.exception()
-        if error is not None:
-            self._end_with_error(error)
-            return
-        try:
-            result = self.program.encode_result(main.result())
-        except Exception as refused:  # noqa: BLE001 - whatever a user's type raises
-            self._end_with_error(refused)
-            return
-        self._finish(r.Ended(self._end_time(), Status.COMPLETED.value, result))
-
-    def _end_cancelled(self) -> None:
-        asked = self.state.cancel_requested
-        why = "cancelled on request" if asked else "the workflow cancelled itself"
-        self._undo_or_end(r.Failure("asyncio.CancelledError", why), cancelled=asked)
-
-    def _end_with_error(self, error: BaseException) -> None:
-        failure = self.program.failure(error)
-        failed_call = call_of(error)
-        # A traceback holds frames, and frames hold the workflow's objects alive. Not by assignment:
-        # a frozen dataclass, or any class of a user's, may refuse that.
-        BaseException.with_traceback(error, None)
-        self._undo_or_end(failure, cancelled=False, failed_call=failed_call)
-
-    def _undo_or_end(
-        self, error: r.Failure, *, cancelled: bool, failed_call: int | None = None
-    ) -> None:
-        if self.program.saga and saga.anything_to_undo(self.state, self.program):
-            self._finish(r.CompensationStarted(self._end_time(), error, cancelled))
-            return
-        status = Status.CANCELLED if cancelled else Status.FAILED
-        self._finish(r.Ended(self._end_time(), status.value, r.NULL, error, failed_call))
-
-    def _end_time(self) -> int:
-        # After a retry the code goes on at the time of an input that is older than the retry.
-        return max(self.now, self.state.updated_at)
-
-    def _finish(self, decision: r.Decision) -> None:
+    def finish(self, decision: r.Decision) -> None:
         """The code is over: decide its end and drop its frames."""
-        if self._expected is None and self.state.incident is not None:
-            self._record(r.IncidentResolved(self._end_time()))  # it stopped a call, not the code
-        self._decide(decision)
+        if self._expected is None:
+            for step in list(self.state.incidents):  # they stopped calls, not the code
+                self.record(r.IncidentResolved(ending.end_time(self), step))
+        self.decide(decision)
+        self._over = True
         if self._expected is None:
             self._main = None
-            self._drop_frames()
+            self.drop_frames()

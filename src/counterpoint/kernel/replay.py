@@ -1,32 +1,33 @@
-"""Reading a journal as instructions: what counts, what belongs to which input, how it compares.
+"""Reading a journal as instructions: what counts, and what belongs to which input.
 
-Two things are written into a journal without the code having seen them in that order:
+Some things are written into a journal without the code having seen them in that order:
 
-* A `RetryRequested` after a failed end takes the end back, with the cancellations that led to it
-  and, if the code made no further call in between, with the failure of the call that caused it.
-  What the code decided because of that failure never happened; the inputs that came meanwhile did.
+* A `RetryRequested` after a failed end (or a standstill past the pivot) takes the end back, with
+  the cancellations that led to it and, if the code made no further call in between, with the
+  failure of the call that caused it. What the code decided because of that failure never
+  happened; the inputs that came meanwhile did.
+* A `ResetFrom` takes back everything that is not above it: the code goes on in the middle.
 * While an incident of non-determinism stands, inputs are recorded and no code runs. They are
   applied when code that agrees with the journal goes on.
 
 Either way several inputs share the decisions that follow them, and the code may go on from there.
 """
 
-import inspect
-import types
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
+from counterpoint.model.states import Cause, Status
 
-STOPPED = "non-determinism"
-"""The cause of an incident during which no code runs."""
-_ENGINE = ("counterpoint.kernel", "counterpoint.authoring", "counterpoint.workflow", "asyncio")
-_LOOP_RUNS = "run_until_idle"
-"""The function between workflow code and whoever gave the execution its input."""
 _DECISIONS = (
     r.CallScheduled,
+    r.ChildScheduled,
+    r.UndoRegistered,
+    r.PivotPassed,
+    r.Patched,
+    r.AttributesSet,
     r.CallCancelled,
     r.TimerSet,
     r.TimerCancelled,
@@ -34,8 +35,13 @@ _DECISIONS = (
     r.SignalTaken,
     r.SignalWaitEnded,
     r.CompensationStarted,
+    r.Stopped,
     r.Ended,
 )
+_NEW_STEPS = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
+_BEGIN = (r.Started, r.Begun)
+_CODE_OVER = (r.CompensationStarted, r.Stopped, r.Ended)
+_ENDS = (r.Ended, r.Stopped, r.UndoRequested)
 _CANCELLATIONS = (r.CallCancelled, r.TimerCancelled, r.SignalWaitEnded)
 
 
@@ -56,19 +62,21 @@ class History:
         self.count = len(records)
         self.records: list[r.Record] = []
         self._again: set[int] = set()
-        """Identities of the `RetryRequested` that took back an end."""
+        """Identities of what took back an end: a `RetryRequested`, a `ResetFrom`."""
         self._joined: set[int] = set()
         """Identities of the inputs that belong to the turn of the input before them."""
         for record in records:
             if isinstance(record, r.RetryRequested):
                 self._take_back_end(record)
+            elif isinstance(record, r.ResetFrom):
+                self._again.add(id(record))
             self.records.append(record)
 
     def fold(self, *, keep_calls: bool) -> ExecutionState:
         """Return the state that the journal leaves."""
         state = ExecutionState(keep_calls=keep_calls)
         for record in self.records:
-            if id(record) in self._again:
+            if isinstance(record, (r.RetryRequested, r.ResetFrom)) and id(record) in self._again:
                 state.begin_again(record)
             state.apply(record)
         state.count = self.count
@@ -77,57 +85,77 @@ class History:
     def turns(self) -> list[Turn]:
         """Return each input with the decisions that the code took because of it, in order."""
         turns: list[Turn] = []
+        joining = False
+        """Inputs are recorded while no code runs, or since it began again."""
         stopped = False
+        stopped_step: int | None = None
         for record in self.records:
             if isinstance(record, r.INPUTS):
-                if turns and (id(record) in self._joined or (stopped and turns[-1].unfinished)):
+                if turns and (id(record) in self._joined or (joining and turns[-1].unfinished)):
                     turns[-1].inputs.append(record)
-                    turns[-1].unfinished = stopped
+                    turns[-1].unfinished = joining
                 else:
                     turns.append(Turn([record], unfinished=stopped))
             elif isinstance(record, _DECISIONS):
                 turns[-1].decisions.append(record)
                 turns[-1].unfinished = False
-            elif isinstance(record, r.IncidentRaised) and record.cause == STOPPED:
-                stopped = True
-                never_ran = isinstance(turns[-1].inputs[-1], r.Started) and not turns[-1].decisions
+                joining = stopped
+                if isinstance(record, _CODE_OVER):
+                    break
+            elif isinstance(record, r.IncidentRaised) and record.cause == Cause.NON_DETERMINISM:
+                joining = stopped = True
+                stopped_step = record.step
+                never_ran = isinstance(turns[-1].inputs[-1], _BEGIN) and not turns[-1].decisions
                 turns[-1].unfinished |= never_ran or record.step is not None
-            elif isinstance(record, r.IncidentResolved):
-                stopped = False
+            elif isinstance(record, r.IncidentResolved) and record.step == stopped_step:
+                joining = stopped = False
             elif id(record) in self._again:
-                turns[-1].unfinished = True
+                turns[-1].unfinished = joining = True
         return turns
 
     def _take_back_end(self, retry: r.RetryRequested) -> None:
         kept = self.records
-        end = kept[-1] if kept else None
-        if not isinstance(end, r.Ended):
+        index = len(kept) - 1
+        while index >= 0 and not isinstance(kept[index], _ENDS):
+            index -= 1
+        end = kept[index] if index >= 0 else None
+        if not isinstance(end, (r.Ended, r.Stopped)):
+            return
+        if isinstance(end, r.Ended) and end.status != Status.FAILED:
             return
         self._again.add(id(retry))
-        kept.pop()
+        meanwhile = kept[index + 1 :]
+        del kept[index:]
+        cancelled: set[int] = set()
         while kept and isinstance(kept[-1], _CANCELLATIONS):
-            kept.pop()
+            last = kept.pop()
+            if isinstance(last, r.CallCancelled):
+                cancelled.add(last.call)
+        self._take_back_failure(end)
+        for record in meanwhile:
+            if isinstance(record, (r.CallFailed, r.ChildFailed)) and record.call in cancelled:
+                kept.append(_as_attempt(record))  # nothing but the end cancelled it
+                continue
+            if isinstance(record, r.INPUTS):
+                self._joined.add(id(record))
+            kept.append(record)
+
+    def _take_back_failure(self, end: r.Ended | r.Stopped) -> None:
+        kept = self.records
         for index in range(len(kept) - 1, -1, -1):
             record = kept[index]
-            if isinstance(record, r.CallScheduled):
+            if isinstance(record, _NEW_STEPS):
                 return
-            if isinstance(record, r.CallFailed) and record.call == end.failed_call:
+            if isinstance(record, (r.CallFailed, r.ChildFailed)) and record.call == end.failed_call:
                 kept[index:] = self._without_reaction(record, kept[index + 1 :])
                 return
 
-    def _without_reaction(self, failed: r.CallFailed, after: Sequence[r.Record]) -> list[r.Record]:
+    def _without_reaction(
+        self, failed: r.CallFailed | r.ChildFailed, after: Sequence[r.Record]
+    ) -> list[r.Record]:
         """Turn a call's failure into a failed attempt, and keep what the code did not decide."""
         timers = {record.timer for record in after if isinstance(record, r.TimerSet)}
-        kept: list[r.Record] = [
-            r.AttemptFailed(
-                failed.at,
-                failed.call,
-                failed.attempts,
-                failed.error,
-                failed.outcome_unknown,
-                failed.at,
-            )
-        ]
+        kept: list[r.Record] = [_as_attempt(failed)]
         joined = False
         for record in after:
             if isinstance(record, _DECISIONS):
@@ -142,90 +170,14 @@ class History:
         return kept
 
 
+def _as_attempt(failed: r.CallFailed | r.ChildFailed) -> r.AttemptFailed:
+    """Return a call's failure as that of an attempt, which another one follows at once."""
+    attempts = failed.attempts if isinstance(failed, r.CallFailed) else 1
+    return r.AttemptFailed(
+        failed.at, failed.call, attempts, failed.error, failed.outcome_unknown, failed.at
+    )
+
+
 def fold(records: Sequence[r.Record], *, keep_calls: bool = True) -> ExecutionState:
     """Return the state that a whole journal leaves."""
     return History(records).fold(keep_calls=keep_calls)
-
-
-def identity(decision: r.Decision) -> tuple[object, ...]:
-    """Return what must be the same on replay: the kind, the number, the name."""
-    match decision:
-        case r.CallScheduled():
-            return r.CallScheduled, decision.call, decision.name
-        case r.CallCancelled() | r.CompensationScheduled():
-            return type(decision), decision.call
-        case r.TimerSet() | r.TimerCancelled():
-            return type(decision), decision.timer
-        case r.SignalAwaited():
-            return r.SignalAwaited, decision.wait, decision.name
-        case r.SignalTaken():
-            return r.SignalTaken, decision.name
-        case r.SignalWaitEnded():
-            return r.SignalWaitEnded, decision.wait
-        case r.CompensationStarted():
-            return (r.CompensationStarted,)
-        case r.Ended():
-            return r.Ended, decision.status
-
-
-def matching_timer(decisions: Iterable[r.Decision], timer: int) -> r.TimerSet | None:
-    """Return the record that sets *timer*, wherever in its turn: a retry may set it later."""
-    for decision in decisions:
-        if isinstance(decision, r.TimerSet) and decision.timer == timer:
-            return decision
-    return None
-
-
-def in_words(decision: r.Decision) -> str:
-    """Return a decision as an error message names it."""
-    match decision:
-        case r.CallScheduled():
-            return f"call {decision.call} of {decision.name}"
-        case r.CallCancelled():
-            return f"call {decision.call} cancelled"
-        case r.TimerSet():
-            return f"timer {decision.timer}"
-        case r.TimerCancelled():
-            return f"timer {decision.timer} cancelled"
-        case r.SignalAwaited() | r.SignalTaken():
-            return f"a wait for the signal {decision.name!r}"
-        case r.SignalWaitEnded():
-            return f"the end of wait {decision.wait} for a signal"
-        case r.CompensationStarted():
-            return "the saga's failure"
-        case r.CompensationScheduled():
-            return f"the compensation of call {decision.call}"
-        case r.Ended():
-            return f"the end ({decision.status})"
-
-
-def error_in_words(error: BaseException) -> str:
-    """Return an error as a message names it; whatever its own `str` does."""
-    try:
-        text = str(error)
-        text.encode()
-    except Exception as second:  # noqa: BLE001 - a user's __str__ may raise anything
-        text = f"its message cannot be shown ({type(second).__name__})"
-    line = f"{type(error).__qualname__}: {text}"
-    return line.encode(errors="backslashreplace").decode()
-
-
-def code_line() -> str | None:
-    """Return `file:line` of the workflow code that is running now, if any is."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_name != _LOOP_RUNS:
-        if not str(frame.f_globals.get("__name__", "")).startswith(_ENGINE):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
-
-
-def suspended_line(code: object) -> str | None:
-    """Return `file:line` of the innermost workflow code in which a coroutine waits."""
-    line = None
-    while isinstance(code, types.CoroutineType):
-        frame = code.cr_frame
-        if frame is not None and not str(frame.f_globals.get("__name__", "")).startswith(_ENGINE):
-            line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        code = code.cr_await
-    return line

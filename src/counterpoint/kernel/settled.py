@@ -1,4 +1,4 @@
-"""How a call's outcome reaches the code that waits for it."""
+"""What passes between the engine and workflow code that waits or ends."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,5 +17,16 @@ class Completed:
     value: Any = MISSING
 
 
-Settled: TypeAlias = Completed | r.CallFailed
+Settled: TypeAlias = Completed | r.CallFailed | r.ChildFailed
 """What a call's future holds: never an exception, so that none is left unretrieved."""
+
+
+class ContinueAsNew(BaseException):
+    """Leaves the workflow's function: the next run begins with these arguments.
+
+    Not an `Exception`, so that code which catches its own errors lets it pass.
+    """
+
+    def __init__(self, arguments: r.Payload) -> None:
+        super().__init__("the workflow continues as new")
+        self.arguments = arguments

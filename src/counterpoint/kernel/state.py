@@ -5,51 +5,14 @@ and recovery all read the same fold, so they cannot disagree: the state is a fun
 journal. A whole journal is folded by `kernel.replay.fold`, which knows what a retry took back.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from counterpoint.kernel.steps import Call, Step
 from counterpoint.model import records as r
-from counterpoint.model.states import Status
-
-
-@dataclass(slots=True)
-class Step:
-    """The attempts of one call or of one compensation."""
-
-    attempts: int = 1
-    """Attempts that began, the current one included."""
-    retry_at: int | None = None
-    """When the next attempt begins; None while one is under way."""
-    scheduled_at: int = 0
-    last_error: r.Failure | None = None
-    may_have_happened: bool = False
-    lost_in_a_row: int = 0
-    heartbeat: r.Payload | None = None
-    stuck: bool = False
-    """No attempt will begin until a person asks for it."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One call of an activity."""
-
-    number: int
-    name: str
-    arguments: r.Payload
-    step: Step | None
-    """None once the call has settled."""
-    result: r.Payload | None = None
-    error: r.Failure | None = None
-    outcome_unknown: bool = False
-    cancelled: bool = False
-    compensable: bool = False
-    attempts: int = 0
-    """Attempts that began, once it has settled."""
-    undo: Step | None = None
-    """The compensation under way."""
-    undo_name: str | None = None
-    undone: bool = False
+from counterpoint.model.states import Cause, Status
 
 
 @dataclass(slots=True)
@@ -69,23 +32,58 @@ class ExecutionState:
     calls_made: int = 0
     calls: dict[int, Call] = field(default_factory=dict[int, Call])
     open_steps: dict[int, Step] = field(default_factory=dict[int, Step])
+    under_way: set[int] = field(default_factory=set[int])
+    """Open steps of which an attempt runs (or did when the node died)."""
+    unsettled: int = 0
+    """Open calls; their compensations not counted."""
+    uncancelled: int = 0
+    """Open calls that the code still waits for."""
     timers: dict[int, int] = field(default_factory=dict[int, int])
     """Due time by timer number."""
     waits: dict[int, str] = field(default_factory=dict[int, str])
     """Signal name by wait number."""
-    unread: list[str] = field(default_factory=list[str])
-    """Names of signals that came and were not taken."""
+    unread: dict[str, deque[r.CarriedSignal]] = field(
+        default_factory=dict[str, deque[r.CarriedSignal]]
+    )
+    """Signals that came and were not taken, by name, oldest first."""
     request_ids: set[str] = field(default_factory=set[str])
+    parent: r.ChildOf | None = None
+    """Whose step it is."""
+    children: bool = False
+    """Whether it has called workflows."""
+    begins_at: int | None = None
+    """When the code begins; None once it has."""
+    delayed_until: int | None = None
+    """When it was to begin; None if it was not delayed."""
+    carried: r.Continued | None = None
+    """What an earlier run handed on."""
+    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributed: bool = False
+    """Whether its code has set attributes."""
+    pivoted: bool = False
+    code_over: bool = False
+    """The code failed past the pivot; a person's `retry()` lets it go on."""
     cancel_requested: bool = False
     undoing: bool = False
     """The code is over and what it did is being undone (or waits for a person while it is)."""
     undoing_cancelled: bool = False
+    undoing_since: int = 0
+    undo_asked: bool = False
+    """Its parent is being undone, and it with it."""
     undo_from: int = 0
     """The newest call whose compensation began last; those above it are done with."""
     result: r.Payload | None = None
     error: r.Failure | None = None
     failed_call: int | None = None
-    incident: r.IncidentRaised | None = None
+    incidents: dict[int | None, r.IncidentRaised] = field(
+        default_factory=dict[int | None, r.IncidentRaised]
+    )
+    """What needs a person, by step; None stands for the execution as a whole."""
+
+    @property
+    def incident(self) -> r.IncidentRaised | None:
+        """The oldest of the incidents, or None."""
+        return next(iter(self.incidents.values()), None)
 
     def apply(self, record: r.Record) -> None:
         """Fold the next record of the journal into the state."""
@@ -105,6 +103,27 @@ class ExecutionState:
         call.compensable = record.compensable
         self.calls[number] = call
         self.open_steps[number] = step
+        self.under_way.add(number)
+        self.unsettled += 1
+        self.uncancelled += 1
+
+    def child_scheduled(self, record: r.ChildScheduled) -> None:
+        number = self.calls_made = record.call
+        step = Step(scheduled_at=self.updated_at, remote=True)
+        call = Call(number, record.name, record.arguments, step)
+        call.compensable = record.compensable
+        call.child = record.id
+        call.saga = record.saga
+        self.calls[number] = call
+        self.open_steps[number] = step
+        self.children = True
+        self.unsettled += 1
+        self.uncancelled += 1
+
+    def undo_registered(self, record: r.UndoRegistered) -> None:
+        number = self.calls_made = record.call
+        call = self.calls[number] = Call(number, record.name, record.arguments, None)
+        call.registered = call.compensable = True
 
     def call_completed(self, record: r.CallCompleted) -> None:
         self.updated_at = record.at
@@ -120,16 +139,54 @@ class ExecutionState:
         call.error = record.error
         call.outcome_unknown = record.outcome_unknown
 
+    def child_completed(self, record: r.ChildCompleted) -> None:
+        self.updated_at = record.at
+        call = self._settle(record.call)
+        call.child_status = Status.COMPLETED.value
+        call.pivoted = record.pivoted
+        if self.keep_calls:
+            call.result = record.result
+        else:
+            del self.calls[record.call]
+
+    def child_failed(self, record: r.ChildFailed) -> None:
+        self.updated_at = record.at
+        call = self._settle(record.call)
+        call.error = record.error
+        call.child_status = record.status
+        call.outcome_unknown = record.outcome_unknown
+
     def _settle(self, number: int) -> Call:
         call = self.calls[number]
         if call.step is not None:
             call.attempts = call.step.attempts
             call.step = None
+            self.unsettled -= 1
+            if not call.cancelled:
+                self.uncancelled -= 1
         self.open_steps.pop(number, None)
+        self.under_way.discard(number)
         return call
 
     def call_cancelled(self, record: r.CallCancelled) -> None:
-        self.calls[record.call].cancelled = True
+        call = self.calls[record.call]
+        if call.step is not None and not call.cancelled:
+            self.uncancelled -= 1
+        call.cancelled = True
+
+    def pivot_passed(self, _: r.PivotPassed) -> None:
+        self.pivoted = True
+
+    def patched(self, _: r.Patched) -> None:
+        """Only the code asks for it, on replay."""
+
+    def attributes_set(self, record: r.AttributesSet) -> None:
+        self.attributed = True
+        for name, value in record.values.items():
+            if value is None:
+                self.attributes.pop(name, None)
+            else:
+                self.attributes[name] = value
 
     def timer_set(self, record: r.TimerSet) -> None:
         self.timers[record.timer] = record.due_at
@@ -148,13 +205,17 @@ class ExecutionState:
             if name == record.name:
                 del self.waits[wait]
                 return
-        self.unread.append(record.name)
+        unread = self.unread.setdefault(record.name, deque())
+        unread.append(r.CarriedSignal(record.name, record.value))
 
     def signal_awaited(self, record: r.SignalAwaited) -> None:
         self.waits[record.wait] = record.name
 
     def signal_taken(self, record: r.SignalTaken) -> None:
-        self.unread.remove(record.name)
+        unread = self.unread[record.name]
+        unread.popleft()
+        if not unread:
+            del self.unread[record.name]
 
     def signal_wait_ended(self, record: r.SignalWaitEnded) -> None:
         self.waits.pop(record.wait, None)
@@ -168,6 +229,7 @@ class ExecutionState:
         self.updated_at = record.at
         self.status = Status.COMPENSATING
         self.undoing = True
+        self.undoing_since = record.at
         self.error = record.error
         self.undoing_cancelled = record.cancelled
         self.timers.clear()
@@ -178,6 +240,20 @@ class ExecutionState:
         call.undo_name = record.name
         self.undo_from = record.call
         call.undo = self.open_steps[-record.call] = Step(scheduled_at=self.updated_at)
+        self.under_way.add(-record.call)
+
+    def child_undo_scheduled(self, record: r.ChildUndoScheduled) -> None:
+        call = self.calls[record.call]
+        call.undo_name = call.name
+        self.undo_from = record.call
+        call.undo = Step(scheduled_at=self.updated_at, remote=True)
+        self.open_steps[-record.call] = call.undo
+
+    def compensation_skipped(self, record: r.CompensationSkipped) -> None:
+        call = self.calls[record.call]
+        call.stays = record.why
+        call.undo = None
+        self.open_steps.pop(-record.call, None)
 
     def compensation_completed(self, record: r.CompensationCompleted) -> None:
         self.updated_at = record.at
@@ -185,6 +261,7 @@ class ExecutionState:
         call.undo = None
         call.undone = True
         self.open_steps.pop(-record.call, None)
+        self.under_way.discard(-record.call)
 
     def ended(self, record: r.Ended) -> None:
         self.updated_at = record.at
@@ -196,6 +273,37 @@ class ExecutionState:
         self.timers.clear()
         self.waits.clear()
         self.open_steps.clear()
+        self.under_way.clear()
+        self.incidents.clear()
+
+    def stopped(self, record: r.Stopped) -> None:
+        self.updated_at = record.at
+        self.code_over = True
+        self.error = record.error
+        self.timers.clear()
+        self.waits.clear()
+        message = f"failed past its pivot: {record.error.message or record.error.type}"
+        self._incident(r.IncidentRaised(record.at, Cause.PAST_PIVOT, message))
+
+    def child_of(self, record: r.ChildOf) -> None:
+        self.parent = record
+
+    def delayed(self, record: r.Delayed) -> None:
+        self.begins_at = self.delayed_until = record.until
+
+    def begun(self, record: r.Begun) -> None:
+        self.started_at = self.updated_at = record.at
+        self.begins_at = None
+
+    def continued(self, record: r.Continued) -> None:
+        self.carried = record
+        self.attributes = dict(record.attributes)
+        for signal in record.signals:
+            self.unread.setdefault(signal.name, deque()).append(signal)
+
+    def reset_from(self, record: r.ResetFrom) -> None:
+        self.updated_at = max(self.updated_at, record.at)
+        self.request_ids.add(record.request_id)
 
     def attempt_started(self, record: r.AttemptStarted) -> None:
         self.updated_at = record.at
@@ -203,6 +311,8 @@ class ExecutionState:
         step.attempts = record.attempt
         step.retry_at = None
         step.stuck = False
+        if not step.remote:
+            self.under_way.add(record.step)
 
     def attempt_failed(self, record: r.AttemptFailed) -> None:
         self.updated_at = record.at
@@ -210,7 +320,9 @@ class ExecutionState:
         step.last_error = record.error
         step.may_have_happened |= record.may_have_happened
         step.retry_at = record.retry_at
+        step.stuck = record.retry_at is None
         step.lost_in_a_row = 0
+        self.under_way.discard(record.step)
 
     def attempt_lost(self, record: r.AttemptLost) -> None:
         self.updated_at = record.at
@@ -219,12 +331,14 @@ class ExecutionState:
         step.retry_at = record.retry_at
         step.stuck = record.retry_at is None
         step.lost_in_a_row += 1
+        self.under_way.discard(record.step)
 
     def attempt_postponed(self, record: r.AttemptPostponed) -> None:
         self.updated_at = record.at
         step = self.open_steps[record.step]
         step.attempts = record.attempt - 1
         step.retry_at = record.at
+        self.under_way.discard(record.step)
 
     def heartbeat(self, record: r.HeartbeatRecorded) -> None:
         self.updated_at = record.at
@@ -232,41 +346,76 @@ class ExecutionState:
 
     def incident_raised(self, record: r.IncidentRaised) -> None:
         self.updated_at = record.at
+        step = None if record.step is None else self.open_steps.get(record.step)
+        if step is not None and record.cause == Cause.UNKNOWN_OUTCOME:
+            step.asks = True
+        self._incident(record)
+
+    def _incident(self, record: r.IncidentRaised) -> None:
         self.status = Status.INCIDENT
-        self.incident = record
+        self.incidents[record.step] = record
 
     def incident_resolved(self, record: r.IncidentResolved) -> None:
         self.updated_at = record.at
-        self.incident = None
-        self.status = Status.COMPENSATING if self.undoing else Status.RUNNING
+        self.incidents.pop(record.step, None)
+        if not self.incidents:
+            self.status = Status.COMPENSATING if self.undoing else Status.RUNNING
 
     def retry_requested(self, record: r.RetryRequested) -> None:
         self.updated_at = record.at
         self.request_ids.add(record.request_id)
         for step in self.open_steps.values():
-            if step.stuck or step.retry_at is not None:
+            if (step.stuck or step.retry_at is not None) and not step.asks:
                 step.stuck = False
                 step.lost_in_a_row = 0
                 step.retry_at = record.at
 
-    def begin_again(self, record: r.Record) -> None:
-        """Prepare for a `RetryRequested` that took back the end: what was under way was cut off."""
-        at = record.at if isinstance(record, r.RetryRequested) else self.updated_at
+    def cancel_refused(self, record: r.CancelRefused) -> None:
+        self.updated_at = record.at
+        self.request_ids.add(record.request_id)
+
+    def terminate_asked(self, record: r.TerminateRequested) -> None:
+        self.updated_at = record.at
+        self.request_ids.add(record.request_id)
+
+    def step_resolved(self, record: r.StepResolved) -> None:
+        self.updated_at = record.at
+        self.request_ids.add(record.request_id)
+
+    def undo_requested(self, record: r.UndoRequested) -> None:
+        self.updated_at = record.at
+        self.request_ids.add(record.request_id)
+        for call in self.calls.values():
+            if call.step is not None:  # nobody waited for it when the code ended
+                call.step, call.outcome_unknown = None, True
+        self.unsettled = self.uncancelled = 0
+        self.undo_asked = True
+
+    def begin_again(self, record: r.RetryRequested | r.ResetFrom) -> None:
+        """Prepare for what takes back an end: what was under way was cut off."""
+        self.incidents.clear()
+        self.status = Status.RUNNING
         for number, step in self.open_steps.items():
             if number > 0 and self.calls[number].cancelled:
+                step.remote = False
                 continue  # nobody waits for it: it settles, whatever became of it
-            if step.retry_at is None and not step.stuck:
+            if step.under_way:
                 step.may_have_happened = True
-            step.attempts = 0
-            step.retry_at = at
+            if not step.remote:  # letters tell the attempts of a child apart by their numbers
+                step.attempts = 0
+            step.asks = step.stuck = False
+            step.retry_at = record.at
+            self.under_way.discard(number)
 
     @property
     def busy(self) -> bool:
         """Whether an attempt is under way (or the node died while it was)."""
-        return any(s.retry_at is None and not s.stuck for s in self.open_steps.values())
+        return bool(self.under_way)
 
     def next_wake(self) -> int | None:
         """Return the earliest timer or retry, or None; meaningful while not `busy`."""
+        if self.begins_at is not None:
+            return self.begins_at
         times = list(self.timers.values())
         times += [s.retry_at for s in self.open_steps.values() if s.retry_at is not None]
         return min(times, default=None)
@@ -277,6 +426,25 @@ _FOLD: dict[type, Callable[[ExecutionState, Any], None]] = {
     r.CallScheduled: ExecutionState.call_scheduled,
     r.CallCompleted: ExecutionState.call_completed,
     r.CallFailed: ExecutionState.call_failed,
+    r.Begun: ExecutionState.begun,
+    r.ChildScheduled: ExecutionState.child_scheduled,
+    r.ChildCompleted: ExecutionState.child_completed,
+    r.ChildFailed: ExecutionState.child_failed,
+    r.UndoRegistered: ExecutionState.undo_registered,
+    r.PivotPassed: ExecutionState.pivot_passed,
+    r.Patched: ExecutionState.patched,
+    r.AttributesSet: ExecutionState.attributes_set,
+    r.ChildUndoScheduled: ExecutionState.child_undo_scheduled,
+    r.CompensationSkipped: ExecutionState.compensation_skipped,
+    r.Stopped: ExecutionState.stopped,
+    r.ChildOf: ExecutionState.child_of,
+    r.Delayed: ExecutionState.delayed,
+    r.Continued: ExecutionState.continued,
+    r.ResetFrom: ExecutionState.reset_from,
+    r.CancelRefused: ExecutionState.cancel_refused,
+    r.TerminateRequested: ExecutionState.terminate_asked,
+    r.StepResolved: ExecutionState.step_resolved,
+    r.UndoRequested: ExecutionState.undo_requested,
     r.CallCancelled: ExecutionState.call_cancelled,
     r.TimerSet: ExecutionState.timer_set,
     r.TimerCancelled: ExecutionState.timer_cancelled,

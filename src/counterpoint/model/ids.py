@@ -36,6 +36,18 @@ def idempotency_key(execution_id: str, run: int, step: int) -> str:
     return _HASHED + digest + tail
 
 
+def child_id(parent_id: str, run: int, call: int) -> str:
+    """Return the id of the child execution that a call makes: `<parent>/<call>`.
+
+    In a later run of the parent it ends with the run's number too (`order-7/3.2`), so that the
+    children of two runs never share an id; an id that would become too long is hashed.
+    """
+    tail = f"/{call}" if run == 1 else f"/{call}.{run}"
+    if len(parent_id) + len(tail) <= EXECUTION_ID_CHARS_MAX:
+        return parent_id + tail
+    return _HASHED + hashlib.blake2b(parent_id.encode(), digest_size=18).hexdigest() + tail
+
+
 def check_execution_id(execution_id: object) -> str | None:
     """Return what is wrong with an id that a user chose, or None."""
     if not isinstance(execution_id, str):

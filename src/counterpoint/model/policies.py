@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal, TypeAlias
 
 from counterpoint.errors import DefinitionError
 
@@ -48,3 +49,17 @@ class Retry:
         exponent = min(attempt - 1, 64)
         seconds = min(self.first.total_seconds() * self.factor**exponent, self.cap.total_seconds())
         return timedelta(seconds=seconds * (1 - self.jitter * share))
+
+
+OnUnknown: TypeAlias = Literal["incident", "fail"]
+"""What follows when nobody knows whether an at-most-once call happened: a person is asked, or the
+workflow gets `ActivityFailed(outcome_unknown=True)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """How a step is tried: its retries, and whether a second attempt may ever be made."""
+
+    retry: Retry
+    at_most_once: bool = False
+    on_unknown: OnUnknown = "incident"

@@ -72,6 +72,33 @@ class CallFailed(_Record, frozen=True, tag="failed"):
     outcome_unknown: bool
 
 
+class Begun(_Record, frozen=True, tag="begun"):
+    """The moment has come for which a delayed execution waited: its code begins."""
+
+    at: int
+
+
+class ChildCompleted(_Record, frozen=True, tag="child-completed"):
+    """A child returned."""
+
+    at: int
+    call: int
+    result: Payload
+    pivoted: bool
+    """It passed its pivot: it stays when its parent is undone."""
+
+
+class ChildFailed(_Record, frozen=True, tag="child-failed"):
+    """A child ended without a result; the code sees the error."""
+
+    at: int
+    call: int
+    error: Failure
+    status: str
+    outcome_unknown: bool
+    """Something of it may be left: it is not a saga that undid itself."""
+
+
 class TimerFired(_Record, frozen=True, tag="fired"):
     """A timer came due while the code still waited for it."""
 
@@ -108,6 +135,43 @@ class CallScheduled(_Record, frozen=True, tag="scheduled"):
     arguments: Payload
     compensable: bool = False
     """The activity had a compensation when it was called, in a saga."""
+
+
+class ChildScheduled(_Record, frozen=True, tag="child"):
+    """The code called a workflow: a child execution, which is a step of this one."""
+
+    call: int
+    id: str
+    name: str
+    arguments: Payload
+    saga: bool
+    """It undoes itself when this execution is undone."""
+    compensable: bool
+    """It declared a compensation of its own when it was called, in a saga."""
+
+
+class UndoRegistered(_Record, frozen=True, tag="undo-registered"):
+    """The code named an activity that undoes what it did otherwise (`compensate_with`)."""
+
+    call: int
+    name: str
+    arguments: Payload
+
+
+class PivotPassed(_Record, frozen=True, tag="pivot"):
+    """From here on nothing is undone: the execution goes forward, by itself or with a person."""
+
+
+class Patched(_Record, frozen=True, tag="patched"):
+    """The code of this execution has a change from its beginning (`patched`)."""
+
+    change: str
+
+
+class AttributesSet(_Record, frozen=True, tag="attributes"):
+    """What the execution says about itself, to be found by; None takes one back."""
+
+    values: dict[str, str | None]
 
 
 class CallCancelled(_Record, frozen=True, tag="call-cancelled"):
@@ -163,8 +227,32 @@ class CompensationScheduled(_Record, frozen=True, tag="compensate"):
     name: str
 
 
+class ChildUndoScheduled(_Record, frozen=True, tag="undo-child"):
+    """The newest call that is not undone yet is a child saga: it undoes itself now."""
+
+    call: int
+
+
+class CompensationSkipped(_Record, frozen=True, tag="stays"):
+    """A call that happened is not undone."""
+
+    call: int
+    why: str
+
+
+class Stopped(_Record, frozen=True, tag="stopped"):
+    """The code failed past its pivot: a person is needed, and `retry()` takes this back."""
+
+    at: int
+    error: Failure
+    failed_call: int | None = None
+
+
 class Ended(_Record, frozen=True, tag="ended"):
-    """The execution is over; the last record unless somebody retries it."""
+    """The execution is over; the last record unless somebody retries it.
+
+    Of one that continues as new, `result` holds the arguments of the next run.
+    """
 
     at: int
     status: str
@@ -175,6 +263,51 @@ class Ended(_Record, frozen=True, tag="ended"):
 
 
 # ---- progress ---------------------------------------------------------------------------------
+
+
+class ChildOf(_Record, frozen=True, tag="child-of"):
+    """Whose step this execution is; the newest one counts."""
+
+    id: str
+    run: int
+    call: int
+    attempt: int = 1
+    """Which attempt of the call; the answer names it."""
+
+
+class Delayed(_Record, frozen=True, tag="delayed"):
+    """The code begins at that moment, not before."""
+
+    until: int
+
+
+class CarriedSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A signal that an earlier run has not read."""
+
+    name: str
+    value: Payload
+
+
+class Continued(_Record, frozen=True, tag="continued"):
+    """This run goes on where an earlier one of the same id left off; what it takes over."""
+
+    run: int
+    deadline_at: int | None
+    attributes: dict[str, str]
+    signals: list[CarriedSignal]
+    pivoted: bool
+    """An earlier run passed its pivot."""
+
+
+class ResetFrom(_Record, frozen=True, tag="reset"):
+    """The records above are those of an earlier run, up to `seq`; the code goes on from there."""
+
+    at: int
+    run: int
+    seq: int
+    request_id: str
+    actor: str | None = None
+    reason: str | None = None
 
 
 class AttemptStarted(_Record, frozen=True, tag="attempt"):
@@ -234,15 +367,16 @@ class IncidentRaised(_Record, frozen=True, tag="incident"):
 
     at: int
     cause: str
-    """A word: `non-determinism`, `lost-attempts`, `settle`, `patience`, `unknown-outcome`, …"""
+    """A word: see `model.states.Cause`."""
     message: str
     step: int | None = None
 
 
 class IncidentResolved(_Record, frozen=True, tag="incident-resolved"):
-    """What stopped the execution is over."""
+    """What stopped the execution (or one of its steps) is over."""
 
     at: int
+    step: int | None = None
 
 
 class RetryRequested(_Record, frozen=True, tag="retry-requested"):
@@ -254,11 +388,59 @@ class RetryRequested(_Record, frozen=True, tag="retry-requested"):
     reason: str | None = None
 
 
+class CancelRefused(_Record, frozen=True, tag="cancel-refused"):
+    """Somebody asked the execution to stop, and it had passed its pivot."""
+
+    at: int
+    request_id: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+class TerminateRequested(_Record, frozen=True, tag="terminate-requested"):
+    """Somebody ended the execution at once; nothing is undone."""
+
+    at: int
+    request_id: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+class StepResolved(_Record, frozen=True, tag="resolved"):
+    """Somebody who has looked stated the outcome of a step; it is in the record that follows."""
+
+    at: int
+    step: int
+    request_id: str
+    actor: str | None = None
+    reason: str | None = None
+
+
+class UndoRequested(_Record, frozen=True, tag="undo-requested"):
+    """The parent is being undone, and this completed child with it."""
+
+    at: int
+    request_id: str
+
+
 Input: TypeAlias = (
-    Started | CallCompleted | CallFailed | TimerFired | SignalReceived | CancelRequested
+    Started
+    | Begun
+    | CallCompleted
+    | CallFailed
+    | ChildCompleted
+    | ChildFailed
+    | TimerFired
+    | SignalReceived
+    | CancelRequested
 )
 Decision: TypeAlias = (
     CallScheduled
+    | ChildScheduled
+    | UndoRegistered
+    | PivotPassed
+    | Patched
+    | AttributesSet
     | CallCancelled
     | TimerSet
     | TimerCancelled
@@ -267,10 +449,17 @@ Decision: TypeAlias = (
     | SignalWaitEnded
     | CompensationStarted
     | CompensationScheduled
+    | ChildUndoScheduled
+    | CompensationSkipped
+    | Stopped
     | Ended
 )
 Progress: TypeAlias = (
-    AttemptStarted
+    ChildOf
+    | Delayed
+    | Continued
+    | ResetFrom
+    | AttemptStarted
     | AttemptFailed
     | AttemptLost
     | AttemptPostponed
@@ -279,11 +468,27 @@ Progress: TypeAlias = (
     | IncidentRaised
     | IncidentResolved
     | RetryRequested
+    | CancelRefused
+    | TerminateRequested
+    | StepResolved
+    | UndoRequested
 )
 Record: TypeAlias = Input | Decision | Progress
 
-INPUTS = (Started, CallCompleted, CallFailed, TimerFired, SignalReceived, CancelRequested)
+INPUTS = (
+    Started,
+    Begun,
+    CallCompleted,
+    CallFailed,
+    ChildCompleted,
+    ChildFailed,
+    TimerFired,
+    SignalReceived,
+    CancelRequested,
+)
 """The input types, for `isinstance`."""
+PREAMBLE = (Started, ChildOf, Delayed, Continued)
+"""What a journal holds of an execution whose code has not run yet."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Record])

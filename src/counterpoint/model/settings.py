@@ -27,6 +27,8 @@ class Settings:
     """Threads for `def` activities."""
     stop_within: timedelta = timedelta(seconds=10)
     """How long a stopping node lets activities finish."""
+    settle: timedelta = timedelta(seconds=30)
+    """How long a failed saga waits for its calls to end before a person is told."""
     keep_finished: timedelta = timedelta(days=30)
     """How long finished executions are kept."""
     poll_interval: timedelta = timedelta(milliseconds=50)

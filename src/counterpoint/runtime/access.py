@@ -12,7 +12,7 @@ from counterpoint.errors import (
     ExecutionRefusedError,
     StoreCorruptError,
 )
-from counterpoint.model.records import Payload, Record, Started
+from counterpoint.model.records import Payload, Record
 from counterpoint.model.rows import Commit, ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
@@ -24,7 +24,12 @@ from counterpoint.runtime.mail import Mail, StartMail, mail_row
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
-from counterpoint.runtime.starts import about_to_begin, check_same_start, execution_row
+from counterpoint.runtime.starts import (
+    about_to_begin,
+    check_same_start,
+    execution_row,
+    first_records,
+)
 
 
 class Access(Protocol):
@@ -33,6 +38,10 @@ class Access(Protocol):
     registry: Registry
     codec: Codec
     entrance: Entrance
+
+    def now(self) -> int:
+        """Return the present in microseconds."""
+        ...
 
     @property
     def store(self) -> Store:
@@ -50,6 +59,7 @@ class Access(Protocol):
         arguments: Payload,
         decoded: Any,
         correlation_id: str | None,
+        begins_at: int | None,
     ) -> None:
         """Start an execution, or find the one that was started with the same id and arguments."""
         ...
@@ -72,6 +82,9 @@ class NodeAccess:
         self.codec = node.codec
         self.entrance = node.entrance
 
+    def now(self) -> int:
+        return self.node.clock.now()
+
     @property
     def store(self) -> Store:
         if self.node.fault is not None:
@@ -85,14 +98,16 @@ class NodeAccess:
         arguments: Payload,
         decoded: Any,
         correlation_id: str | None,
+        begins_at: int | None,
     ) -> None:
         node = self.node
         now = node.clock.now()
         key = await node.next_key()
-        row = execution_row(key, execution_id, workflow, arguments, now, correlation_id)
-        started = Started(now, workflow.name, workflow.version, arguments)
+        row = execution_row(
+            key, execution_id, workflow, arguments, now, correlation_id, begins_at=begins_at
+        )
         try:
-            await node.start_execution(workflow, row, started, decoded)
+            await node.start_execution(workflow, row, first_records(row, arguments), decoded)
         except ConflictError:
             await self._check_existing(execution_id, workflow, arguments)
 
@@ -151,6 +166,9 @@ class ClientAccess:
         self._poll_seconds = poll.total_seconds()
         self.entrance = Entrance()
 
+    def now(self) -> int:
+        return self.clock.now()
+
     @property
     def store(self) -> Store:
         return self._store
@@ -162,12 +180,15 @@ class ClientAccess:
         arguments: Payload,
         decoded: Any,  # noqa: ARG002 - the node that takes the mail decodes for itself
         correlation_id: str | None,
+        begins_at: int | None,
     ) -> None:
         row = await self.store.execution(execution_id)
         if row is not None:
             await check_same_start(self.store, self.codec, row, workflow, arguments)
             return
-        await self.post(execution_id, StartMail(workflow.name, arguments, correlation_id))
+        await self.post(
+            execution_id, StartMail(workflow.name, arguments, correlation_id, begins_at)
+        )
 
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.clock.now(), self.codec)
@@ -212,7 +233,7 @@ async def check_reachable(store: Store, execution_id: str, what: str) -> None:
         if await about_to_begin(store, execution_id):
             return
         raise ExecutionNotFoundError(execution_id)
-    if not row.status.live:
+    if not row.status.live and not await about_to_begin(store, execution_id):
         raise ExecutionRefusedError(row.id, f"it is {row.status} and cannot be {what}")
 
 

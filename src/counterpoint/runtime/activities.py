@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import current_attempt
 from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.failures import failure_of
 from counterpoint.errors import (
     ArgumentsError,

@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from counterpoint.authoring.activity import Activity, Compensation
+from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import AttemptInfo
+from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.failures import error_of, failure_of
 from counterpoint.errors import PayloadError, PayloadTooLargeError
-from counterpoint.kernel.state import Call
+from counterpoint.kernel.steps import Call
 from counterpoint.model.ids import idempotency_key
 from counterpoint.model.outcomes import Outcome, Raised, Returned
+from counterpoint.model.policies import StepPolicy
 from counterpoint.model.records import NULL, Payload
 
 NEVER = 1 << 62
@@ -79,6 +81,11 @@ class Attempt:
         self.cancelled = False
         self.timed_out = False
         self.reported = False
+
+    @property
+    def policy(self) -> StepPolicy:
+        """How the step is tried."""
+        return self.work.policy
 
     def decode(self) -> dict[str, Any]:
         """Return the keyword arguments of the function, from what is recorded."""
@@ -185,4 +192,36 @@ class CompensationAttempt(Attempt):
         return self.compensation.bind(call.arguments, call.result, error)
 
     def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - what a compensation returns is ignored
+        return Returned(NULL, None)
+
+
+class RegisteredAttempt(Attempt):
+    """An attempt of what `compensate_with` named: an activity that runs as a compensation."""
+
+    __slots__ = ("activity", "call")
+
+    def __init__(
+        self,
+        owner: Any,
+        call: Call,
+        number: int,
+        activity: Activity[..., Any],
+        payload_bytes_max: int,
+        on_beat: Beat,
+    ) -> None:
+        previous = call.undo.heartbeat if call.undo is not None else None
+        super().__init__(
+            owner, -call.number, number, activity, previous, payload_bytes_max, on_beat
+        )
+        self.call = call
+        self.activity = activity
+
+    @property
+    def policy(self) -> StepPolicy:
+        return StepPolicy(self.activity.retry)
+
+    def decode(self) -> dict[str, Any]:
+        return self.activity.signature.decode_arguments(self.call.arguments)
+
+    def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - nobody reads what it returns
         return Returned(NULL, None)

@@ -17,10 +17,12 @@ from counterpoint.errors import (
     WorkflowRefusedError,
 )
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.kernel.timers import FAR_FUTURE
 from counterpoint.model.attributes import attribute_text, check_attribute_name
 from counterpoint.model.ids import check_execution_id, generate_id
 from counterpoint.model.rows import ExecutionRow, Query
 from counterpoint.model.states import Status
+from counterpoint.model.times import microseconds
 from counterpoint.runtime.access import Access
 from counterpoint.runtime.description import time_of
 from counterpoint.runtime.handle import Execution
@@ -66,14 +68,19 @@ class Client:
         workflow: Workflow[R, Unpack[Ts]],
         *args: Unpack[Ts],
         id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
         correlation_id: str | None = None,
     ) -> Execution[R]:
         """Start an execution of *workflow*; it is durable once this returns.
 
-        An id that was started before gives the first execution again, whatever became of it.
+        An id that was started before gives the first execution again, whatever became of it. With
+        *delay* (seconds or a timedelta) or *at* its code begins later; until then it is a row in
+        the store, which can be signalled and cancelled like any other.
 
         Raises:
-            ArgumentsError: the arguments do not fit the workflow's parameters; names the fields.
+            ArgumentsError: the arguments do not fit the workflow's parameters, or make no sense;
+                names the fields.
             PayloadError: they cannot be recorded, or are too large.
             ExecutionExistsError: the id belongs to another workflow, or was given other arguments.
             NodeStoppedError: the node takes no work.
@@ -84,9 +91,12 @@ class Client:
         wrong = check_execution_id(id) if id is not None else None
         if wrong is not None:
             raise ArgumentsError(wrong, fields=["id"])
+        begins_at = begin_time(access.now(), delay, at)
         await access.entrance.enter()
         try:
-            started: Execution[R] = await self._start(access, workflow, args, id, correlation_id)
+            started: Execution[R] = await self._start(
+                access, workflow, args, id, correlation_id, begins_at
+            )
             return started
         finally:
             access.entrance.leave()
@@ -98,6 +108,7 @@ class Client:
         args: tuple[Any, ...],
         id: str | None,
         correlation_id: str | None,
+        begins_at: int | None,
     ) -> Execution[Any]:
         signature = workflow.signature
         try:
@@ -113,7 +124,7 @@ class Client:
             )
         decoded = signature.decode_arguments(arguments)
         execution_id = id or generate_id()
-        await access.start(workflow, execution_id, arguments, decoded, correlation_id)
+        await access.start(workflow, execution_id, arguments, decoded, correlation_id, begins_at)
         return Execution(self._access, execution_id, workflow)
 
     async def run(
@@ -121,6 +132,8 @@ class Client:
         workflow: Workflow[R, Unpack[Ts]],
         *args: Unpack[Ts],
         id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
         correlation_id: str | None = None,
         timeout: float | timedelta | None = None,
     ) -> R:
@@ -131,7 +144,9 @@ class Client:
             TimeoutError: it did not end within *timeout*; it goes on.
             and what `start` raises.
         """
-        execution = await self.start(workflow, *args, id=id, correlation_id=correlation_id)
+        execution = await self.start(
+            workflow, *args, id=id, delay=delay, at=at, correlation_id=correlation_id
+        )
         return await execution.result(timeout)
 
     def execution(self, id: str) -> Execution[Any]:
@@ -201,6 +216,30 @@ class Client:
                     detail.pop("type", None)
                     yield PostedRequest(row.execution_id, row.kind, time_of(row.at), detail)
             after = rows[-1].position
+
+
+def begin_time(now: int, delay: float | timedelta | None, at: datetime | None) -> int | None:
+    """Return when a delayed execution begins, in microseconds; None for one that begins now.
+
+    Raises:
+        ArgumentsError: both are given, or one of them is no duration or no moment.
+    """
+    if delay is None and at is None:
+        return None
+    if delay is not None and at is not None:
+        raise ArgumentsError("give delay= or at=, not both", fields=["delay", "at"])
+    if at is not None:
+        if at.tzinfo is None:
+            raise ArgumentsError(
+                f"at={at!r} has no time zone: datetime(..., tzinfo=UTC)", fields=["at"]
+            )
+        moment = _microseconds(at)
+    else:
+        span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay or 0)
+        if span < timedelta(0):
+            raise ArgumentsError("delay= cannot be negative", fields=["delay"])
+        moment = now + microseconds(span)
+    return None if moment <= now else min(moment, FAR_FUTURE)
 
 
 def refuse_in_workflow() -> None:

@@ -15,7 +15,8 @@ Safety argument (P1, P2, P4):
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from counterpoint.errors import (
     ConflictError,
@@ -26,20 +27,30 @@ from counterpoint.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
-from counterpoint.model.records import Record
-from counterpoint.model.rows import Commit, ExecutionRow, ExecutionUpdate, JournalRow, MailRow
+from counterpoint.model.records import AttributesSet, Record
+from counterpoint.model.rows import (
+    AttributeRow,
+    Commit,
+    ExecutionRow,
+    ExecutionUpdate,
+    JournalRow,
+    MailRow,
+)
+from counterpoint.model.states import Cause, Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_row
+from counterpoint.runtime.letters import letters
 from counterpoint.runtime.log import logger, workflow_logger
 from counterpoint.runtime.resident import Resident
 
 BATCH_MAX = 2_000
 """Executions in one commit, and letters, and executions that are only stored."""
-STOPPED_BY_CODE = frozenset({"non-determinism", "unknown-activity"})
+STOPPED_BY_CODE = frozenset({Cause.NON_DETERMINISM.value, Cause.UNKNOWN_ACTIVITY.value})
 """Incidents in which nothing may happen before somebody deploys other code."""
 
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 UNWRITABLE = (
     StoreBusyError,
     StoreFullError,
@@ -56,8 +67,10 @@ class Batch:
     """What one commit writes, and who waits for it."""
 
     __slots__ = (
+        "attributes_of",
         "journal",
         "mail",
+        "mail_of",
         "performed",
         "starts",
         "stored",
@@ -74,6 +87,9 @@ class Batch:
         self.taken: list[int] = []
         self.taken_of: dict[int, list[int]] = {}
         """Positions of letters by the execution whose records are their effect."""
+        self.mail_of: dict[int, list[MailRow]] = {}
+        """Letters by the execution whose records send them."""
+        self.attributes_of: dict[int, list[AttributeRow]] = {}
         self.mail: list[MailRow] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.stored: dict[int, asyncio.Future[None]] = {}
@@ -81,7 +97,11 @@ class Batch:
 
     def commit(self) -> Commit:
         taken = [*self.taken, *(p for positions in self.taken_of.values() for p in positions)]
-        return Commit(self.starts, self.journal, self.updates, taken, self.mail)
+        mail = self.mail
+        if self.mail_of:
+            mail = [*mail, *(letter for sent in self.mail_of.values() for letter in sent)]
+        attributes = [row for rows in self.attributes_of.values() for row in rows]
+        return Commit(self.starts, self.journal, self.updates, taken, mail, attributes)
 
     def parts(self) -> "Iterator[Batch]":
         """Split into batches of one execution each, and one with the mail."""
@@ -97,6 +117,9 @@ class Batch:
             one.performed = [performed[key]] if key in performed else []
             one.stored = {key: self.stored[key]} if key in self.stored else {}
             one.taken_of = {key: self.taken_of[key]} if key in self.taken_of else {}
+            one.mail_of = {key: self.mail_of[key]} if key in self.mail_of else {}
+            if key in self.attributes_of:
+                one.attributes_of = {key: self.attributes_of[key]}
             yield one
         rest = Batch()
         rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
@@ -116,6 +139,7 @@ class Committer:
         refused: Callable[[Resident, Exception], None],
         failed: Callable[[BaseException], None],
         committed: Callable[[], None],
+        posted: Callable[[], None],
     ) -> None:
         self.store = store
         self.clock = clock
@@ -124,10 +148,14 @@ class Committer:
         self._refused = refused
         self._failed = failed
         self._committed = committed
+        self._posted = posted
         self._dirty: dict[Resident, None] = {}
         self._mail: list[tuple[MailRow, asyncio.Future[None]]] = []
         self._taken: list[int] = []
-        self._stored: list[tuple[ExecutionRow, JournalRow, int | None, asyncio.Future[None]]] = []
+        self._answers: list[tuple[int, MailRow]] = []
+        self._stored: list[
+            tuple[ExecutionRow, JournalRow, int | None, Mapping[str, str], asyncio.Future[None]]
+        ] = []
         self._woken: asyncio.Event = asyncio.Event()
         self.writing = False
         self.commits = 0
@@ -137,7 +165,11 @@ class Committer:
     @property
     def quiet(self) -> bool:
         """Whether everything that became ready is written and performed."""
-        return not (self.writing or self._dirty or self._mail or self._taken or self._stored)
+        return not (self.writing or self._anything)
+
+    @property
+    def _anything(self) -> bool:
+        return bool(self._dirty or self._mail or self._taken or self._answers or self._stored)
 
     def touch(self, resident: Resident) -> None:
         """Write what *resident* has pending with the next commit."""
@@ -164,12 +196,22 @@ class Committer:
         self._taken.append(position)
         self._woken.set()
 
+    def answer(self, position: int, mail: MailRow) -> None:
+        """Delete mail, and write the answer to it in the same commit."""
+        self._answers.append((position, mail))
+        self._woken.set()
+
     def store_only(
-        self, row: ExecutionRow, started: list[Record], taken: int | None
+        self,
+        row: ExecutionRow,
+        records: Sequence[Record],
+        taken: int | None,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
     ) -> "asyncio.Future[None]":
-        """Write an execution that nobody holds in memory yet."""
+        """Write an execution that nobody holds in memory yet, with its journal so far."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stored.append((row, journal_row(row.key, 1, started, self.codec), taken, future))
+        journal = journal_row(row.key, 1, list(records), self.codec)
+        self._stored.append((row, journal, taken, attributes, future))
         self._woken.set()
         return future
 
@@ -182,7 +224,7 @@ class Committer:
 
     async def flush(self) -> None:
         """Commit until nothing is ready."""
-        while self._dirty or self._mail or self._taken or self._stored:
+        while self._anything:
             await self._flush()
 
     def drop(self, error: BaseException) -> None:
@@ -191,11 +233,12 @@ class Committer:
             _fail(resident.started, error)
         for _, future in self._mail:
             _fail(future, error)
-        for _, _, _, future in self._stored:
+        for *_, future in self._stored:
             _fail(future, error)
         self._dirty.clear()
         self._mail.clear()
         self._taken.clear()
+        self._answers.clear()
         self._stored.clear()
 
     # ---- inside -------------------------------------------------------------------------------
@@ -204,6 +247,7 @@ class Committer:
         batch = self._gather()
         if not (batch.performed or batch.mail or batch.taken or batch.starts):
             return
+        sends = bool(batch.mail_of or batch.mail)
         self.writing = True
         try:
             await self._write(batch)
@@ -219,6 +263,8 @@ class Committer:
             self._acknowledge(batch)
         finally:
             self.writing = False
+        if sends:
+            self._posted()
         # After the callbacks of the futures set above: some of them find the next thing to do.
         asyncio.get_running_loop().call_soon(self._committed)
 
@@ -238,14 +284,22 @@ class Committer:
             batch.mail.append(mail)
             batch.waiters.append(future)
         batch.taken += self._taken
-        for row, journal, taken, future in self._stored[:BATCH_MAX]:
+        for position, mail in self._answers:
+            batch.taken.append(position)
+            batch.mail.append(mail)
+        for row, journal, taken, attributes, future in self._stored[:BATCH_MAX]:
             batch.starts.append(row)
             batch.journal.append(journal)
             batch.stored[row.key] = future
+            if attributes:
+                batch.attributes_of[row.key] = [
+                    AttributeRow(row.key, name, value) for name, value in attributes.items()
+                ]
             if taken is not None:
                 batch.taken_of[row.key] = [taken]
         del self._mail[:BATCH_MAX]
         self._taken.clear()
+        self._answers.clear()
         del self._stored[:BATCH_MAX]
         return batch
 
@@ -269,6 +323,12 @@ class Committer:
         resident.seq += len(records)
         state = execution.state
         status = state.status
+        if state.children or state.parent is not None or status is Status.CONTINUED:
+            sent = letters(resident.row, state, records, now, self.codec)
+            if sent:
+                batch.mail_of[resident.key] = sent
+        if state.attributed:
+            batch.attributes_of[resident.key] = _attribute_rows(resident.key, records)
         finished_at = None if status.live else state.updated_at
         wake_at = next_wake(resident, now)
         if resident.started is not None:
@@ -319,6 +379,8 @@ class Committer:
                 kept.append((resident, records))
         batch.performed = kept
         for key in refused:
+            batch.mail_of.pop(key, None)
+            batch.attributes_of.pop(key, None)
             _fail(batch.stored.pop(key, None), error)
 
     async def _write_singly(self, batch: Batch) -> None:
@@ -381,12 +443,21 @@ def next_wake(resident: Resident, now: int) -> int | None:
     state = resident.execution.state
     if not state.status.live:
         return None
-    if state.incident is not None and state.incident.cause in STOPPED_BY_CODE:
+    if any(incident.cause in STOPPED_BY_CODE for incident in state.incidents.values()):
         return None
     if state.busy:
         known = resident.wake_at
         return known if known is not None and known <= now else now
     return state.next_wake()
+
+
+def _attribute_rows(key: int, records: Sequence[Record]) -> list[AttributeRow]:
+    """Return what *records* say about their execution; the last word on each name."""
+    said: dict[str, str | None] = {}
+    for record in records:
+        if isinstance(record, AttributesSet):
+            said.update(record.values)
+    return [AttributeRow(key, name, value) for name, value in said.items()]
 
 
 def _disappoint(batch: Batch, error: BaseException) -> None:

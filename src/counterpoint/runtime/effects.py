@@ -6,11 +6,18 @@ from typing import Any
 
 from counterpoint.authoring.failures import in_words
 from counterpoint.kernel.attempts import name_of
+from counterpoint.kernel.steps import Call
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import decode_records, encode_records
+from counterpoint.model.times import microseconds
 from counterpoint.runtime import inputs
-from counterpoint.runtime.attempt import Attempt, CallAttempt, CompensationAttempt
+from counterpoint.runtime.attempt import (
+    Attempt,
+    CallAttempt,
+    CompensationAttempt,
+    RegisteredAttempt,
+)
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.resident import Finished, Resident
@@ -46,9 +53,10 @@ class Effects:
 
     def call_cancelled(self, resident: Resident, record: r.CallCancelled) -> None:
         attempt = resident.attempts.get(record.call)
+        step = resident.execution.state.open_steps.get(record.call)
         if attempt is not None:
             self.node.activities.cancel(attempt)
-        elif record.call in resident.execution.state.open_steps:
+        elif step is not None and not step.remote:
             self.node.push(inputs.cancel_unstarted, resident, record.call)
 
     def compensation_scheduled(self, resident: Resident, record: r.CompensationScheduled) -> None:
@@ -57,7 +65,8 @@ class Effects:
 
     def attempt_started(self, resident: Resident, record: r.AttemptStarted) -> None:
         state = resident.execution.state
-        if record.step not in state.open_steps or record.step in resident.attempts:
+        step = state.open_steps.get(record.step)
+        if step is None or step.remote or record.step in resident.attempts:
             return
         if record.step > 0:
             if not state.calls[record.step].cancelled:
@@ -93,6 +102,11 @@ class Effects:
 
     def compensation_started(self, resident: Resident, record: r.CompensationStarted) -> None:
         self._say_failed(resident, record.error, "is being undone")
+        if resident.execution.state.unsettled:
+            self.set_alarm(resident, record.at + microseconds(self.node.settings.settle))
+
+    def stopped(self, resident: Resident, record: r.Stopped) -> None:
+        self._say_failed(resident, record.error, "stands still past its pivot")
 
     def ended(self, resident: Resident, record: r.Ended) -> None:
         if record.error is not None:
@@ -140,6 +154,9 @@ class Effects:
 
     def _start_compensation(self, resident: Resident, number: int, attempt: int) -> None:
         call = resident.execution.state.calls[number]
+        if call.registered:
+            self._start_registered(resident, call, attempt)
+            return
         compensation = self.node.registry.compensation(call.name)
         if compensation is None:
             self._miss(resident, call.undo_name or f"a compensation of {call.name}")
@@ -148,6 +165,16 @@ class Effects:
         self._start(
             resident,
             CompensationAttempt(resident, call, attempt, compensation, limit, self.heartbeat),
+        )
+
+    def _start_registered(self, resident: Resident, call: Call, attempt: int) -> None:
+        activity = self.node.registry.activities.get(call.name)
+        if activity is None:
+            self._miss(resident, call.name)
+            return
+        limit = self.node.settings.payload_bytes_max
+        self._start(
+            resident, RegisteredAttempt(resident, call, attempt, activity, limit, self.heartbeat)
         )
 
     def _miss(self, resident: Resident, name: str) -> None:
@@ -185,6 +212,7 @@ _EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {
     r.CompensationScheduled: Effects.compensation_scheduled,
     r.CallFailed: Effects.call_failed,
     r.CompensationStarted: Effects.compensation_started,
+    r.Stopped: Effects.stopped,
     r.AttemptStarted: Effects.attempt_started,
     r.AttemptFailed: Effects.attempt_failed,
     r.AttemptLost: Effects.attempt_lost,

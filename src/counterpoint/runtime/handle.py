@@ -1,14 +1,27 @@
 """A handle on one execution: wait for its result, look at it, act on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from pydantic import ValidationError
 
-from counterpoint.authoring.failures import error_of, in_words
+from counterpoint.authoring.activity import Activity
+from counterpoint.authoring.failures import error_of, failure_of, in_words
 from counterpoint.authoring.registry import AnyWorkflow
-from counterpoint.errors import ArgumentsError, ExecutionFailed, PayloadError, PayloadTooLargeError
+from counterpoint.errors import (
+    ArgumentsError,
+    ExecutionFailed,
+    ExecutionRefusedError,
+    NotDone,
+    PayloadError,
+    PayloadTooLargeError,
+)
+from counterpoint.kernel.replay import fold
+from counterpoint.kernel.state import ExecutionState
+from counterpoint.kernel.steps import Call
 from counterpoint.model.ids import check_signal_name
 from counterpoint.model.records import Failure
 from counterpoint.model.states import Status
@@ -19,10 +32,39 @@ from counterpoint.runtime.access import (
     existing,
     records_of,
 )
-from counterpoint.runtime.description import Description, JournalEntry, describe, journal_entries
-from counterpoint.runtime.mail import CancelMail, RetryMail, SignalMail
+from counterpoint.runtime.acts import open_step
+from counterpoint.runtime.describing import describe
+from counterpoint.runtime.description import (
+    CallDescription,
+    Description,
+    JournalEntry,
+    journal_entries,
+)
+from counterpoint.runtime.mail import (
+    CancelMail,
+    ResetMail,
+    ResolveMail,
+    RetryMail,
+    SignalMail,
+    TerminateMail,
+)
+from counterpoint.runtime.resetting import happened_since, refused_reset
 
 R = TypeVar("R")
+UNSET: Any = object()
+"""No result was given; None is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReport:
+    """What a reset does: the new run, and what will happen a second time."""
+
+    id: str
+    run: int
+    """The number of the new run."""
+    to: int
+    happened: Sequence[CallDescription]
+    """Calls after that record which had happened, or may have; they are made again."""
 
 
 class Execution(Generic[R]):
@@ -124,13 +166,34 @@ class Execution(Generic[R]):
     async def cancel(self, *, actor: str | None = None, reason: str | None = None) -> None:
         """Ask the execution to stop: `CancelledError` is raised in it, and a saga is undone.
 
+        During compensation it changes nothing.
+
+        Raises:
+            ExecutionNotFoundError: there is no such execution.
+            ExecutionRefusedError: it has ended, or has passed its pivot.
+        """
+        access = self._access()
+        await check_reachable(access.store, self.id, "cancelled")
+        state = await self._state(access)
+        if state is not None and state.pivoted:
+            raise ExecutionRefusedError(
+                self.id, "it has passed its pivot and cannot be cancelled, only terminated"
+            )
+        await access.post(self.id, CancelMail(actor, reason))
+
+    async def terminate(self, *, actor: str | None = None, reason: str | None = None) -> None:
+        """End the execution at once, and its children; nothing is undone.
+
+        Afterwards `describe().left` lists what was left. It works whatever the execution waits
+        for, also where its code no longer exists.
+
         Raises:
             ExecutionNotFoundError: there is no such execution.
             ExecutionRefusedError: it has ended.
         """
         access = self._access()
-        await check_reachable(access.store, self.id, "cancelled")
-        await access.post(self.id, CancelMail(actor, reason))
+        await check_reachable(access.store, self.id, "terminated")
+        await access.post(self.id, TerminateMail(actor, reason))
 
     async def retry(self, *, actor: str | None = None, reason: str | None = None) -> None:
         """Try again at once what stopped (an incident) or failed (a failed workflow) the execution.
@@ -140,14 +203,158 @@ class Execution(Generic[R]):
 
         Raises:
             ExecutionNotFoundError: there is no such execution.
-            ExecutionRefusedError: it was compensated, cancelled, terminated or continued.
+            ExecutionRefusedError: it was compensated, cancelled, terminated or continued, or waits
+                for a person's word about an at-most-once call.
         """
         access = self._access()
         row = await existing(access.store, self.id)
         check_retryable(row)
         if row.status is Status.COMPLETED:
             return
+        state = await self._state(access) if row.status is Status.INCIDENT else None
+        if state is not None and not waits_for_retry(state):
+            calls = ", ".join(str(abs(step)) for step in state.incidents if step is not None)
+            raise ExecutionRefusedError(
+                self.id,
+                f"call {calls} may be made only once, and nobody knows whether it happened: look, "
+                f"then state its outcome with resolve({calls}, ...)",
+            )
         await access.post(self.id, RetryMail(actor, reason))
+
+    async def resolve(
+        self,
+        call: int,
+        *,
+        result: Any = UNSET,
+        error: BaseException | None = None,
+        done: bool = False,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """State the outcome of a call, or of its compensation, that is unknown or stuck.
+
+        For a person who has looked. Of a call: its *result*; the *error* with which it failed
+        without having happened (`NotDone()`: try it again); or *done*, where it returns None. Of a
+        compensation: *done*.
+
+            await execution.resolve(2, result=Authorization("a-17"), reason="seen in the console")
+
+        Raises:
+            ExecutionNotFoundError: there is no such execution.
+            ExecutionRefusedError: it has ended, has no such call, the call has settled, or an
+                attempt of it is under way.
+            ArgumentsError: the result is not what the activity returns, or not one of the three is
+                given.
+        """
+        access = self._access()
+        mail = await self._resolution(access, call, result=result, error=error, done=done)
+        await access.post(self.id, msgspec.structs.replace(mail, actor=actor, reason=reason))
+
+    async def _resolution(
+        self,
+        access: Access,
+        number: int,
+        *,
+        result: Any,
+        error: BaseException | None,
+        done: bool,
+    ) -> ResolveMail:
+        if (result is not UNSET) + (error is not None) + done != 1:
+            raise ArgumentsError("resolve takes one of result=, error= and done=True")
+        await check_reachable(access.store, self.id, "resolved")
+        row = await existing(access.store, self.id)
+        state = fold(await records_of(access.store, access.codec, row))
+        found, step = resolvable(self.id, state, number)
+        if isinstance(error, NotDone):
+            return ResolveMail(number, not_done=True)
+        if step < 0:
+            if not done:
+                raise ArgumentsError(
+                    f"call {number} is being undone by {found.undo_name}: say done=True when it "
+                    "is, or retry()"
+                )
+            return ResolveMail(number, done=True)
+        if error is not None:
+            return ResolveMail(number, error=failure_of(error, found.name.partition(".")[0]))
+        value = None if done else result
+        activity = access.registry.activities.get(found.name)
+        payload = _encode(value) if activity is None else _result_of(activity, value)
+        return ResolveMail(number, returned=True, result=msgspec.Raw(payload))
+
+    async def reset(
+        self, *, to: int, actor: str | None = None, reason: str | None = None
+    ) -> ResetReport:
+        """Begin a new run of the same id from the records up to number *to* of the journal.
+
+        What comes later runs again, under new idempotency keys: the report lists the calls that had
+        happened already. Signals that came later are kept.
+
+        Raises:
+            ExecutionNotFoundError: there is no such execution.
+            ExecutionRefusedError: it is live, has no such record, had ended or failed before it,
+                or a call before it was compensated.
+        """
+        access = self._access()
+        row = await existing(access.store, self.id)
+        records = await records_of(access.store, access.codec, row)
+        why = refused_reset(row, records, to)
+        if why is not None:
+            raise ExecutionRefusedError(self.id, why)
+        happened = set(happened_since(records, to))
+        calls = [call for call in describe(row, records).calls if call.call in happened]
+        await access.post(self.id, ResetMail(to, actor, reason))
+        return ResetReport(self.id, row.run + 1, to, calls)
+
+    async def _state(self, access: Access) -> ExecutionState | None:
+        """Return what the journal says; None where the execution is about to begin."""
+        row = await access.store.execution(self.id)
+        if row is None:
+            return None
+        return fold(await records_of(access.store, access.codec, row))
+
+
+def waits_for_retry(state: ExecutionState) -> bool:
+    """Whether anything of an incident is tried again by `retry()`: not what only a word settles."""
+    steps = [None if n is None else state.open_steps.get(n) for n in state.incidents]
+    return any(step is None or not step.asks for step in steps)
+
+
+def resolvable(execution_id: str, state: ExecutionState, number: int) -> tuple[Call, int]:
+    """Return the call whose outcome a person may state, and the number of its open step.
+
+    Raises:
+        ExecutionRefusedError: there is none, or an attempt of it is under way.
+    """
+    call = state.calls.get(number)
+    if call is None:
+        raise ExecutionRefusedError(execution_id, f"it has no open call {number}")
+    step = open_step(call)
+    if step is None:
+        if call.child is not None and (call.step or call.undo):
+            raise ExecutionRefusedError(
+                execution_id, f"call {number} is the child {call.child}: resolve or end that"
+            )
+        raise ExecutionRefusedError(execution_id, f"call {number} has settled")
+    if step in state.under_way and step not in state.incidents:
+        raise ExecutionRefusedError(
+            execution_id, f"an attempt of call {number} is under way: wait for its end"
+        )
+    return call, step
+
+
+def _result_of(activity: Activity[..., Any], value: Any) -> bytes:
+    """Return a result as it is recorded; JSON values are taken for what they stand for."""
+    try:
+        return bytes(activity.signature.encode_result(value))
+    except PayloadError:
+        pass
+    try:
+        decoded = activity.signature.result.decode(msgspec.Raw(_encode(value)))
+        return bytes(activity.signature.encode_result(decoded))
+    except (ValidationError, PayloadError) as refused:
+        raise ArgumentsError(
+            f"that is not what {activity.name} returns: {refused}", fields=["result"]
+        ) from None
 
 
 def _encode(value: Any) -> bytes:

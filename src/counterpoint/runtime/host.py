@@ -34,6 +34,7 @@ class Host(Protocol):
     due: DueScan
     dice: random.Random
     fault: BaseException | None
+    stopping: bool
     rehearse: bool
     turns: Turns
 

@@ -1,16 +1,21 @@
-"""What a turn does with each kind of input: `handle(node, now, ...)`, in a plain callback."""
+"""What a turn does with each kind of input: `handle(node, now, ...)`, in a plain callback.
 
-from collections.abc import Sequence
+What people and other executions ask for is in `runtime.acts`.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
-from counterpoint.kernel import attempts
+from counterpoint.kernel import attempts, incidents
 from counterpoint.kernel.execution import Execution
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
-from counterpoint.model.rows import ExecutionRow, MailRow
+from counterpoint.model.policies import StepPolicy
+from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Cause
+from counterpoint.model.times import microseconds
 from counterpoint.runtime.attempt import NEVER, Attempt
 from counterpoint.runtime.host import Host, Loaded
-from counterpoint.runtime.mail import CancelMail, Mail, RetryMail, SignalMail
 from counterpoint.runtime.resident import Resident
 
 
@@ -54,7 +59,7 @@ def adopt(
     revive(resident, records, now)
     execution = resident.execution
     if execution.divergence is None:
-        attempts.recover_attempts(execution, _policies(node, resident), now)
+        attempts.recover_attempts(execution, policies(node, resident), now)
     look(node, now, resident)
     _set(loaded, resident)
 
@@ -63,24 +68,27 @@ def revive(resident: Resident, records: list[r.Record], now: int) -> None:
     """Replay a journal into a resident's new execution; a divergence becomes an incident."""
     execution = resident.execution
     first = records[0]
-    if len(records) == 1 and isinstance(first, r.Started):
+    if isinstance(first, r.Started) and all(isinstance(one, r.PREAMBLE) for one in records):
         try:
             arguments = execution.program.decode_arguments(first.arguments)
         except Exception as error:  # noqa: BLE001 - whatever a user's type raises
-            execution.state.apply(first)
+            for record in records:
+                execution.state.apply(record)
             execution.unreadable("its recorded arguments", error)
         else:
-            execution.begin_stored(first, arguments)
+            execution.begin_stored(records, arguments)
     else:
         execution.replay(records)
     divergence = execution.divergence
     if divergence is None:
+        incidents.review(execution, execution.stamp(now))
         return
     execution.evict()
-    incident = execution.state.incident
-    if incident is None or incident.message != str(divergence):
-        at = execution.stamp(now)
-        execution.note(r.IncidentRaised(at, "non-determinism", str(divergence)))
+    known = execution.state.incidents.values()
+    if not any(incident.message == str(divergence) for incident in known):
+        incidents.raise_incident(
+            execution, Cause.NON_DETERMINISM, str(divergence), None, execution.stamp(now)
+        )
 
 
 def rehearse(node: Host, now: int, resident: Resident) -> None:
@@ -89,7 +97,9 @@ def rehearse(node: Host, now: int, resident: Resident) -> None:
     What is decided while a commit is under way is checked after its own commit.
     """
     old = resident.execution
-    if old.pending or old.divergence is not None or len(resident.history) == 1:
+    if old.pending or old.divergence is not None or resident.reload or old.replaying:
+        return
+    if all(isinstance(record, r.PREAMBLE) for record in resident.history):
         return
     new = Execution(resident.id, resident.row.run, resident.program)
     new.replay(resident.history)
@@ -109,16 +119,29 @@ def look(node: Host, now: int, resident: Resident) -> None:
     if node.residents.get(resident.id) is not resident:
         return
     execution = resident.execution
+    state = execution.state
     if execution.divergence is None:
+        if state.begins_at is not None and state.begins_at <= now:
+            execution.begin_delayed(now)
         for timer in execution.due_timers(now):
             execution.fire_timer(timer, now)
         attempts.begin_due_attempts(execution, now)
+        if state.undoing and state.unsettled:
+            _look_at_settling(node, now, resident)
     if execution.pending:
         node.committer.touch(resident)
-    wake = execution.state.next_wake()
+    wake = state.next_wake()
     if wake is not None and execution.divergence is None:
         node.set_alarm(resident, wake)
     node.settle(resident)
+
+
+def _look_at_settling(node: Host, now: int, resident: Resident) -> None:
+    settle = microseconds(node.settings.settle)
+    state = resident.execution.state
+    attempts.raise_overdue(resident.execution, settle, now)
+    if now < state.undoing_since + settle:
+        node.set_alarm(resident, state.undoing_since + settle)
 
 
 def alarm(node: Host, now: int, resident: Resident, at: int) -> None:
@@ -139,9 +162,7 @@ def attempt_ended(
         return
     execution = resident.execution
     flush_heartbeat(execution, resident, attempt.step, now)
-    attempts.end_attempt(
-        execution, attempt.step, outcome, attempt.work.retry, now, node.dice.random()
-    )
+    attempts.end_attempt(execution, attempt.step, outcome, attempt.policy, now, node.dice.random())
     if execution.pending:
         node.committer.touch(resident)
     else:
@@ -171,83 +192,9 @@ def heartbeat(node: Host, now: int, resident: Resident, step: int) -> None:
             node.committer.touch(resident)
 
 
-def deliver_mail(node: Host, now: int, resident: Resident, row: MailRow, mail: Mail) -> None:
-    """Take over what somebody asked of an execution, at most once per request id."""
-    execution = resident.execution
-    if node.residents.get(resident.id) is not resident or not execution.state.status.live:
-        node.read_again(row)
-        return
-    if row.request_id in execution.state.request_ids:
-        resident.taken.append(row.position)  # never before the record that it has led to
-        node.committer.touch(resident)
-        return
-    at = execution.stamp(now)
-    match mail:
-        case SignalMail():
-            execution.deliver(r.SignalReceived(at, mail.name, mail.value, row.request_id))
-        case CancelMail():
-            execution.deliver(r.CancelRequested(at, row.request_id, mail.actor, mail.reason))
-        case RetryMail():
-            retry(
-                node, now, resident, r.RetryRequested(at, row.request_id, mail.actor, mail.reason)
-            )
-        case _:
-            node.committer.take(row.position)
-            return
-    resident.taken.append(row.position)
-    node.committer.touch(resident)
-
-
-def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -> None:
-    """Try again what stopped an execution; its code is replayed if that is what stopped it."""
-    execution = resident.execution
-    incident = execution.state.incident
-    if incident is not None and execution.divergence is None:
-        execution.note(r.IncidentResolved(request.at))
-    execution.note(request)
-    if execution.divergence is not None:  # the incident is over when code that agrees has run
-        node.committer.touch(resident)
-        node.push(reload, resident)
-        return
-    look(node, now, resident)
-
-
 def reload(node: Host, now: int, resident: Resident) -> None:
     """Bring an execution back with today's code, after the commit of the request."""
     node.reload(resident)
-
-
-def retry_failed(
-    node: Host,
-    now: int,
-    row: ExecutionRow,
-    records: Sequence[r.Record],
-    request: r.RetryRequested,
-    position: int,
-) -> None:
-    """Take back the failure with which a workflow ended, and go on."""
-    program = node.registry.program(row.name)
-    if node.fault is not None:
-        return
-    if program is None or program.workflow.version < row.version or row.id in node.residents:
-        node.committer.take(position)
-        return
-    resident = Resident(row, program, Execution(row.id, row.run, program))
-    resident.seq = len(records)
-    if node.rehearse:
-        resident.history = list(records)
-    node.adopt(resident)
-    execution = resident.execution
-    execution.replay(records, request)
-    if execution.divergence is not None:
-        message = str(execution.divergence)
-        execution.evict()
-        execution.note(r.IncidentRaised(execution.now, "non-determinism", message))
-    else:  # a call that was cancelled when the end came has to settle
-        attempts.recover_attempts(execution, _policies(node, resident), now)
-    resident.taken.append(position)
-    node.committer.touch(resident)
-    look(node, now, resident)
 
 
 def postpone(node: Host, now: int, attempt: Attempt) -> None:
@@ -261,14 +208,18 @@ def postpone(node: Host, now: int, attempt: Attempt) -> None:
     node.committer.touch(resident)
 
 
-def _policies(node: Host, resident: Resident) -> Any:
-    def policy_of(number: int) -> Any:
+def policies(node: Host, resident: Resident) -> Callable[[int], StepPolicy | None]:
+    """Return what finds the policy of an execution's step, or None where nobody here hosts it."""
+
+    def policy_of(number: int) -> StepPolicy | None:
         call = resident.execution.state.calls[abs(number)]
-        if number > 0:
+        if number > 0 or call.registered:
             activity = node.registry.activity(call.name)
-            return activity.retry if activity is not None else None
+            if activity is None:
+                return None
+            return activity.policy if number > 0 else StepPolicy(activity.retry)
         compensation = node.registry.compensation(call.name)
-        return compensation.retry if compensation is not None else None
+        return compensation.policy if compensation is not None else None
 
     return policy_of
 

@@ -13,17 +13,31 @@ import asyncio
 
 import msgspec
 
-from counterpoint.authoring.failures import safe_str
 from counterpoint.errors import StoreError
-from counterpoint.model.records import RetryRequested, Started
+from counterpoint.model.records import Record, RetryRequested, TerminateRequested, UndoRequested
 from counterpoint.model.rows import ExecutionRow, MailRow
-from counterpoint.runtime import inputs
+from counterpoint.model.states import Status
+from counterpoint.runtime import acts
+from counterpoint.runtime.beginnings import Beginnings
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.letters import UNDONE
 from counterpoint.runtime.log import logger
-from counterpoint.runtime.mail import RetryMail, StartMail, read_mail
+from counterpoint.runtime.mail import (
+    ChildEndedMail,
+    ChildUndoneMail,
+    ContinueMail,
+    Mail,
+    ResetMail,
+    RetryMail,
+    StartMail,
+    TerminateMail,
+    UndoMail,
+    mail_row,
+    read_mail,
+)
 from counterpoint.runtime.recovery import PROBE, is_damage
-from counterpoint.runtime.starts import about_to_begin, execution_row, starts_decided
+from counterpoint.runtime.starts import about_to_begin, starts_decided
 
 PAGE = 500
 
@@ -33,6 +47,7 @@ class Intake:
 
     def __init__(self, node: Host) -> None:
         self.node = node
+        self.beginnings = Beginnings(node, self.again)
         self._after = 0
         self._woken = asyncio.Event()
         self._woken.set()
@@ -119,76 +134,78 @@ class Intake:
         except msgspec.MsgspecError as error:
             self._discard(row, f"its body cannot be read: {error}")
             return
-        if isinstance(mail, StartMail):
-            await self._start(row, mail)
-            return
         await starts_decided(node.starting, row.execution_id)
         resident = await node.load(row.execution_id)
-        if resident is not None:
-            node.push(inputs.deliver_mail, resident, row, mail)
+        if resident is not None and self._is_for_it(mail):
+            node.push(acts.deliver_mail, resident, row, mail)
             return
-        if self.node.fault is not None:
+        if node.fault is not None:
             return
         found = await node.store.execution(row.execution_id)
-        if found is not None and found.status.live:
-            logger.warning(
-                "a %s for %s waits: the execution cannot be run here", row.kind, row.execution_id
-            )
-        elif found is not None and isinstance(mail, RetryMail):
-            await self._retry_failed(row, mail, found)
-        elif found is None and await about_to_begin(node.store, row.execution_id):
-            logger.warning("a %s for %s waits, as its start does", row.kind, row.execution_id)
-        else:
-            self._discard(row, "the execution is unknown or has ended")
+        why = await self._begin(row, mail, found)
+        if why is not None:
+            self._leave(row, why)
 
-    async def _start(self, row: MailRow, mail: StartMail) -> None:
+    def _is_for_it(self, mail: Mail) -> bool:
+        """Whether a letter is delivered to an execution in memory; a first start never is."""
+        return not isinstance(mail, StartMail) or mail.again
+
+    async def _begin(self, row: MailRow, mail: Mail, found: ExecutionRow | None) -> str | None:
+        """Take over a letter to what is not in memory; return why it has to wait, if it has."""
+        if isinstance(mail, StartMail):
+            return await self.beginnings.start(row, mail, found)
+        if found is None:
+            if await about_to_begin(self.node.store, row.execution_id):
+                self.beginnings.read_after(row)
+                return "its execution has not been started"
+            self._discard(row, "the execution is unknown")
+            return None
+        if isinstance(mail, ContinueMail):
+            return await self.beginnings.continue_as_new(row, mail, found)
+        if found.status.live:
+            if isinstance(mail, TerminateMail):
+                await self._terminate(row, mail, found)
+                return None
+            return "its execution cannot be run here"
+        if found.status is Status.CONTINUED:
+            self.beginnings.read_after(row)
+            return None
+        await self._take_ended(row, mail, found)
+        return None
+
+    async def _take_ended(self, row: MailRow, mail: Mail, found: ExecutionRow) -> None:
+        """Take over a letter to an execution that has ended."""
         node = self.node
-        program = node.registry.program(mail.workflow)
-        if program is None:
-            self._leave(row, f"no service of this app has {mail.workflow}")
-            return
-        first = node.starting.get(row.execution_id)
-        if first is not None:
-            await asyncio.wait([first])
-        if await node.store.execution(row.execution_id) is not None:
-            node.committer.take(row.position)  # the same start, posted twice
-            return
-        try:
-            program.decode_arguments(mail.arguments)
-        except Exception as error:  # noqa: BLE001 - a user's validator may raise anything
-            self._leave(row, safe_str(error))
-            return
-        key = await node.next_key()
-        now = node.clock.now()
-        workflow = program.workflow
-        execution = execution_row(
-            key, row.execution_id, workflow, mail.arguments, now, mail.correlation_id
-        )
-        started = Started(now, workflow.name, workflow.version, mail.arguments)
-        written = node.committer.store_only(execution, [started], row.position)
-        node.starting[row.execution_id] = written
-        written.add_done_callback(
-            lambda done: self._written(done, row.execution_id, execution.wake_at)
-        )
+        now = max(node.clock.now(), found.finished_at or 0)
+        match mail:
+            case RetryMail() if found.status is Status.FAILED:
+                request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
+                records = await self._records(found)
+                node.push(acts.retry_failed, found, records, request, row)
+            case ResetMail():
+                await self.beginnings.reset(row, mail, found)
+            case UndoMail() if found.status is Status.COMPLETED:
+                request_undo = UndoRequested(now, row.request_id)
+                records = await self._records(found)
+                node.push(acts.undo_child, found, records, request_undo, mail.of, row)
+            case UndoMail():
+                stays = None if found.status in UNDONE else f"it was {found.status}"
+                reply = ChildUndoneMail(mail.of, stays)
+                letter = mail_row(mail.of.id, reply, node.clock.now(), node.codec)
+                node.committer.answer(row.position, letter)
+            case ChildEndedMail() | ChildUndoneMail():
+                node.committer.take(row.position)  # the parent did not wait for it
+            case _:
+                self._discard(row, f"the execution has ended: it is {found.status}")
 
-    def _written(
-        self, done: "asyncio.Future[None]", execution_id: str, wake_at: int | None
-    ) -> None:
-        del self.node.starting[execution_id]
-        if not done.cancelled() and done.exception() is None:
-            self.node.due.reconsider(wake_at)
-            self.node.due.poke()
-
-    async def _retry_failed(self, row: MailRow, mail: RetryMail, found: ExecutionRow) -> None:
+    async def _terminate(self, row: MailRow, mail: TerminateMail, found: ExecutionRow) -> None:
         node = self.node
-        if found.status != "failed":
-            self._discard(row, "there is nothing to retry")
-            return
-        records = journal_records(await node.store.journal(found.key), node.codec)
-        request = RetryRequested(
-            max(node.clock.now(), found.finished_at or 0), row.request_id, mail.actor, mail.reason
-        )
-        node.push(inputs.retry_failed, found, records, request, row.position)
+        request = TerminateRequested(node.clock.now(), row.request_id, mail.actor, mail.reason)
+        records = await self._records(found)
+        node.push(acts.terminate_unhosted, found, records, request, row)
+
+    async def _records(self, found: ExecutionRow) -> list[Record]:
+        return journal_records(await self.node.store.journal(found.key), self.node.codec)
 
     def _leave(self, row: MailRow, why: str) -> None:
         """Leave an acknowledged letter in the mailbox: a node that can take it, will."""

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Sequence
 
 from counterpoint.errors import CounterpointError, StoreError
-from counterpoint.model.rows import DueRow, ExecutionRow
+from counterpoint.model.rows import DueRow, ExecutionRow, Query
+from counterpoint.model.states import Status
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.journals import journal_records
@@ -18,6 +19,7 @@ from counterpoint.runtime.resident import Resident
 from counterpoint.runtime.starts import starts_decided
 
 DAMAGED_MAX = 1_000
+STOPPED_PAGE = 200
 
 
 class Loading:
@@ -55,6 +57,24 @@ class Loading:
         wanted = [row.id for row in rows if row.id not in node.residents]
         for loaded in [await self._fetch(execution_id) for execution_id in wanted]:
             await asyncio.shield(loaded)
+
+    async def try_stopped(self) -> None:
+        """Try the executions again that code stopped: today's may agree with their journals."""
+        node = self.node
+        before: int | None = None
+        while node.fault is None and not node.stopping:
+            query = Query(statuses=(Status.INCIDENT,), before=before, limit=STOPPED_PAGE)
+            try:
+                rows = await node.store.executions(query)
+            except StoreError as error:
+                node.store_failed(error)
+                return
+            await self.load_due(
+                [DueRow(row.created_at, row.key, row.id) for row in rows if row.wake_at is None]
+            )
+            if len(rows) < STOPPED_PAGE:
+                return
+            before = rows[-1].key
 
     def set_aside(self, execution_id: str, why: str) -> None:
         """Leave one execution alone until the next start, and say so."""

@@ -5,17 +5,29 @@ from typing import TypeAlias
 import msgspec
 
 from counterpoint.model.ids import generate_id
-from counterpoint.model.records import Payload
+from counterpoint.model.records import NULL, ChildOf, Continued, Failure, Payload
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
 
 
+class ChildLink(msgspec.Struct, frozen=True):
+    """Whose step a child is, and the flow that it belongs to."""
+
+    of: ChildOf
+    parent_key: int
+    root_key: int
+
+
 class StartMail(msgspec.Struct, frozen=True, tag="start"):
-    """Start an execution; from a process that does not host the store."""
+    """Start an execution; from a process that does not host the store, or from its parent."""
 
     workflow: str
     arguments: Payload
     correlation_id: str | None = None
+    begins_at: int | None = None
+    child: ChildLink | None = None
+    again: bool = False
+    """The parent tries the call again: what has become of the child is used, or it runs anew."""
 
 
 class SignalMail(msgspec.Struct, frozen=True, tag="signal"):
@@ -39,7 +51,83 @@ class RetryMail(msgspec.Struct, frozen=True, tag="retry"):
     reason: str | None = None
 
 
-Mail: TypeAlias = StartMail | SignalMail | CancelMail | RetryMail
+class TerminateMail(msgspec.Struct, frozen=True, tag="terminate"):
+    """End an execution at once and undo nothing."""
+
+    actor: str | None = None
+    reason: str | None = None
+
+
+class ResolveMail(msgspec.Struct, frozen=True, tag="resolve"):
+    """The outcome of a call or a compensation, stated by somebody who has looked.
+
+    One of `returned` with `result`, `error`, `done` and `not_done`.
+    """
+
+    call: int
+    returned: bool = False
+    """`result` is what the call returned."""
+    result: Payload = NULL
+    error: Failure | None = None
+    done: bool = False
+    not_done: bool = False
+    actor: str | None = None
+    reason: str | None = None
+
+
+class ResetMail(msgspec.Struct, frozen=True, tag="reset"):
+    """Begin a new run from the records up to a number."""
+
+    to: int
+    actor: str | None = None
+    reason: str | None = None
+
+
+class ContinueMail(msgspec.Struct, frozen=True, tag="continue"):
+    """Begin the next run of an execution that continues as new."""
+
+    arguments: Payload
+    takes_over: Continued
+    child_of: ChildOf | None = None
+
+
+class ChildEndedMail(msgspec.Struct, frozen=True, tag="child-ended"):
+    """To a parent: how its child ended."""
+
+    of: ChildOf
+    status: str
+    result: Payload
+    error: Failure | None
+    pivoted: bool
+    outcome_unknown: bool
+
+
+class UndoMail(msgspec.Struct, frozen=True, tag="undo"):
+    """To a completed child saga: its parent is being undone."""
+
+    of: ChildOf
+
+
+class ChildUndoneMail(msgspec.Struct, frozen=True, tag="child-undone"):
+    """To a parent: its child is undone, or why it stays."""
+
+    of: ChildOf
+    stays: str | None = None
+
+
+Mail: TypeAlias = (
+    StartMail
+    | SignalMail
+    | CancelMail
+    | RetryMail
+    | TerminateMail
+    | ResolveMail
+    | ResetMail
+    | ContinueMail
+    | ChildEndedMail
+    | UndoMail
+    | ChildUndoneMail
+)
 
 _decoder = msgspec.json.Decoder(Mail)
 

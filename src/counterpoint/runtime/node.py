@@ -10,7 +10,7 @@ import asyncio
 import functools
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -22,9 +22,10 @@ from counterpoint.errors import (
     StoreError,
 )
 from counterpoint.kernel.execution import Execution
-from counterpoint.model.records import Started
+from counterpoint.model.records import Record, Started
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.settings import Settings
+from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
@@ -100,6 +101,7 @@ class Node:
             refused=self._refused,
             failed=self.store_failed,
             committed=self.check_idle,
+            posted=self._mail_written,
         )
         self.due = DueScan(
             self.store,
@@ -131,6 +133,7 @@ class Node:
             task.add_done_callback(self._part_ended)
             self._tasks.append(task)
         self.watchdog.start(self._loop)
+        self.spawn(self.loading.try_stopped())
 
     async def stop(self, within: float | None = None) -> None:
         """Take no more work, let attempts finish, leave the rest to the next start.
@@ -183,9 +186,9 @@ class Node:
     # ---- starting and reading -----------------------------------------------------------------
 
     async def start_execution(
-        self, workflow: AnyWorkflow, row: ExecutionRow, started: Started, arguments: Any
+        self, workflow: AnyWorkflow, row: ExecutionRow, records: Sequence[Record], arguments: Any
     ) -> None:
-        """Start an execution; returns once it is durable.
+        """Start an execution with the *records* of its beginning; returns once it is durable.
 
         Raises:
             ConflictError: the id exists.
@@ -194,9 +197,10 @@ class Node:
         self.check_accepting()
         if row.id in self.starting:
             raise ConflictError([row.id])
-        stored = self.room() <= 0
+        started = records[0]
+        stored = self.room() <= 0 or len(records) > 1 or not isinstance(started, Started)
         if stored:
-            future = self.committer.store_only(row, [started], None)
+            future = self.committer.store_only(row, records, None)
         else:
             program = self.registry.programs[workflow.name]
             resident = Resident(row, program, Execution(row.id, row.run, program))
@@ -210,7 +214,7 @@ class Node:
         del self.starting[row.id]
         if done.exception() is None and stored:
             self.due.reconsider(row.wake_at)
-            self.due.hungry = True
+            self.due.hungry = row.wake_at is not None and row.wake_at <= self.clock.now()
 
     def check_accepting(self) -> None:
         """Raise if the node takes no work now.
@@ -235,14 +239,16 @@ class Node:
     def finish(self, resident: Resident, finished: Finished) -> None:
         """An execution has ended: drop it and tell those who wait."""
         self.drop(resident)
-        self.results.tell(resident.id, finished)
+        if finished.status is not Status.CONTINUED:  # then they wait for the next run's
+            self.results.tell(resident.id, finished)
 
     def post(self, mail: MailRow) -> "asyncio.Future[None]":
         """Write mail; the future is set when it is durable."""
         self.check_accepting()
-        future = self.committer.post(mail)
-        future.add_done_callback(lambda _: self.intake.poke())
-        return future
+        return self.committer.post(mail)
+
+    def _mail_written(self) -> None:
+        self.intake.poke()
 
     async def idle(self) -> None:
         """Wait until nothing runs, is ready to run, or waits for a retry.
@@ -464,6 +470,7 @@ class Node:
         self.loading.damaged.clear()
         self.intake.restart()
         self.due.restart()
+        self.spawn(self.loading.try_stopped())
 
     async def _tell_end(self, execution_id: str) -> None:
         try:

@@ -1,17 +1,14 @@
 """An execution that a node holds in memory, with what the node has to remember about it."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.program import Program
 from counterpoint.model.records import Failure, Payload, Record
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.attempt import NEVER, Attempt
-
-if TYPE_CHECKING:
-    from counterpoint.authoring.registry import WorkflowProgram
 
 
 class Resident:
@@ -38,7 +35,7 @@ class Resident:
         "written_version",
     )
 
-    def __init__(self, row: ExecutionRow, program: "WorkflowProgram", execution: Execution) -> None:
+    def __init__(self, row: ExecutionRow, program: Program, execution: Execution) -> None:
         self.key = row.key
         self.id = row.id
         self.row = row
@@ -49,7 +46,7 @@ class Resident:
         self.history: list[Record] = []
         """These records, while the node rehearses."""
         self.status = row.status
-        self.version = max(row.version, program.workflow.version)
+        self.version = max(row.version, program.version)
         """The highest workflow version that advanced it, this one included."""
         self.written_version = row.version
         self.wake_at = row.wake_at

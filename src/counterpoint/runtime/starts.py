@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ArgumentsError, ExecutionExistsError
-from counterpoint.model.records import Payload, Started
+from counterpoint.model.records import Delayed, Payload, Record, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.mail import ChildLink
 
 
 def fingerprint_of(arguments: Payload) -> bytes:
@@ -27,9 +28,13 @@ def execution_row(
     arguments: Payload,
     now: int,
     correlation_id: str | None,
+    *,
+    begins_at: int | None = None,
+    child: ChildLink | None = None,
 ) -> ExecutionRow:
-    """Return the row of a new execution: running, with work to do since *now*."""
+    """Return the row of a new execution: running, with work to do since *now*, or *begins_at*."""
     deadline = workflow.deadline
+    begins = now if begins_at is None else begins_at
     return ExecutionRow(
         key,
         execution_id,
@@ -41,9 +46,41 @@ def execution_row(
         Status.RUNNING,
         fingerprint_of(arguments),
         now,
-        now,
-        deadline_at=None if deadline is None else now + microseconds(deadline),
+        begins,
+        deadline_at=None if deadline is None else begins + microseconds(deadline),
+        parent_key=None if child is None else child.parent_key,
+        root_key=None if child is None else child.root_key,
         correlation_id=correlation_id if correlation_id != execution_id else None,
+    )
+
+
+def first_records(
+    row: ExecutionRow, arguments: Payload, *, child: ChildLink | None = None
+) -> list[Record]:
+    """Return the journal with which the execution of a new row begins."""
+    records: list[Record] = [Started(row.created_at, row.name, row.version, arguments)]
+    if child is not None:
+        records.append(child.of)
+    if row.wake_at is not None and row.wake_at > row.created_at:
+        records.append(Delayed(row.wake_at))
+    return records
+
+
+def next_run(
+    row: ExecutionRow, key: int, workflow: AnyWorkflow, now: int, deadline_at: int | None
+) -> ExecutionRow:
+    """Return the row of the run that follows *row*; who started it, and how, stays the same."""
+    return row._replace(
+        key=key,
+        run=row.run + 1,
+        kind=workflow.kind,
+        version=workflow.version,
+        status=Status.RUNNING,
+        created_at=now,
+        wake_at=now,
+        finished_at=None,
+        deadline_at=deadline_at,
+        owner=None,
     )
 
 
@@ -89,14 +126,14 @@ async def starts_decided(
 
 
 async def about_to_begin(store: Store, execution_id: str) -> bool:
-    """Return whether a posted start, or a retry of what has failed, waits for the node."""
+    """Return whether a posted start, retry or reset waits for the node, or a next run begins."""
     row = await store.execution(execution_id)
-    if row is not None and row.status is not Status.FAILED:
-        return False
-    kind = "start" if row is None else "retry"
+    if row is not None and (row.status.live or row.status is Status.CONTINUED):
+        return not row.status.live
+    kinds = ("start",) if row is None else ("retry", "reset")
     after = 0
     while letters := await store.mail(after=after, limit=500):
-        if any(one.execution_id == execution_id and one.kind == kind for one in letters):
+        if any(one.execution_id == execution_id and one.kind in kinds for one in letters):
             return True
         after = letters[-1].position
     return False

@@ -17,7 +17,7 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Raised, Returned
-from counterpoint.model.policies import Retry
+from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.states import Status
 
 START = 1_700_000_000_000_000
@@ -101,7 +101,9 @@ class Driver:
 
     def _end(self, step: int, outcome: Returned | Raised) -> "Driver":
         self.now += 1
-        attempts.end_attempt(self.execution, step, outcome, Retry(), self.now, 0.5)
+        attempts.end_attempt(
+            self.execution, step, outcome, StepPolicy(Retry()), self.now, 0.5
+        )
         self.commit()
         return self
 
@@ -152,7 +154,7 @@ class Driver:
         execution = execution_of(self.program)
         execution.replay(self.journal, r.RetryRequested(self.now, f"retry-{self.now}"))
         self.execution = execution
-        attempts.recover_attempts(execution, lambda _: Retry(), self.now)
+        attempts.recover_attempts(execution, lambda _: StepPolicy(Retry()), self.now)
         attempts.begin_due_attempts(execution, self.now)
         self.commit()
         return self

@@ -33,7 +33,7 @@ async def order() -> None:
 def recovered(driver: Driver) -> Driver:
     """Return the execution as the next node finds it."""
     other = driver.replayed()
-    attempts.recover_attempts(other.execution, lambda _: Retry(), other.now)
+    attempts.recover_attempts(other.execution, lambda _: StepPolicy(Retry()), other.now)
     attempts.begin_due_attempts(other.execution, other.now + 3600 * 1_000_000)
     other.commit()
     return other

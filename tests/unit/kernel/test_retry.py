@@ -177,7 +177,7 @@ def test_what_the_code_decided_because_of_the_failure_never_happened() -> None:
 
     assert driver.status == "running"
     assert driver.state.timers == {}
-    assert driver.state.unread == ["other", "sure"]
+    assert list(driver.state.unread) == ["other", "sure"]
     assert going_on(driver).complete(1, 5).result == 5
 
 

@@ -7,7 +7,8 @@ import msgspec
 from counterpoint.model import records as r
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
-from counterpoint.runtime.description import AttemptDescription, Description, describe, time_of
+from counterpoint.runtime.describing import describe
+from counterpoint.runtime.description import AttemptDescription, Description, time_of
 
 SECOND = 1_000_000
 DEADLINE = 3600 * SECOND

@@ -1,0 +1,45 @@
+"""The deadline of a workflow: `asyncio.timeout` around its function, until it passes its pivot.
+
+Past the pivot nothing is undone, so interrupting the code would only stop what has to go on: when
+the deadline passes then, a person is told, and the code goes on.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from counterpoint.errors import DeadlineExceeded
+from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.loop import WorkflowLoop, running_loop
+
+
+async def within_deadline(code: Coroutine[Any, Any, Any], seconds: float, name: str) -> Any:
+    """Run a workflow's code; raise `DeadlineExceeded` in it when *seconds* have passed.
+
+    Raises:
+        DeadlineExceeded: it did not end in time.
+    """
+    timeout = asyncio.timeout(seconds)
+    message = f"{name} did not end within its deadline of {seconds:g} s"
+    loop = running_loop()
+    if type(loop) is WorkflowLoop and isinstance(loop.execution, Execution):
+        loop.execution.deadline = timeout, message
+    try:
+        async with timeout:
+            return await code
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise DeadlineExceeded(message) from None
+
+
+def only_tell(execution: Execution) -> None:
+    """Let the deadline of an execution that has just passed its pivot interrupt nothing."""
+    if execution.deadline is None:
+        return
+    timeout, message = execution.deadline
+    at = timeout.when()
+    if at is None or timeout.expired():
+        return
+    timeout.reschedule(None)
+    execution.loop.call_at(at, execution.deadline_passed, message)

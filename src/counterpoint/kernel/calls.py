@@ -1,0 +1,96 @@
+"""The calls that workflow code makes: numbered in their order, each with the future of its outcome.
+
+Calls of activities, calls of workflows (children) and what `compensate_with` names share one
+numbering, so that what happened later is undone earlier whatever it was.
+"""
+
+from typing import TYPE_CHECKING
+
+from counterpoint.kernel.loop import Future
+from counterpoint.kernel.settled import Completed, Settled
+from counterpoint.model import records as r
+from counterpoint.model.ids import child_id
+
+if TYPE_CHECKING:
+    from counterpoint.kernel.execution import Execution
+
+
+class Calls:
+    """What one execution's code has called, as far as it has run."""
+
+    def __init__(self, execution: "Execution") -> None:
+        self.execution = execution
+        self._waiting: dict[int, Future[Settled]] = {}
+        self._number = 0
+        self._undoable: set[int] = set()
+        """Calls that would be undone, as far as the code has been told."""
+
+    @property
+    def anything_to_undo(self) -> bool:
+        """Whether the code, if it failed now, would leave something to undo."""
+        return bool(self._undoable)
+
+    def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
+        """Call an activity; the future gets `Completed` or what failed."""
+        execution = self.execution
+        execution.loop.check_open()
+        if execution.loop.is_closed():
+            return 0, execution.loop.new_future()
+        program = execution.program
+        compensable = program.saga and program.compensation_of(name) is not None
+        number, future = self._next()
+        if compensable:
+            self._undoable.add(number)
+        execution.decide(r.CallScheduled(number, name, arguments, compensable))
+        return number, future
+
+    def schedule_child(
+        self, name: str, arguments: r.Payload, *, saga: bool, given_id: str | None
+    ) -> tuple[int, Future[Settled]]:
+        """Call a workflow; it becomes an execution of its own."""
+        execution = self.execution
+        execution.loop.check_open()
+        if execution.loop.is_closed():
+            return 0, execution.loop.new_future()
+        program = execution.program
+        compensable = program.saga and program.compensation_of(name) is not None
+        number, future = self._next()
+        if compensable or (saga and program.saga):
+            self._undoable.add(number)
+        its_id = given_id or child_id(execution.id, execution.run, number)
+        execution.decide(r.ChildScheduled(number, its_id, name, arguments, saga, compensable))
+        return number, future
+
+    def register_undo(self, name: str, arguments: r.Payload) -> None:
+        """Name an activity that undoes what the code has done otherwise."""
+        execution = self.execution
+        execution.loop.check_open()
+        if execution.loop.is_closed():
+            return
+        self._number = number = self._number + 1
+        self._undoable.add(number)
+        execution.decide(r.UndoRegistered(number, name, arguments))
+
+    def abandon(self, number: int) -> None:
+        """Say that the code no longer waits for a call; called when its future was cancelled."""
+        if self.execution.loop.is_closed() or self._waiting.pop(number, None) is None:
+            return
+        self.execution.decide(r.CallCancelled(number))
+
+    def settle(self, number: int, settled: Settled) -> None:
+        """Hand an outcome to what waits for it."""
+        if self._undoable and not isinstance(settled, Completed) and not settled.outcome_unknown:
+            self._undoable.discard(number)
+        future = self._waiting.pop(number, None)
+        if future is not None and not future.done():
+            future.set_result(settled)
+
+    def drop(self) -> None:
+        """Forget what waits: the code is over."""
+        self._waiting.clear()
+
+    def _next(self) -> tuple[int, Future[Settled]]:
+        self._number = number = self._number + 1
+        future: Future[Settled] = self.execution.loop.new_future()
+        self._waiting[number] = future
+        return number, future

@@ -1,0 +1,59 @@
+"""When a step needs a person, and when it no longer does.
+
+An incident belongs to one step (or, without one, to the execution as a whole). Every stuck step has
+one, whatever else stands: solving the first shows the second.
+"""
+
+from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.saga import next_decisions
+from counterpoint.model import records as r
+from counterpoint.model.policies import StepPolicy
+from counterpoint.model.states import Cause
+
+
+def raise_incident(
+    execution: Execution, cause: Cause, message: str, step: int | None, at: int
+) -> None:
+    """Say that a person is needed, and for what."""
+    execution.note(r.IncidentRaised(at, cause.value, message, step))
+
+
+def close(execution: Execution, step: int | None, at: int) -> None:
+    """Say that a step no longer needs a person, if it did."""
+    if step in execution.state.incidents:
+        execution.record(r.IncidentResolved(at, step))
+
+
+def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: int) -> None:
+    """Raise the incident of a step that no attempt follows by itself."""
+    state = execution.state
+    step = state.open_steps[number]
+    if not step.stuck or number in state.incidents:
+        return
+    call = state.calls[abs(number)]
+    what = call.name if number > 0 else call.undo_name or call.name
+    if policy.at_most_once:
+        cause = Cause.UNKNOWN_OUTCOME
+        message = (
+            f"nobody knows whether {what} (call {abs(number)}) happened, and it may be called "
+            "only once: look, then state its outcome with resolve"
+        )
+    elif step.lost_in_a_row:
+        cause = Cause.LOST_ATTEMPTS
+        message = f"the node died {step.lost_in_a_row} times in a row during {what}"
+    else:
+        cause = Cause.PAST_PIVOT
+        message = f"{what} (call {number}) is out of attempts past the pivot"
+    if step.last_error is not None:
+        message += f": {step.last_error.message or step.last_error.type}"
+    raise_incident(execution, cause, message, number, at)
+
+
+def review(execution: Execution, at: int) -> None:
+    """Close the incidents that today's code has ended: what undoes a call is deployed again."""
+    state = execution.state
+    for number, incident in list(state.incidents.items()):
+        if incident.cause == Cause.UNKNOWN_ACTIVITY:
+            found = next_decisions(state, execution.program, at)
+            if not any(isinstance(one, r.IncidentRaised) for one in found):
+                execution.note(r.IncidentResolved(at, number))

@@ -1,0 +1,47 @@
+"""Going back in a journal: which records a new run may begin from, and what has happened since."""
+
+from collections.abc import Sequence
+
+from counterpoint.kernel.replay import fold
+from counterpoint.model import records as r
+from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Status
+
+
+def refused_reset(row: ExecutionRow, records: Sequence[r.Record], to: int) -> str | None:
+    """Return why an execution cannot begin anew from its records up to *to*, or None."""
+    if row.status.live:
+        return f"it is {row.status}: cancel or terminate it first"
+    if row.status is Status.CONTINUED:
+        return "it continues as new"
+    if not 1 <= to <= len(records):
+        return f"its journal has the records 1 to {len(records)}, not {to}"
+    steps = _steps(records[:to])
+    for seq, record in enumerate(records, 1):
+        if seq <= to and isinstance(record, (r.CompensationStarted, r.Ended, r.Stopped)):
+            return f"record {seq} is its end: choose one before it"
+        if isinstance(record, r.CompensationCompleted) and record.call in steps:
+            return f"call {record.call} was compensated (record {seq}): choose a record before it"
+    return None
+
+
+def happened_since(records: Sequence[r.Record], to: int) -> list[int]:
+    """Return the calls after record *to* that happened or may have: they will happen again."""
+    before = _steps(records[:to])
+    settled = _settled(records[:to])
+    state = fold(records)
+    return [
+        call.number
+        for call in state.calls.values()
+        if (call.number not in before or call.number not in settled) and call.may_have_happened
+    ]
+
+
+def _steps(records: Sequence[r.Record]) -> set[int]:
+    kinds = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
+    return {record.call for record in records if isinstance(record, kinds)}
+
+
+def _settled(records: Sequence[r.Record]) -> set[int]:
+    kinds = (r.CallCompleted, r.CallFailed, r.ChildCompleted, r.ChildFailed)
+    return {record.call for record in records if isinstance(record, kinds)}
