@@ -30,7 +30,7 @@ class Callee(Protocol[R_co]):
         """Return the generator of a call in the workflow that *owner* runs."""
         ...
 
-    def direct(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, R_co]:
+    def direct(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Coroutine[Any, Any, R_co]:
         """Return the coroutine of a call anywhere else."""
         ...
 

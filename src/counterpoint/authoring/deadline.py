@@ -5,6 +5,7 @@ the deadline passes then, a person is told, and the code goes on.
 """
 
 import asyncio
+import functools
 from collections.abc import Coroutine
 from typing import Any
 
@@ -23,7 +24,8 @@ async def within_deadline(code: Coroutine[Any, Any, Any], seconds: float, name: 
     message = f"{name} did not end within its deadline of {seconds:g} s"
     loop = running_loop()
     if type(loop) is WorkflowLoop and isinstance(loop.execution, Execution):
-        loop.execution.deadline = timeout, message
+        execution = loop.execution
+        execution.on_pivot = functools.partial(_only_tell, execution, timeout, message)
     try:
         async with timeout:
             return await code
@@ -33,11 +35,8 @@ async def within_deadline(code: Coroutine[Any, Any, Any], seconds: float, name: 
         raise DeadlineExceeded(message) from None
 
 
-def only_tell(execution: Execution) -> None:
+def _only_tell(execution: Execution, timeout: asyncio.Timeout, message: str) -> None:
     """Let the deadline of an execution that has just passed its pivot interrupt nothing."""
-    if execution.deadline is None:
-        return
-    timeout, message = execution.deadline
     at = timeout.when()
     if at is None or timeout.expired():
         return

@@ -5,7 +5,6 @@ from typing import Any, NoReturn, ParamSpec, TypeVar, TypeVarTuple, Unpack
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.call import Call, encode_call
 from counterpoint.authoring.context import current_execution
-from counterpoint.authoring.deadline import only_tell
 from counterpoint.authoring.registry import WorkflowProgram
 from counterpoint.authoring.workflow import Child, Workflow
 from counterpoint.errors import ArgumentsError, DefinitionError, WorkflowRefusedError
@@ -35,8 +34,9 @@ def child(workflow: Workflow[R, Unpack[Ts]], *args: Unpack[Ts], id: str | None =
     wrong = check_execution_id(id) if id is not None else None
     if wrong is not None:
         raise ArgumentsError(wrong, fields=["id"])
-    if not isinstance(workflow, Workflow):
-        raise DefinitionError(f"{workflow!r} is not a workflow: await an activity as it is")
+    given: object = workflow
+    if not isinstance(given, Workflow):
+        raise DefinitionError(f"{given!r} is not a workflow: await an activity as it is")
     return Call(Child(workflow, id), args, {}, None)
 
 
@@ -53,8 +53,9 @@ def compensate_with(activity: Activity[P, Any], *args: P.args, **kwargs: P.kwarg
         ArgumentsError: the arguments do not fit the activity's parameters.
     """
     execution = _saga("compensate_with()")
-    if not isinstance(activity, Activity):
-        raise DefinitionError(f"compensate_with takes an activity, not {activity!r}")
+    given: object = activity
+    if not isinstance(given, Activity):
+        raise DefinitionError(f"compensate_with takes an activity, not {given!r}")
     arguments = encode_call(execution, activity.signature, activity.name, args, kwargs)
     execution.calls.register_undo(activity.name, arguments)
 
@@ -69,10 +70,7 @@ def pivot() -> None:
     Raises:
         WorkflowRefusedError: this workflow is no saga.
     """
-    execution = _saga("pivot()")
-    if not execution.pivoted:
-        execution.pass_pivot()
-        only_tell(execution)
+    _saga("pivot()").pass_pivot()
 
 
 def patched(change_id: str) -> bool:

@@ -4,21 +4,17 @@ Calls of activities, calls of workflows (children) and what `compensate_with` na
 numbering, so that what happened later is undone earlier whatever it was.
 """
 
-from typing import TYPE_CHECKING
-
 from counterpoint.kernel.loop import Future
+from counterpoint.kernel.running import Running
 from counterpoint.kernel.settled import Completed, Settled
 from counterpoint.model import records as r
 from counterpoint.model.ids import child_id
-
-if TYPE_CHECKING:
-    from counterpoint.kernel.execution import Execution
 
 
 class Calls:
     """What one execution's code has called, as far as it has run."""
 
-    def __init__(self, execution: "Execution") -> None:
+    def __init__(self, execution: Running) -> None:
         self.execution = execution
         self._waiting: dict[int, Future[Settled]] = {}
         self._number = 0

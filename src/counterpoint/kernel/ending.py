@@ -6,20 +6,18 @@
   stands still for a person instead, because nothing may be undone any more.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from counterpoint.kernel import saga
-from counterpoint.kernel.blame import call_of
+from counterpoint.kernel.blame import call_of, parts_of
 from counterpoint.kernel.loop import WorkflowTask
+from counterpoint.kernel.running import Running
 from counterpoint.kernel.settled import ContinueAsNew
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
 
-if TYPE_CHECKING:
-    from counterpoint.kernel.execution import Execution
 
-
-def end(execution: "Execution", main: WorkflowTask[Any]) -> None:
+def end(execution: Running, main: WorkflowTask[Any]) -> None:
     """Decide what the end of the code means."""
     if main.cancelled():
         _end_cancelled(execution)
@@ -40,7 +38,7 @@ def end(execution: "Execution", main: WorkflowTask[Any]) -> None:
     execution.finish(r.Ended(end_time(execution), Status.COMPLETED.value, result))
 
 
-def end_with_error(execution: "Execution", error: BaseException) -> None:
+def end_with_error(execution: Running, error: BaseException) -> None:
     """Decide what an error that left the code means."""
     failure = execution.program.failure(error)
     failed_call = call_of(error)
@@ -50,27 +48,27 @@ def end_with_error(execution: "Execution", error: BaseException) -> None:
     _undo_or_end(execution, failure, cancelled=False, failed_call=failed_call)
 
 
-def end_unbegun(execution: "Execution") -> None:
+def end_unbegun(execution: Running) -> None:
     """End a delayed execution that was cancelled before its moment came."""
     failure = r.Failure("asyncio.CancelledError", "cancelled before it began")
     status = Status.CANCELLED.value
     execution.finish(r.Ended(end_time(execution), status, r.NULL, failure))
 
 
-def end_time(execution: "Execution") -> int:
+def end_time(execution: Running) -> int:
     """Return the time of an end decided now."""
     # After a retry the code goes on at the time of an input that is older than the retry.
     return max(execution.now, execution.state.updated_at)
 
 
-def _end_cancelled(execution: "Execution") -> None:
+def _end_cancelled(execution: Running) -> None:
     asked = execution.state.cancel_requested
     why = "cancelled on request" if asked else "the workflow cancelled itself"
     _undo_or_end(execution, r.Failure("asyncio.CancelledError", why), cancelled=asked)
 
 
 def _undo_or_end(
-    execution: "Execution",
+    execution: Running,
     error: r.Failure,
     *,
     cancelled: bool,
@@ -89,7 +87,7 @@ def _undo_or_end(
 
 def _continuation(error: BaseException) -> ContinueAsNew | None:
     """Return what `continue_as_new` raised, also where task groups have wrapped it."""
-    anything: Any = error
-    while isinstance(anything, BaseExceptionGroup) and len(anything.exceptions) == 1:
-        anything = anything.exceptions[0]
-    return anything if isinstance(anything, ContinueAsNew) else None
+    found = error
+    while len(parts := parts_of(found)) == 1:
+        found = parts[0]
+    return found if isinstance(found, ContinueAsNew) else None

@@ -24,8 +24,8 @@ Safety argument (P2, P8):
 import contextvars
 import random
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
 from counterpoint.kernel import ending, saga
@@ -48,9 +48,6 @@ from counterpoint.kernel.state import ExecutionState
 from counterpoint.kernel.timers import due_time
 from counterpoint.model import records as r
 from counterpoint.model.states import Cause, Status
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class Execution:
@@ -75,8 +72,8 @@ class Execution:
         self.signals = Signals(self.loop, self.decide)
         self.pivoted = False
         """Whether the code has passed its pivot, as far as it has run."""
-        self.deadline: tuple[asyncio.Timeout, str] | None = None
-        """What `deadline=` of the workflow set, and what is said when it passes."""
+        self.on_pivot: Callable[[], None] | None = None
+        """What a `deadline=` of the workflow has to do then."""
         self.patches: dict[str, bool] = {}
         """What `patched` has answered."""
         self._main: WorkflowTask[Any] | None = None
@@ -232,6 +229,8 @@ class Execution:
         if not self.pivoted and not self.loop.is_closed():
             self.pivoted = True
             self.decide(r.PivotPassed())
+            if self.on_pivot is not None:
+                self.on_pivot()
 
     def patched(self, change: str) -> bool:
         """Whether this execution has had the change from where it was first asked for."""

@@ -187,8 +187,9 @@ def _readable(name: str, value: Any) -> Any:
         return time_of(value)
     if isinstance(value, msgspec.Raw):
         return plain(value)
-    if name == "signals":
-        return [{"name": one.name, "value": plain(one.value)} for one in value]
+    if name == "signals" and value:
+        carried: list[r.CarriedSignal] = value
+        return [{"name": one.name, "value": plain(one.value)} for one in carried]
     if isinstance(value, r.Failure):
         return {
             "type": value.type,
