@@ -34,9 +34,7 @@ def child(workflow: Workflow[R, Unpack[Ts]], *args: Unpack[Ts], id: str | None =
     wrong = check_execution_id(id) if id is not None else None
     if wrong is not None:
         raise ArgumentsError(wrong, fields=["id"])
-    given: object = workflow
-    if not isinstance(given, Workflow):
-        raise DefinitionError(f"{given!r} is not a workflow: await an activity as it is")
+    _check(workflow, Workflow, "child takes a workflow")
     return Call(Child(workflow, id), args, {}, None)
 
 
@@ -53,9 +51,7 @@ def compensate_with(activity: Activity[P, Any], *args: P.args, **kwargs: P.kwarg
         ArgumentsError: the arguments do not fit the activity's parameters.
     """
     execution = _saga("compensate_with()")
-    given: object = activity
-    if not isinstance(given, Activity):
-        raise DefinitionError(f"compensate_with takes an activity, not {given!r}")
+    _check(activity, Activity, "compensate_with takes an activity")
     arguments = encode_call(execution, activity.signature, activity.name, args, kwargs)
     execution.calls.register_undo(activity.name, arguments)
 
@@ -145,3 +141,8 @@ def _saga(what: str) -> Execution:
             f"workflow.{what} is for sagas: declare this workflow with @service.saga"
         )
     return execution
+
+
+def _check(given: object, kind: type, what: str) -> None:
+    if not isinstance(given, kind):
+        raise DefinitionError(f"{what}, not {given!r}")
