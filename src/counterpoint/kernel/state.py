@@ -64,6 +64,8 @@ class ExecutionState:
     code_over: bool = False
     """The code failed past the pivot; a person's `retry()` lets it go on."""
     cancel_requested: bool = False
+    cancel_is_stale: bool = False
+    """The parent has called it again since it cancelled it."""
     undoing: bool = False
     """The code is over and what it did is being undone (or waits for a person while it is)."""
     undoing_cancelled: bool = False
@@ -287,6 +289,7 @@ class ExecutionState:
 
     def child_of(self, record: r.ChildOf) -> None:
         self.parent = record
+        self.cancel_is_stale = self.cancel_requested
 
     def delayed(self, record: r.Delayed) -> None:
         self.begins_at = self.delayed_until = record.until
@@ -381,6 +384,10 @@ class ExecutionState:
     def step_resolved(self, record: r.StepResolved) -> None:
         self.updated_at = record.at
         self.request_ids.add(record.request_id)
+        step = self.open_steps.get(record.step)
+        if step is not None:  # what is said now counts, not what was feared before
+            step.asks = step.may_have_happened = False
+            step.lost_in_a_row = 0
 
     def undo_requested(self, record: r.UndoRequested) -> None:
         self.updated_at = record.at

@@ -184,6 +184,9 @@ def child_ended(execution: Execution, mail: ChildEndedMail, at: int) -> None:
         execution.deliver(r.ChildCompleted(at, number, mail.result, mail.pivoted))
         return
     error = mail.error or r.Failure("counterpoint.ExecutionFailed", mail.status)
+    if mail.stale and not call.cancelled:
+        execution.note(r.AttemptFailed(at, number, step.attempts, error, False, at))
+        return
     if state.pivoted and not error.business and not call.cancelled:
         execution.note(
             r.AttemptFailed(at, number, step.attempts, error, mail.outcome_unknown, None)

@@ -135,20 +135,17 @@ class Intake:
             self._discard(row, f"its body cannot be read: {error}")
             return
         await starts_decided(node.starting, row.execution_id)
-        resident = await node.load(row.execution_id)
-        if resident is not None and self._is_for_it(mail):
-            node.push(acts.deliver_mail, resident, row, mail)
-            return
+        if not isinstance(mail, StartMail) or mail.again:
+            resident = await node.load(row.execution_id)
+            if resident is not None:
+                node.push(acts.deliver_mail, resident, row, mail)
+                return
         if node.fault is not None:
             return
         found = await node.store.execution(row.execution_id)
         why = await self._begin(row, mail, found)
         if why is not None:
             self._leave(row, why)
-
-    def _is_for_it(self, mail: Mail) -> bool:
-        """Whether a letter is delivered to an execution in memory; a first start never is."""
-        return not isinstance(mail, StartMail) or mail.again
 
     async def _begin(self, row: MailRow, mail: Mail, found: ExecutionRow | None) -> str | None:
         """Take over a letter to what is not in memory; return why it has to wait, if it has."""
@@ -184,6 +181,8 @@ class Intake:
                 node.push(acts.retry_failed, found, records, request, row)
             case ResetMail():
                 await self.beginnings.reset(row, mail, found)
+            case UndoMail() if node.registry.program(found.name) is None:
+                self._leave(row, f"no service of this app has {found.name}")
             case UndoMail() if found.status is Status.COMPLETED:
                 request_undo = UndoRequested(now, row.request_id)
                 records = await self._records(found)

@@ -99,6 +99,7 @@ def answer(state: ExecutionState, parent: r.ChildOf) -> ChildEndedMail | ChildUn
         state.error,
         pivoted,
         not (undone or nothing_began),
+        state.cancel_is_stale and status is Status.CANCELLED,
     )
 
 

@@ -100,6 +100,8 @@ class ChildEndedMail(msgspec.Struct, frozen=True, tag="child-ended"):
     error: Failure | None
     pivoted: bool
     outcome_unknown: bool
+    stale: bool = False
+    """It ended because of a cancellation that the parent has taken back since."""
 
 
 class UndoMail(msgspec.Struct, frozen=True, tag="undo"):
