@@ -24,8 +24,10 @@ from counterpoint.runtime.description import (
     AttemptDescription,
     CallDescription,
     Description,
+    IncidentDescription,
     JournalEntry,
 )
+from counterpoint.runtime.handle import ResetReport
 from counterpoint.runtime.health import Health
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +47,9 @@ HOSTING = [
     Description,
     CallDescription,
     AttemptDescription,
+    IncidentDescription,
     JournalEntry,
+    ResetReport,
     PostedRequest,
     Health,
     counterpoint.Status,
@@ -71,7 +75,7 @@ CONSTRUCTED = {
 """Classes that users make, and that are no dataclasses."""
 INTERNAL = {
     "App": {"node"},
-    "Activity": {"resolve", "direct"},
+    "Activity": {"resolve", "direct", "call_inside"},
     "Workflow": {"resolve", "kind"},
     "Retry": {"delay_after"},
     "BusinessError": {"take_facts", "from_payload", "recorded_facts", "recorded_name"},
@@ -120,13 +124,16 @@ MEANINGS = {
     "outcome_unknown": "whether it failed and may have happened all the same",
     "records": "how many records the journal has",
     "result": "as recorded; None while there is none",
-    "run": "1; later versions count continuations",
+    "run": "1; continuing as new and resetting make another run of the same id",
     "seq": "its number in the journal, from 1",
     "started_at": "when it was started (UTC)",
     "status": "see [states](states.md)",
     "stop_on": "`TypeError`, `AttributeError`, `NameError`, `LookupError`, `AssertionError` and "
     "`NotImplementedError`, unless you say otherwise",
     "unread_signals": "names of the signals that came and were not read yet",
+    "attributes": "what the code has said with `workflow.set_attributes`",
+    "parent_call": "the number of the parent's call",
+    "pivot_passed": "whether it has passed its pivot: nothing is undone any more",
     "awaited_signals": "names of the signals that it waits for",
     "updated_at": "when its newest record was made",
     "version": "the version of the workflow that it was started with",

@@ -25,10 +25,15 @@ from counterpoint.errors import (
 )
 from counterpoint.model.policies import Retry
 from counterpoint.model.settings import Settings
-from counterpoint.model.states import Status
+from counterpoint.model.states import Cause, Status
 from counterpoint.runtime.client import Client, ExecutionSummary
-from counterpoint.runtime.description import CallDescription, Description, JournalEntry
-from counterpoint.runtime.handle import Execution
+from counterpoint.runtime.description import (
+    CallDescription,
+    Description,
+    IncidentDescription,
+    JournalEntry,
+)
+from counterpoint.runtime.handle import Execution, ResetReport
 from counterpoint.runtime.health import Health
 
 __all__ = [
@@ -37,6 +42,7 @@ __all__ = [
     "ArgumentsError",
     "BusinessError",
     "CallDescription",
+    "Cause",
     "Client",
     "CounterpointError",
     "DeadlineExceeded",
@@ -49,12 +55,14 @@ __all__ = [
     "ExecutionRefusedError",
     "ExecutionSummary",
     "Health",
+    "IncidentDescription",
     "JournalEntry",
     "NodeStoppedError",
     "NonDeterminismError",
     "NonDeterminismWarning",
     "NotDone",
     "PayloadError",
+    "ResetReport",
     "Retry",
     "RetryAfter",
     "Service",
