@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from counterpoint.cli.cancel import cancel
 from counterpoint.cli.demo import demo
+from counterpoint.cli.draw import draw
 from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
 from counterpoint.cli.journal import journal
 from counterpoint.cli.list import list_executions
@@ -56,6 +57,7 @@ for _name, _command in (
     ("signal", signal),
     ("cancel", cancel),
     ("retry", retry),
+    ("draw", draw),
     ("demo", demo),
 ):
     cli.command(_name, epilog=EPILOG)(_command)

@@ -1,0 +1,205 @@
+"""What is read from the source of workflows; `drawn` has them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.unit.graph import drawn
+
+from counterpoint import Service
+from counterpoint.graph.flow import (
+    Arm,
+    Body,
+    Branch,
+    End,
+    Helper,
+    Join,
+    Kind,
+    Lane,
+    Loop,
+    Note,
+    Parallel,
+    Spawn,
+    Step,
+    Try,
+    Way,
+    Within,
+    parts,
+)
+from counterpoint.graph.reading import read_workflow
+
+CREATE = Step(Kind.ACTIVITY, "shop.create", undo="shop.discard")
+CHARGE = Step(Kind.ACTIVITY, "pay.charge", undo="pay.refund")
+NOTIFY = Step(Kind.ACTIVITY, "shop.notify")
+
+
+def body(workflow: Any) -> Body:
+    return read_workflow(workflow).body
+
+
+def notes(of: Body) -> Iterator[str]:
+    for node in of:
+        if isinstance(node, Note):
+            yield node.text
+        for inner in parts(node):
+            yield from notes(inner)
+
+
+def test_calls_are_read_in_order_with_their_compensations() -> None:
+    flow = read_workflow(drawn.straight)
+
+    assert (flow.name, flow.kind, flow.parameters) == ("shop.straight", "saga", "order")
+    assert flow.deadline == "300 s"
+    assert flow.body == (CREATE, CHARGE, NOTIFY, End(Way.RETURN, "order"))
+
+
+def test_branches_keep_their_conditions_and_their_ends() -> None:
+    assert body(drawn.chooses) == (
+        Branch(
+            "order == 'vip'",
+            (
+                Arm("yes", (CHARGE,)),
+                Arm(
+                    "no",
+                    (
+                        Branch(
+                            "not order",
+                            (
+                                Arm("yes", (End(Way.RAISE, "Late(order=order)"),)),
+                                Arm("no", ()),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Branch(
+            "order",
+            (
+                Arm("'a' | 'b'", (CREATE,)),
+                Arm("str(name) if name > 'z'", (End(Way.RETURN, "'early'"),)),
+                Arm("any other", ()),
+            ),
+        ),
+        End(Way.RETURN, "'late'"),
+    )
+
+
+def test_loops_keep_what_leaves_them_and_nothing_follows_an_endless_one() -> None:
+    each, until, for_ever = body(drawn.loops)
+
+    skips = Branch("page == 'x'", (Arm("yes", (End(Way.CONTINUE),)), Arm("no", ())))
+    leaves = Branch("order", (Arm("yes", (End(Way.BREAK),)), Arm("no", ())))
+    assert each == Loop("for page in order", (skips, NOTIFY))
+    assert until == Loop(
+        "while not await notify(order)", (NOTIFY, Step(Kind.SLEEP, "60 s"), leaves)
+    )
+    assert for_ever == Loop("for ever", (Step(Kind.SLEEP, "1 days"),), endless=True)
+
+
+def test_time_limits_and_handlers_are_read() -> None:
+    waiting, suppressing, end = body(drawn.guards)
+
+    signal = Step(Kind.SIGNAL, "approval", "within 3 days")
+    assert waiting == Try(
+        (Within("3600 s", (signal,)),), (Arm("TimeoutError", (NOTIFY,)),), (CHARGE,), (CREATE,)
+    )
+    assert suppressing == Try((Within("5 s", (NOTIFY,)),), (Arm("Late", ()),))
+    assert end == End(Way.RETURN, "order")
+
+
+def test_what_is_gathered_happens_at_the_same_time() -> None:
+    assert body(drawn.gathers) == (
+        Parallel((Lane((CHARGE,)), Lane((CREATE,), "for page in order"))),
+        Parallel((Lane((NOTIFY,)), Lane((NOTIFY,)))),
+    )
+
+
+def test_a_task_group_waits_for_all_that_begins_in_it() -> None:
+    lanes = (Lane((CREATE,), "for page in order"), Lane((CHARGE,)), Lane((NOTIFY,)))
+
+    assert body(drawn.groups) == (Parallel(lanes),)
+
+
+def test_a_task_and_what_happens_until_it_is_awaited_are_side_by_side() -> None:
+    awaited, first, forgotten = body(drawn.spawns)
+
+    assert awaited == Parallel((Lane((CHARGE,)), Lane((NOTIFY,))))
+    assert first == Parallel((Lane((CREATE,)), Lane((NOTIFY,))), "the first, for at most 9 s")
+    assert forgotten == Spawn("task 4", (CHARGE,))
+
+
+def test_helpers_are_followed_with_what_they_are_given() -> None:
+    given, recursive, coroutine, method, managed, generated, local = body(drawn.follows)
+
+    leaves = Branch("not order", (Arm("yes", (End(Way.RETURN),)), Arm("no", ())))
+    assert given == Helper("pays", (leaves, CHARGE, NOTIFY))
+    assert list(notes((recursive,))) == ["again calls itself: again from its start"]
+    assert coroutine == CHARGE
+    assert method == Helper("serve", (Helper("greet", (NOTIFY,)), CHARGE))
+    assert managed == Helper("announced", (CREATE, CHARGE, NOTIFY))
+    assert generated == Helper("pages", (Loop("for page in order", (CREATE, NOTIFY)),))
+    assert local == Helper("inside", (NOTIFY,))
+
+
+def test_names_are_looked_up_where_python_would() -> None:
+    which = (Arm("shop.create", (CREATE,)), Arm("pay.charge", (CHARGE,)))
+
+    assert body(drawn.aliases) == (
+        CREATE,
+        CHARGE,
+        Branch("which BY_NAME[order]", which),
+        CHARGE,
+        CREATE,
+        CHARGE,
+        NOTIFY,
+        Branch("which chosen", which),
+    )
+
+
+def test_what_the_source_does_not_tell_is_noted_and_never_dropped() -> None:
+    assert list(notes(body(drawn.unclear))) == [
+        "await decide(order)",
+        "await decide(order).later()",
+        "async with asyncio.Lock(): what it waits for cannot be seen",
+        "charge(order) is called and not awaited",
+        "pay.charge is handed to functools.reduce",
+        "forgotten is never awaited",
+    ]
+
+
+def test_what_a_workflow_decides_about_itself_is_read() -> None:
+    patched = Branch("workflow.patched('fraud')", (Arm("yes", (CHARGE,)), Arm("no", ())))
+
+    assert body(drawn.steers) == (
+        Step(Kind.COMPENSATE_WITH, "shop.notify"),
+        CREATE,
+        Step(Kind.PATCHED, "'fraud'"),
+        patched,
+        Loop("for _ in order", (CHARGE,)),
+        Step(Kind.CHILD, "shop.child"),
+        Step(Kind.PIVOT, ""),
+        CREATE,
+        End(Way.AGAIN, "workflow.continue_as_new(order)"),
+    )
+
+
+def test_plain_computing_is_left_out() -> None:
+    (end,) = body(drawn.quiet)
+
+    assert isinstance(end, End)
+
+
+def test_a_workflow_without_source_says_so() -> None:
+    service = Service("made")
+    scope: dict[str, Any] = {"__name__": "made"}
+    exec("async def made(order: str) -> None: ...", scope)  # noqa: S102 - has no file
+
+    workflow: Any = service.workflow(scope["made"])
+
+    assert body(workflow) == (Note("its source cannot be read"),)
+
+
+@pytest.mark.parametrize("name", ["gathers", "groups", "spawns"])
+def test_no_task_is_awaited_twice(name: str) -> None:
+    assert not any(isinstance(node, Join) for node in body(getattr(drawn, name)))
