@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any, assert_type
 
 from counterpoint import App, Execution, Retry, Service, workflow
-from counterpoint.authoring.activity import Activity, Call
+from counterpoint.authoring.activity import Activity
+from counterpoint.authoring.call import Call
 
 shop = Service("shop")
 

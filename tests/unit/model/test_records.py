@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoint.model import records as r
@@ -27,13 +27,17 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     msgspec.Raw: payloads,
     r.Failure: failures,
+    type(None): st.none(),
+    list[r.CarriedSignal]: st.lists(st.builds(r.CarriedSignal, texts, payloads), max_size=2),
+    dict[str, str]: st.dictionaries(texts, texts, max_size=2),
+    dict[str, str | None]: st.dictionaries(texts, st.none() | texts, max_size=2),
 }
 
 
 def strategy_of(hint: Any) -> st.SearchStrategy[Any]:
     if hint in FIELDS:
         return FIELDS[hint]
-    return st.one_of(*(st.none() if a is type(None) else FIELDS[a] for a in get_args(hint)))
+    return st.one_of(*(FIELDS[one] for one in get_args(hint)))
 
 
 def records_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
@@ -42,6 +46,18 @@ def records_of(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
 
 
 records = st.one_of(*(records_of(kind) for kind in KINDS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_is_the_same_again(kind: type[msgspec.Struct]) -> None:
+    @given(records_of(kind))
+    @settings(max_examples=10)
+    def is_the_same_again(record: Any) -> None:
+        (read,) = r.decode_records(r.encode_records([record]))
+        assert type(read) is kind
+        assert read == record
+
+    is_the_same_again()
 
 
 @given(st.lists(records, max_size=10))
