@@ -360,7 +360,9 @@ class ExecutionState:
 
     def incident_resolved(self, record: r.IncidentResolved) -> None:
         self.updated_at = record.at
-        self.incidents.pop(record.step, None)
+        resolved = self.incidents.pop(record.step, None)
+        if resolved is not None and resolved.cause == Cause.SETTLE:
+            self.undoing_since = record.at  # another patience begins, if it has not ended
         if not self.incidents:
             self.status = Status.COMPENSATING if self.undoing else Status.RUNNING
 

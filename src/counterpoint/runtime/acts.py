@@ -17,7 +17,7 @@ from counterpoint.kernel.steps import Call, Step
 from counterpoint.model import records as r
 from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.rows import ExecutionRow, MailRow
-from counterpoint.model.states import Status
+from counterpoint.model.states import Cause, Status
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.log import logger
@@ -83,7 +83,9 @@ def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -
     state = execution.state
     replay = execution.divergence is not None or state.code_over
     if execution.divergence is None:
-        for number in list(state.incidents):
+        for number, incident in list(state.incidents.items()):
+            if incident.cause == Cause.SETTLE and number in resident.attempts:
+                node.activities.cancel(resident.attempts[number])
             step = None if number is None else state.open_steps.get(number)
             if step is None or not step.asks:
                 execution.note(r.IncidentResolved(request.at, number))
