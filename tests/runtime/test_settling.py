@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from datetime import timedelta
+from typing import Any
 
-from counterpoint import BusinessError, Service
+from counterpoint import BusinessError, Execution, Service
 from counterpoint.testing import Harness
 
 depot = Service("depot")
@@ -50,18 +51,23 @@ async def with_a_thread() -> None:
     await asyncio.gather(in_a_thread(), refuse())
 
 
+async def until(execution: Execution[Any], status: str) -> None:
+    """Let the app run until the execution has the status; virtual time stands still."""
+    async with asyncio.timeout(10):
+        while (await execution.describe()).status != status:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+
 async def test_a_call_that_does_not_end_is_an_incident_after_the_time_to_settle() -> None:
     undone.clear()
     released.clear()
     async with Harness(services=[depot], settle=timedelta(seconds=5)) as harness:
         execution = await harness.app.start(with_a_thread, id="d-1")
-        while (await execution.describe()).status != "compensating":
-            await asyncio.sleep(0)
+        await until(execution, "compensating")
         assert undone == []
 
         harness.clock.move_to(harness.clock.now() + 5_000_000)
-        while (await execution.describe()).status != "incident":
-            await asyncio.sleep(0)
+        await until(execution, "incident")
         described = await execution.describe()
         assert [one.cause for one in described.incidents] == ["settle"]
         assert described.incidents[0].call == 2
@@ -79,20 +85,16 @@ async def test_a_person_who_retries_gives_the_call_as_much_time_again() -> None:
     released.clear()
     async with Harness(services=[depot], settle=timedelta(seconds=5)) as harness:
         execution = await harness.app.start(with_a_thread, id="d-1")
-        while (await execution.describe()).status != "compensating":
-            await asyncio.sleep(0)
+        await until(execution, "compensating")
         harness.clock.move_to(harness.clock.now() + 5_000_000)
-        while (await execution.describe()).status != "incident":
-            await asyncio.sleep(0)
+        await until(execution, "incident")
 
         await execution.retry(actor="ann")
-        while (await execution.describe()).status != "compensating":
-            await asyncio.sleep(0)
+        await until(execution, "compensating")
         harness.clock.move_to(harness.clock.now() + 4_000_000)
         assert (await execution.describe()).status == "compensating"
         harness.clock.move_to(harness.clock.now() + 1_000_000)
-        while (await execution.describe()).status != "incident":
-            await asyncio.sleep(0)
+        await until(execution, "incident")
         released.set()
         await harness.idle()
 
@@ -102,15 +104,12 @@ async def test_a_person_can_say_how_a_call_ended_that_does_not_end() -> None:
     released.clear()
     async with Harness(services=[depot], settle=timedelta(seconds=5)) as harness:
         execution = await harness.app.start(with_a_thread, id="d-1")
-        while (await execution.describe()).status != "compensating":
-            await asyncio.sleep(0)
+        await until(execution, "compensating")
         harness.clock.move_to(harness.clock.now() + 5_000_000)
-        while (await execution.describe()).status != "incident":
-            await asyncio.sleep(0)
+        await until(execution, "incident")
 
         await execution.resolve(2, result="seen", actor="ann", reason="looked at the shelf")
-        while (await execution.describe()).status != "compensated":
-            await asyncio.sleep(0)
+        await until(execution, "compensated")
 
         assert undone == ["thread, which gave seen", "box"]
         released.set()
