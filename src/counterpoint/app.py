@@ -15,6 +15,7 @@ from counterpoint.codecs.json import JsonCodec
 from counterpoint.errors import DefinitionError, NodeStoppedError
 from counterpoint.model.settings import Settings
 from counterpoint.ports.clock import Clock
+from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.access import Access, ClientAccess, NodeAccess
 from counterpoint.runtime.client import Client, refuse_in_workflow
@@ -62,6 +63,7 @@ class App(Client):
         if isinstance(self.store, str) and self.store != MEMORY:
             store_from_url(self.store)  # refused here rather than when the app is entered
         self.clock: Clock | None = clock
+        self.codec: Codec = JsonCodec()
         self._node: Node | None = None
         self._given_memory: MemoryStore | None = None
 
@@ -81,7 +83,7 @@ class App(Client):
             self.registry,
             self._open_store(),
             self.clock or SystemClock(),
-            JsonCodec(),
+            self.codec,
             self.settings,
         )
         await node.start()
@@ -123,7 +125,7 @@ class App(Client):
             self.registry,
             store,
             self.clock or SystemClock(),
-            JsonCodec(),
+            self.codec,
             self.settings.poll_interval,
         )
         try:
