@@ -29,9 +29,11 @@ from counterpoint.graph.values import (
     DONE,
     UNKNOWN,
     Given,
+    Instance,
     Items,
     Known,
     Local,
+    Method,
     Pending,
     Scope,
     Task,
@@ -84,11 +86,18 @@ class Calls:
         if verb is not None:
             return self._verb(verb, given, into)
         if isinstance(callee, Local):
+            self._may_grow(given)
             return self._follower.follow_local(callee, given, into)
         if isinstance(callee, Known):
             return self._known(callee, given, into)
+        if isinstance(callee, Method):
+            bound = Given(given.node, (callee.owner, *given.positional), given.named)
+            return self._one(callee.function, bound, into)
         method = self._method(owner, name, given, into) if name else None
-        return self._strange(given, into) if method is None else method
+        if method is not None:
+            return method
+        self._may_grow(given)
+        return self._strange(given, into)
 
     def _known(self, callee: Known, given: Given, into: list[Node]) -> Value:
         if len(callee.objects) == 1:
@@ -121,12 +130,15 @@ class Calls:
                 return first
         function = function_of(callee)
         if function is not None:
+            self._may_grow(given)
             followed = self._follower.follow(function, given, into)
             if followed is not None:
                 return followed
         if any(callee is same for same in _SAME_ELEMENTS) and len(given.positional) == 1:
             return given.positional[0]
-        return self._strange(given, into)
+        strange = self._strange(given, into)
+        kind: Any = callee
+        return Instance(kind) if isinstance(callee, type) else strange
 
     # ---- verbs --------------------------------------------------------------------------------
 
@@ -178,6 +190,13 @@ class Calls:
         if isinstance(target, ast.Name):
             self._scope.bind(target, Items((*owner.values, *added)))
         return DONE
+
+    def _may_grow(self, given: Given) -> None:
+        """Remember that a list which is handed on may have more in it afterwards."""
+        for argument in given.node.args:
+            value = self._scope.local.get(argument.id) if isinstance(argument, ast.Name) else None
+            if isinstance(value, Items):
+                self._scope.bind(argument, Items((*value.values, UNKNOWN)))
 
     def _strange(self, given: Given, into: list[Node]) -> Value:
         """Draw what is handed to a function that cannot be read."""
@@ -235,6 +254,8 @@ def _together(given: Given, until: str) -> Body:
         for node, one in zip(given.node.args, given.positional, strict=False)
         if unclear(one) and not (lanes(one) or tasks(one))
     ]
+    if not (side or notes or joined) and given.node.args:
+        notes = [Note(f"what {shown(given.node)} waits for cannot be seen")]
     if not side and not notes:
         return tuple(Join(name, until) for name in joined)
     side += tuple(Lane((Join(name),)) for name in joined)
@@ -250,7 +271,7 @@ def _waits_for(verb: Verb, given: Given) -> Body:
         return _together(given, _until(verb, given))
     limit = limit_words(_argument(given.node, 1, "timeout"))
     body = waited(given.positional[0], given.node.args[0]) if given.positional else ()
-    return (Within(limit, body),) if limit else body
+    return (Within(f"within {limit}", body),) if limit else body
 
 
 def _at_once(verb: Verb, given: Given) -> Body:

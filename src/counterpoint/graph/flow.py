@@ -139,6 +139,7 @@ class Within:
     """A body with a time limit, past which it is cancelled and `TimeoutError` is raised."""
 
     limit: str
+    """In words: `within 5 s`."""
     body: "Body"
 
 

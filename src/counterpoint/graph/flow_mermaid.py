@@ -172,7 +172,7 @@ class _Flowchart:
             case Try():
                 return self._try(node, exits)
             case Within():
-                self._open(f"within {node.limit}, else TimeoutError")
+                self._open(f"{node.limit}, else TimeoutError")
                 exits = self._draw(node.body, exits)
                 self._close()
                 return exits

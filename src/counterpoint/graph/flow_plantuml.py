@@ -121,7 +121,7 @@ class _Activity:
             case Try():
                 self._try(node)
             case Within():
-                self._boxed(f"within {node.limit}, else TimeoutError", node.body)
+                self._boxed(f"{node.limit}, else TimeoutError", node.body)
             case Helper():
                 self._helper(node)
             case _:

@@ -5,11 +5,24 @@ import sys
 import types
 from typing import Any
 
-from counterpoint.graph.values import UNKNOWN, Items, Known, Unknown, Value, item
+from counterpoint.graph.values import (
+    UNKNOWN,
+    Instance,
+    Items,
+    Known,
+    Method,
+    Unknown,
+    Value,
+    item,
+)
 
 
 def attribute(value: Value, name: str) -> Value:
     """Return an attribute of what is known, without running any code of the user's."""
+    if isinstance(value, Instance):
+        found = inspect.getattr_static(value.kind, name, None)
+        is_method = isinstance(found, types.FunctionType)
+        return Method(found, value) if is_method else attribute(Known((value.kind,)), name)
     if not isinstance(value, Known):
         return UNKNOWN
     try:

@@ -109,9 +109,7 @@ def _pruned(node: Node) -> Body:
         case Try():
             return _pruned_try(node)
         case Parallel():
-            lanes = [Lane(pruned(lane.body), lane.each) for lane in node.lanes]
-            kept = tuple(lane for lane in lanes if lane.body)
-            return (replace(node, lanes=kept),) if kept else ()
+            return _pruned_parallel(node)
         case Within():
             body = pruned(node.body)
             return (replace(node, body=body),) if happens(body) else body
@@ -124,6 +122,14 @@ def _pruned(node: Node) -> Body:
             return (replace(node, body=pruned(node.body)),)
         case _:
             return (node,)
+
+
+def _pruned_parallel(node: Parallel) -> Body:
+    lanes = [Lane(pruned(lane.body), lane.each) for lane in node.lanes]
+    kept = tuple(lane for lane in lanes if lane.body)
+    if len(kept) == 1 and not kept[0].each:
+        return kept[0].body
+    return (replace(node, lanes=kept),) if kept else ()
 
 
 def _pruned_try(node: Try) -> Body:

@@ -14,7 +14,7 @@ from counterpoint.graph.expressions import (
     unrolled,
 )
 from counterpoint.graph.flow import Arm, Body, Branch, End, Loop, Node, Note, Try, Way, Within
-from counterpoint.graph.names import imported
+from counterpoint.graph.names import elements, imported
 from counterpoint.graph.shape import goes_on, grouped, joined, reached
 from counterpoint.graph.source import shown
 from counterpoint.graph.values import (
@@ -108,11 +108,15 @@ class Statements:
     def _assign(self, node: ast.Assign, into: list[Node]) -> None:
         value = self._value(node.value, into)
         for target in node.targets:
-            self._scope.bind(target, value)
+            self._bind(target, value)
 
     def _assign_annotated(self, node: ast.AnnAssign, into: list[Node]) -> None:
         if node.value is not None:
-            self._scope.bind(node.target, self._value(node.value, into))
+            self._bind(node.target, self._value(node.value, into))
+
+    def _bind(self, target: ast.expr, value: Value) -> None:
+        spread = elements(value) if isinstance(target, ast.Tuple | ast.List) else None
+        self._scope.bind(target, value if spread is None else spread)
 
     def _assign_added(self, node: ast.AugAssign, into: list[Node]) -> None:
         added = self._value(node.value, into)
@@ -212,7 +216,7 @@ class Statements:
         several = None if _leaves_early(node) else unrolled(source)
         if several is not None:
             for one in several:
-                self._scope.bind(node.target, one.value if isinstance(one, Each) else one)
+                self._bind(node.target, one.value if isinstance(one, Each) else one)
                 into.extend(self.read(node.body))
             return
         self._scope.bind(node.target, any_element(source))
@@ -285,8 +289,8 @@ class Statements:
             self._expressions.given(call, into)
             first = call.args[0] if call.args else next((k.value for k in call.keywords), None)
             words = limit_words(first)
-            limit = words if kind is TIMEOUTS[0] or not words else f"until {words}"
-            return lambda body: (Within(limit, body),) if limit else body
+            limit = f"within {words}" if kind is TIMEOUTS[0] else f"until {words}"
+            return lambda body: (Within(limit, body),) if words else body
         if kind is TASK_GROUP:
             if item.optional_vars is not None:
                 self._scope.bind(item.optional_vars, Group())

@@ -33,6 +33,22 @@ class Local:
     scope: "Scope"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """An object of this class that the code makes."""
+
+    kind: type
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """A method of an object that the code makes."""
+
+    function: Any
+    """A `FunctionType`, which type checkers would bind as a method here."""
+    owner: Instance
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A coroutine: the body happens when it is awaited."""
@@ -76,7 +92,9 @@ class Items:
     values: "tuple[Value, ...]"
 
 
-Value: TypeAlias = Unknown | Known | Local | Pending | Task | Group | Managed | Each | Items
+Value: TypeAlias = (
+    Unknown | Known | Local | Instance | Method | Pending | Task | Group | Managed | Each | Items
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +208,7 @@ def unclear(value: Value) -> bool:
             return any(unclear(one) for one in values)
         case Each(value=inner):
             return unclear(inner)
-        case Known() | Local() | Group() | Managed():
+        case Known() | Local() | Instance() | Method() | Group() | Managed():
             return True
         case _:
             return False

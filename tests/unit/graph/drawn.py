@@ -246,3 +246,204 @@ async def quiet(order: str) -> str:
         order = order.strip()
     workflow.log.info("counted")
     return f"{workflow.now()} {order}"
+
+
+# ---- what is written less often ---------------------------------------------------------------
+
+
+class Counter:
+    pages = BY_NAME
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+
+    async def serve(self) -> None:
+        await charge(self.order)
+        await self.note()
+
+    @staticmethod
+    async def note() -> None:
+        await notify("")
+
+    @classmethod
+    async def of(cls, order: str) -> None:
+        await cls.note()
+
+
+async def optional(step: Any = create, *more: Any, order: str = "") -> None:
+    await step(order)
+    for one in more:
+        await one(order)
+
+
+async def deep(order: str) -> None:
+    await notify(order)
+    if order:
+        return
+    for page in order:
+        if page:
+            return
+        await notify(page)
+    await charge(order)
+
+
+def publishes(order: str) -> str:
+    workflow.compensate_with(notify, order)
+    return order
+
+
+def counts(order: str) -> int:
+    return sum(len(page) for page in order)
+
+
+def logged(function: Any) -> Any:
+    @functools.wraps(function)
+    async def wrapper(*args: Any) -> Any:
+        await notify("begins")
+        return await function(*args)
+
+    return wrapper
+
+
+@logged
+async def wrapped(order: str) -> None:
+    await charge(order)
+
+
+@shop.workflow
+async def objects(order: str) -> None:
+    counter = Counter(order)
+    await counter.serve()
+    await Counter.of(order)
+    await counter.pages["create"](order)
+    await wrapped(order)
+    await optional()
+    await optional(charge, notify, order=order)
+
+
+@shop.workflow
+async def expressions(order: str) -> str:
+    import asyncio as io
+    from asyncio import gather
+
+    await (charge(order) if order else notify(order))
+    first = await create(order) if order else ""
+    both = order and await notify(order)
+    either = both or await charge(order)
+    await gather(*[notify(page) for page in order if page])
+    named = [done := await notify(page) for page in order]
+    await gather(*{page: create(page) for page in order}.values())
+    for call in io.as_completed([charge(order), notify(order)]):
+        await call
+    await io.shield(io.ensure_future(create(order)))
+    if order:
+        pending: Any = charge(order)
+    else:
+        pending = notify(order)
+    await pending
+    await (lambda one: create(one))(order)
+    return f"{first}{either}{named}{done}{await notify(order)}"
+
+
+@shop.workflow
+async def collections(order: str) -> None:
+    for name, step in BY_NAME.items():
+        await step(name)
+    for step in BY_NAME.values():
+        if order:
+            break
+        await step(order)
+    for do, then in ((create, notify), (charge, notify)):
+        await do(order)
+        await then(order)
+    calls: list[Any] = []
+    for page in order:
+        calls.append(charge(page))  # noqa: PERF401 - what a user writes
+    calls += [notify(order)]
+    await asyncio.gather(*calls)
+    tasks = [asyncio.create_task(create(page)) for page in order]
+    await asyncio.wait(tasks)
+    first, *_ = STEPS
+    await first(order)
+    await asyncio.gather(*decide(order))
+    filled: list[Any] = []
+    fill(filled, order)
+    await asyncio.gather(*filled)
+
+
+def fill(calls: list[Any], order: str) -> None:
+    calls.append(charge(order))
+
+
+@shop.workflow
+async def jumps(order: str) -> str:
+    await deep(order)
+    order = publishes(order)
+    for page in order:
+        await notify(page)
+        if counts(page) > 3:
+            break
+    else:
+        await charge(order)
+    try:
+        return await create(order)
+    except Late:
+        raise
+    except (ValueError, KeyError) as error:
+        if order:
+            await notify(str(error))
+        assert await notify(order)
+    async with nothing(order), asyncio.timeout(None), asyncio.timeout_at(5):
+        await charge(order)
+    await asyncio.wait_for(create(order), timeout=None)
+    await asyncio.sleep(0)
+    try:
+        await charge(order)
+    finally:
+        await notify(order)
+    raise Late(order=order)
+
+
+@shop.saga
+async def parents(order: str) -> None:
+    await asyncio.gather(*(undoing(page) for page in order))
+    await workflow.child(undoing, order, id="other")
+    task = asyncio.create_task(charge(order))
+    if order:
+        await task
+
+
+@shop.saga
+async def undoing(order: str) -> None:
+    try:
+        await create(order)
+        await workflow.signal("go", timeout=None)
+    except Late:
+        await charge(order)
+
+
+ALL = BY_NAME | {"notify": notify}
+
+
+@shop.workflow
+async def nests(order: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        await create(order)
+        task = group.create_task(charge(order))
+        await notify(order)
+        await task
+        group.create_task(notify(order))
+        await create(order)
+    await asyncio.create_task(decide(order))
+    while order:
+        try:
+            match order:
+                case "x":
+                    break
+                case "y":
+                    continue
+                case _:
+                    pass
+            await ALL[order](order)
+        finally:
+            order = order[1:]

@@ -102,9 +102,12 @@ def test_time_limits_and_handlers_are_read() -> None:
 
     signal = Step(Kind.SIGNAL, "approval", "within 3 days")
     assert waiting == Try(
-        (Within("3600 s", (signal,)),), (Arm("TimeoutError", (NOTIFY,)),), (CHARGE,), (CREATE,)
+        (Within("within 3600 s", (signal,)),),
+        (Arm("TimeoutError", (NOTIFY,)),),
+        (CHARGE,),
+        (CREATE,),
     )
-    assert suppressing == Try((Within("5 s", (NOTIFY,)),), (Arm("Late", ()),))
+    assert suppressing == Try((Within("within 5 s", (NOTIFY,)),), (Arm("Late", ()),))
     assert end == End(Way.RETURN, "order")
 
 
@@ -203,3 +206,90 @@ def test_a_workflow_without_source_says_so() -> None:
 @pytest.mark.parametrize("name", ["gathers", "groups", "spawns"])
 def test_no_task_is_awaited_twice(name: str) -> None:
     assert not any(isinstance(node, Join) for node in body(getattr(drawn, name)))
+
+
+# ---- what is written less often ---------------------------------------------------------------
+
+
+def test_methods_of_objects_classes_and_decorated_functions_are_followed() -> None:
+    note = Helper("note", (NOTIFY,))
+    served, of_class, attribute, wrapped, default, given = body(drawn.objects)
+
+    assert served == Helper("serve", (CHARGE, note))
+    assert of_class == Helper("of", (note,))
+    assert attribute == CREATE
+    assert wrapped == Helper("wrapped", (NOTIFY, Helper("wrapped", (CHARGE,))))
+    assert isinstance(default, Helper)
+    assert default.body[0] == CREATE
+    assert given == Helper("optional", (CHARGE, NOTIFY))
+
+
+def test_expressions_are_read_in_the_order_of_evaluation() -> None:
+    def either(subject: str, yes: Body, no: Body) -> Branch:
+        return Branch(subject, (Arm("yes", yes), Arm("no", no)))
+
+    assert body(drawn.expressions)[:-1] == (
+        either("order", (CHARGE,), (NOTIFY,)),
+        either("order", (CREATE,), ()),
+        either("order", (NOTIFY,), ()),
+        Branch("both", (Arm("no", (CHARGE,)), Arm("yes", ()))),
+        Parallel((Lane((NOTIFY,), "for page in order if page"),)),
+        Loop("for page in order", (NOTIFY,)),
+        Parallel((Lane((CREATE,), "for page in order"),)),
+        Parallel((Lane((CHARGE,)), Lane((NOTIFY,))), "all, each in its turn"),
+        CREATE,
+        Branch("whichever it is", (Arm("1", (CHARGE,)), Arm("2", (NOTIFY,)))),
+        CREATE,
+        NOTIFY,
+    )
+
+
+def test_collections_of_activities_are_read_element_by_element() -> None:
+    *items, values, first, second, third, fourth, appended, tasks, head, strange, filled = body(
+        drawn.collections
+    )
+
+    assert items == [CREATE, CHARGE]
+    assert isinstance(values, Loop)  # it can be left early, so its turns are not written out
+    assert (first, second, third, fourth) == (CREATE, NOTIFY, CHARGE, NOTIFY)
+    assert appended == Parallel((Lane((CHARGE,), "for each turn"), Lane((NOTIFY,))))
+    assert tasks == Parallel((Lane((CREATE,), "for page in order"),))
+    assert head == CREATE
+    assert strange == Note("what is in *decide(order) cannot be seen")
+    assert list(notes((filled,))) == ["what is in *filled cannot be seen"]
+
+
+def test_early_ends_stay_in_the_helper_or_the_try_that_they_are_in() -> None:
+    deep, registers, loop, trying, limited, created, cleaned, end = body(drawn.jumps)
+
+    assert isinstance(deep, Helper)
+    assert registers == Helper("publishes", (Step(Kind.COMPENSATE_WITH, "shop.notify"),))
+    assert isinstance(loop, Loop)
+    assert loop.otherwise == (CHARGE,)
+    assert isinstance(trying, Try)
+    assert [arm.label for arm in trying.handlers] == ["Late", "(ValueError, KeyError)"]
+    assert trying.handlers[0].body == (End(Way.RAISE),)
+    assert limited == Helper("nothing", (Within("until 5 s", (CHARGE,)),))
+    assert created == CREATE
+    assert cleaned == Try((CHARGE,), (), (), (NOTIFY,))
+    assert end == End(Way.RAISE, "Late(order=order)")
+
+
+def test_children_are_steps_and_tasks_may_be_awaited_elsewhere() -> None:
+    child = Step(Kind.CHILD, "shop.undoing", undo="shop.undoing")
+
+    assert body(drawn.parents) == (
+        Parallel((Lane((child,), "for page in order"),)),
+        child,
+        Spawn("task 1", (CHARGE,)),
+        Branch("order", (Arm("yes", (Join("task 1"),)), Arm("no", ()))),
+    )
+
+
+def test_tasks_of_a_group_that_are_awaited_in_it_come_before_what_follows() -> None:
+    assert body(drawn.nests)[:4] == (
+        CREATE,
+        Parallel((Lane((CHARGE,)), Lane((NOTIFY,)))),
+        Parallel((Lane((NOTIFY,)), Lane((CREATE,)))),
+        Note("await decide(order)"),
+    )
