@@ -240,9 +240,14 @@ def limit_words(node: ast.expr | None) -> str:
         case ast.Constant(value=int() | float() as seconds):
             return f"{seconds:g} s"
         case ast.Call(func=ast.Name(id="timedelta"), args=[], keywords=keywords) if keywords:
-            return " ".join(f"{shown(part.value)} {part.arg}" for part in keywords)
+            return " ".join(f"{shown(part.value)} {_unit(part)}" for part in keywords)
         case _:
             return shown(node)
+
+
+def _unit(part: ast.keyword) -> str:
+    one = isinstance(part.value, ast.Constant) and part.value.value == 1
+    return (part.arg or "").removesuffix("s" if one else "")
 
 
 def _together(given: Given, until: str) -> Body:

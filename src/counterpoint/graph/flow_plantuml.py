@@ -164,7 +164,10 @@ class _Activity:
         self._add(f"endwhile ({'never' if node.endless else 'over'})")
         if node.endless and not ends_inside(node.body, Way.BREAK):
             self._add("detach")
-        self._draw(node.otherwise)
+        if node.otherwise and ends_inside(node.body, Way.BREAK):
+            self._branch(Branch("left by break", (Arm("no", node.otherwise), Arm("yes", ()))))
+        else:
+            self._draw(node.otherwise)
 
     def _parallel(self, node: Parallel) -> None:
         if len(node.lanes) == 1:

@@ -207,9 +207,15 @@ class Statements:
         test: list[Node] = []
         self._value(node.test, test)
         endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        body = (*test, *self._turn(node.body))
-        header = "for ever" if endless else f"while {shown(node.test)}"
-        into.append(Loop(header, body, self.read(node.orelse), endless))
+        body = self._turn(node.body)
+        otherwise = self.read(node.orelse)
+        if not test:
+            header = "for ever" if endless else f"while {shown(node.test)}"
+            into.append(Loop(header, body, otherwise, endless))
+            return
+        over = (*otherwise, End(Way.BREAK))  # what the test awaits happens before it is decided
+        branch = Branch(shown(node.test), (Arm("yes", body), Arm("no", reached(over))))
+        into.append(Loop("repeat", (*test, branch), endless=True))
 
     def _for(self, node: ast.For | ast.AsyncFor, into: list[Node]) -> None:
         source = self._value(node.iter, into)

@@ -78,8 +78,9 @@ def test_break_leaves_a_loop_and_continue_goes_to_its_head() -> None:
 
     assert '  n2{{"for page in order"}}' in lines
     assert '  n3 -->|"yes"| n2' in lines  # continue
-    assert '  n5 -->|"over"| n9' in lines
-    assert '  n8 -->|"yes"| n9' in lines  # break
+    assert '  n5{{"repeat"}}' in lines
+    assert '  n7 -->|"no"| n10' in lines  # the condition
+    assert '  n9 -->|"yes"| n10' in lines  # break
     assert not any(line.endswith("ends") for line in lines), "nothing follows an endless loop"
 
 
@@ -118,6 +119,21 @@ def test_a_break_among_many_arms_is_drawn_with_branches_of_two() -> None:
 
     assert "switch" not in text
     assert "if (x: a) then (yes)\n    break\n  else (no)\n    if (x: b) then (yes)" in text
+
+
+def test_the_else_of_a_loop_is_passed_over_by_break() -> None:
+    text = flow_plantuml(read_workflow(drawn.jumps))
+
+    assert (
+        """\
+endwhile (over)
+if (left by break) then (no)
+  :pay.charge;
+else (yes)
+endif
+"""
+        in text
+    )
 
 
 def test_of_a_saga_past_its_pivot_nothing_is_undone() -> None:

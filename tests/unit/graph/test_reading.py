@@ -91,10 +91,12 @@ def test_loops_keep_what_leaves_them_and_nothing_follows_an_endless_one() -> Non
     skips = Branch("page == 'x'", (Arm("yes", (End(Way.CONTINUE),)), Arm("no", ())))
     leaves = Branch("order", (Arm("yes", (End(Way.BREAK),)), Arm("no", ())))
     assert each == Loop("for page in order", (skips, NOTIFY))
+    going_on = (Step(Kind.SLEEP, "60 s"), leaves)
+    over = (Arm("yes", going_on), Arm("no", (End(Way.BREAK),)))
     assert until == Loop(
-        "while not await notify(order)", (NOTIFY, Step(Kind.SLEEP, "60 s"), leaves)
-    )
-    assert for_ever == Loop("for ever", (Step(Kind.SLEEP, "1 days"),), endless=True)
+        "repeat", (NOTIFY, Branch("not await notify(order)", over)), endless=True
+    ), "what the condition awaits comes first"
+    assert for_ever == Loop("for ever", (Step(Kind.SLEEP, "1 day"),), endless=True)
 
 
 def test_time_limits_and_handlers_are_read() -> None:
