@@ -231,11 +231,7 @@ def retry_failed(
     child_of: r.ChildOf | None = None,
 ) -> None:
     """Take back the failure with which a workflow ended, and go on."""
-    program = node.registry.program(row.name)
     if _must_wait(node, row, letter):
-        return
-    if program is None or program.workflow.version < row.version:
-        node.committer.take(letter.position)
         return
     resident = _bring_back(node, row, records)
     execution = resident.execution

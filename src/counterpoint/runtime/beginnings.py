@@ -93,7 +93,7 @@ class Beginnings:
     ) -> str | None:
         """Begin the run that follows one which continued as new."""
         node = self.node
-        program = self._program(found)
+        program = self.program(found)
         if program is None:
             return f"no service of this app has {found.name} version {found.version}"
         if found.status is not Status.CONTINUED:
@@ -119,7 +119,7 @@ class Beginnings:
     async def reset(self, row: MailRow, mail: ResetMail, found: ExecutionRow) -> None:
         """Begin a new run from the records of the last one, up to a number."""
         node = self.node
-        program = self._program(found)
+        program = self.program(found)
         records = await self._records(found)
         why = refused_reset(found, records, mail.to)
         if program is None or why is not None:
@@ -151,6 +151,8 @@ class Beginnings:
         elif found.status is Status.COMPLETED:
             self._answer(row, child.of, answer(state, child.of))
         elif found.status is Status.FAILED:
+            if self.program(found) is None:
+                return f"no service of this app has {found.name} version {found.version}"
             now = max(self.node.clock.now(), found.finished_at or 0)
             reason = f"{child.of.id} tries it again"
             request = RetryRequested(now, row.request_id, None, reason)
@@ -165,7 +167,7 @@ class Beginnings:
     async def _run_anew(
         self, row: MailRow, mail: StartMail, found: ExecutionRow, child: ChildLink
     ) -> None:
-        program = self._program(found)
+        program = self.program(found)
         if program is None:
             self._answer(row, child.of, _id_is_taken(child.of, row.execution_id))
             return
@@ -174,13 +176,14 @@ class Beginnings:
         new = next_run(found, key, program.workflow, now, None)
         self._store(row, new, first_records(new, mail.arguments, child=child), {})
 
-    # ---- inside -------------------------------------------------------------------------------
-
-    def _program(self, found: ExecutionRow) -> WorkflowProgram | None:
+    def program(self, found: ExecutionRow) -> WorkflowProgram | None:
+        """Return the workflow of an execution; None if this app lacks it, or has an older one."""
         program = self.node.registry.program(found.name)
         if program is not None and program.workflow.version >= found.version:
             return program
         return None
+
+    # ---- inside -------------------------------------------------------------------------------
 
     async def _records(self, found: ExecutionRow) -> list[Record]:
         return journal_records(await self.node.store.journal(found.key), self.node.codec)

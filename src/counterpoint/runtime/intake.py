@@ -167,14 +167,15 @@ class Intake:
         if found.status is Status.CONTINUED:
             self.beginnings.read_after(row)
             return None
-        await self._take_ended(row, mail, found)
-        return None
+        return await self._take_ended(row, mail, found)
 
-    async def _take_ended(self, row: MailRow, mail: Mail, found: ExecutionRow) -> None:
-        """Take over a letter to an execution that has ended."""
+    async def _take_ended(self, row: MailRow, mail: Mail, found: ExecutionRow) -> str | None:
+        """Take over a letter to an execution that has ended; return why it has to wait."""
         node = self.node
         now = max(node.clock.now(), found.finished_at or 0)
         match mail:
+            case RetryMail() | ResetMail() if self.beginnings.program(found) is None:
+                return f"no service of this app has {found.name} version {found.version}"
             case RetryMail() if found.status is Status.FAILED:
                 request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
                 records = await self._records(found)
@@ -196,6 +197,7 @@ class Intake:
                 node.committer.take(row.position)  # the parent did not wait for it
             case _:
                 self._discard(row, f"the execution has ended: it is {found.status}")
+        return None
 
     async def _terminate(self, row: MailRow, mail: TerminateMail, found: ExecutionRow) -> None:
         node = self.node
