@@ -5,6 +5,7 @@ one, whatever else stands: solving the first shows the second.
 """
 
 from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.retry import LOST_IN_A_ROW_MAX
 from counterpoint.kernel.saga import next_decisions
 from counterpoint.model import records as r
 from counterpoint.model.policies import StepPolicy
@@ -38,7 +39,7 @@ def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: in
             f"nobody knows whether {what} (call {abs(number)}) happened, and it may be called "
             "only once: look, then state its outcome with resolve"
         )
-    elif step.lost_in_a_row:
+    elif step.lost_in_a_row >= LOST_IN_A_ROW_MAX:
         cause = Cause.LOST_ATTEMPTS
         message = f"the node died {step.lost_in_a_row} times in a row during {what}"
     else:
