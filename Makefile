@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo crash bench
+.PHONY: help install test check demo trip crash bench
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -30,6 +30,9 @@ check: $(INSTALLED)  ## the whole gate: format, lint, layers, types, tests, cove
 
 demo: install  ## run the shop: orders, payments, a failure and its compensation
 	$(BIN)/python -m examples.shop.demo
+
+trip: install  ## book seven trips: people who answer or not, a pivot, an unknown payment
+	$(BIN)/python -m examples.trip.demo
 
 crash: install  ## kill a node N times (N=200) at random moments and check the promises
 	$(BIN)/python -m tests.crash.run --rounds $(N)

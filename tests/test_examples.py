@@ -39,6 +39,36 @@ def test_example_is_short(example: Path) -> None:
     assert len(example.read_text().splitlines()) <= LINES_MAX
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(30)
+def test_trip_demo_shows_each_ending_and_its_books_balance(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "examples.trip.demo",
+            "--keep",
+            str(tmp_path / "trip"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert [done.stdout.count(f"  {end}") for end in ("COMPLETED", "COMPENSATED:")] == [3, 3]
+    assert done.stdout.count("CANCELLED: the customer called") == 1
+    assert "INCIDENT (past-pivot)" in done.stdout
+    assert "INCIDENT (unknown-outcome)" in done.stdout
+    assert "balance: each trip is kept as a whole, or undone as a whole" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_examples_are_numbered_without_gaps() -> None:
     assert [int(path.stem[:2]) for path in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
 
