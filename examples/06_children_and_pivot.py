@@ -20,12 +20,12 @@ class RoomIsLocked(BusinessError):
 async def pack(room: str) -> None:
     if room == "safe":
         raise RoomIsLocked(room=room)
-    print(f"  the {room} is packed")
+    print(f"the {room} is packed")
 
 
 @pack.compensation
 async def unpack(room: str) -> None:
-    print(f"  the {room} is unpacked")
+    print(f"the {room} is unpacked")
 
 
 @movers.activity(retry=Retry(max_attempts=1))
@@ -36,10 +36,9 @@ async def hand_over(house: str) -> str:
 
 
 @movers.saga
-async def clear_floor(rooms: list[str]) -> int:
+async def clear_floor(rooms: list[str]) -> None:
     for room in rooms:
         await pack(room)
-    return len(rooms)
 
 
 @movers.saga
@@ -53,17 +52,13 @@ async def main() -> None:
     global keys_are_there
     logging.disable()  # of what is tried again, and of incidents
     async with App("movers", services=[movers], store="memory:") as app:
-        print("villa")
-        villa = await app.start(
-            move_out, "villa", [["hall", "bath"], ["attic", "safe"]], id="villa"
-        )
+        villa = await app.start(move_out, "villa", [["hall", "bath"], ["attic", "safe"]])
         try:
             await villa.result()
         except ExecutionFailed as failed:
             print(f"{failed.status}: {failed.error!r}")
 
-        print("flat")
-        flat = await app.start(move_out, "flat", [["kitchen"]], id="flat")
+        flat = await app.start(move_out, "flat", [["kitchen"]])
         await app.idle()
         print(f"{(await flat.describe()).status}: {(await flat.describe()).incident}")
         keys_are_there = True
@@ -74,15 +69,13 @@ async def main() -> None:
 asyncio.run(main())
 
 # Output:
-# villa
-#   the hall is packed
-#   the attic is packed
-#   the bath is packed
-#   the attic is unpacked
-#   the bath is unpacked
-#   the hall is unpacked
+# the hall is packed
+# the attic is packed
+# the bath is packed
+# the attic is unpacked
+# the bath is unpacked
+# the hall is unpacked
 # compensated: RoomIsLocked("room='safe'")
-# flat
-#   the kitchen is packed
+# the kitchen is packed
 # incident: movers.hand_over (call 2) is out of attempts past the pivot: the keys are gone
 # flat is handed over
