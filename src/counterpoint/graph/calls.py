@@ -110,8 +110,8 @@ class Calls:
             arms.append(Arm(_name_of(one) or f"{number}", tuple(happens)))
         if any(arm.body for arm in arms):
             into.append(Branch(f"which {shown(given.node.func)}", tuple(arms)))
-        if all(isinstance(value, Pending) for value in values):
-            waits = [value.body for value in values if isinstance(value, Pending)]
+        if any(isinstance(value, Pending) for value in values):
+            waits = [value.body if isinstance(value, Pending) else () for value in values]
             labelled = tuple(Arm(a.label, body) for a, body in zip(arms, waits, strict=True))
             return Pending((Branch(f"which {shown(given.node.func)}", labelled),))
         return one_of(values)
@@ -134,8 +134,8 @@ class Calls:
             followed = self._follower.follow(function, given, into)
             if followed is not None:
                 return followed
-        if any(callee is same for same in _SAME_ELEMENTS) and len(given.positional) == 1:
-            return given.positional[0]
+        if any(callee is same for same in _SAME_ELEMENTS) and len(given.positional) < 2:
+            return given.positional[0] if given.positional else Items(())
         strange = self._strange(given, into)
         kind: Any = callee
         return Instance(kind) if isinstance(callee, type) else strange

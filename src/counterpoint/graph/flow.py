@@ -149,6 +149,8 @@ class Helper:
 
     name: str
     body: "Body"
+    block: bool = False
+    """A block of the caller stands in a generator's body: a `return` in it ends the caller."""
 
 
 Leaf: TypeAlias = Step | Note | End | Join

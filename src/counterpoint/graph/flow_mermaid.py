@@ -239,6 +239,10 @@ class _Flowchart:
 
     def _helper(self, node: Helper, exits: list[_Exit]) -> list[_Exit]:
         self._open(f"{node.name}()")
+        if node.block:
+            after = self._draw(node.body, exits)
+            self._close()
+            return after
         self._returns.append([])
         loops, self._loops = self._loops, []
         after = self._draw(node.body, exits)

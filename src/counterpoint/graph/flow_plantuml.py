@@ -211,6 +211,9 @@ class _Activity:
         self._add("endswitch")
 
     def _helper(self, node: Helper) -> None:
+        if node.block:
+            self._boxed(f"{node.name}()", node.body)
+            return
         self._helpers += 1
         self._boxed(f"{node.name}()", without_jumps(node.body, Way.RETURN))
         self._helpers -= 1

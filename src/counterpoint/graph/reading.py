@@ -3,6 +3,7 @@
 import ast
 import inspect
 import types
+from dataclasses import replace
 from typing import Any
 
 from counterpoint.authoring.workflow import Workflow
@@ -88,7 +89,10 @@ class _Reader:
         statements = self._statements(function, managed.given, block)
         value = self._read(function.__code__, function.__name__, statements, True, into)
         followed = value.body if isinstance(value, Pending) else ()
-        into.extend(followed or block)
+        into.extend(
+            replace(node, block=True) if isinstance(node, Helper) else node
+            for node in followed or block
+        )
 
     def _statements(
         self, function: types.FunctionType, given: Given, block: Body | None

@@ -45,7 +45,7 @@ def _ends(node: Node, ways: Sequence[Way]) -> bool:
             return way in ways
         case Loop():
             ways = [way for way in ways if way not in (Way.BREAK, Way.CONTINUE)]
-        case Helper():
+        case Helper(block=False):
             ways = [way for way in ways if way is not Way.RETURN]
         case _:
             pass
@@ -72,8 +72,8 @@ def _goes_on(node: Node) -> bool:
             return goes_on(final) and (through or any(goes_on(arm.body) for arm in handlers))
         case Within(body=body):
             return goes_on(body)
-        case Helper(body=body):
-            return goes_on(body) or ends_inside(body, Way.RETURN)
+        case Helper(body=body, block=block):
+            return goes_on(body) or (not block and ends_inside(body, Way.RETURN))
         case _:
             return True
 
@@ -114,14 +114,21 @@ def _pruned(node: Node) -> Body:
             body = pruned(node.body)
             return (replace(node, body=body),) if happens(body) else body
         case Helper():
-            body = pruned(node.body)
-            if body and isinstance(body[-1], End) and body[-1].way is Way.RETURN:
-                body = body[:-1]  # it ends here anyway
-            return (replace(node, body=body),) if happens(body) else ()
+            return _pruned_helper(node)
         case Spawn():
             return (replace(node, body=pruned(node.body)),)
         case _:
             return (node,)
+
+
+def _pruned_helper(node: Helper) -> Body:
+    body = pruned(node.body)
+    if not happens(body):
+        return body if node.block else ()
+    last = body[-1]
+    if not node.block and isinstance(last, End) and last.way is Way.RETURN:
+        body = body[:-1]  # it ends here anyway
+    return (replace(node, body=body),)
 
 
 def _pruned_parallel(node: Parallel) -> Body:

@@ -15,7 +15,7 @@ from counterpoint.graph.expressions import (
 )
 from counterpoint.graph.flow import Arm, Body, Branch, End, Loop, Node, Note, Try, Way, Within
 from counterpoint.graph.names import elements, imported
-from counterpoint.graph.shape import goes_on, grouped, joined, reached
+from counterpoint.graph.shape import ends_inside, goes_on, grouped, joined, reached
 from counterpoint.graph.source import shown
 from counterpoint.graph.values import (
     UNKNOWN,
@@ -49,6 +49,7 @@ class Statements:
         self._follower = follower
         self._expressions = Expressions(follower, scope, block)
         self._scope = scope
+        self._in_generator = block is not None
         self.returned: list[Value] = []
         self._readers: dict[type[ast.stmt], Callable[..., None]] = {
             ast.Expr: self._expression,
@@ -146,7 +147,10 @@ class Statements:
 
     def _return(self, node: ast.Return, into: list[Node]) -> None:
         self.returned.append(self._value(node.value, into))
-        into.append(End(Way.RETURN, shown(node.value)))
+        if self._in_generator:
+            into.append(Note("the generator ends here"))
+        else:
+            into.append(End(Way.RETURN, shown(node.value)))
 
     def _raise(self, node: ast.Raise, into: list[Node]) -> None:
         self._value(node.exc, into)
@@ -228,7 +232,7 @@ class Statements:
         self._scope.bind(node.target, any_element(source))
         body = self._turn(node.body)
         otherwise = self.read(node.orelse)
-        if isinstance(source, Managed):
+        if isinstance(source, Managed) and not ends_inside(body, Way.BREAK, Way.CONTINUE):
             self._follower.follow_block(source, body, into)
             into.extend(otherwise)
             return
@@ -274,6 +278,9 @@ class Statements:
                 self._scope.bind(manager.optional_vars, UNKNOWN)
             self._enter(rest, node, inner)
             if isinstance(value, Managed):
+                if ends_inside(tuple(inner), Way.RETURN):
+                    words = shown(manager.context_expr)
+                    inner.insert(0, Note(f"after a return, the rest of {words} happens too"))
                 self._follower.follow_block(value, tuple(inner), into)
                 return
             if isinstance(node, ast.AsyncWith):

@@ -74,6 +74,10 @@ class _Teller:
             "incident": self._incident,
             "stopped": self._stopped,
             "ended": self._ended,
+            "incident-resolved": self._incident_resolved,
+            "delayed": self._delayed,
+            "child-of": self._child_of,
+            "continued": self._continued,
         }
 
     def story(self, entries: Sequence[Entry]) -> Story:
@@ -241,7 +245,7 @@ class _Teller:
 
     def _undo_registered(self, data: Data) -> None:
         self._names[data["call"]] = data["name"]
-        words = f"{data['call']} is to be undone with {data['name']}"
+        words = f"{self._step(data['call'])} is registered to undo with"
         self._remark(CODE, words, value_words(data["arguments"]), like=data["name"])
 
     def _compensating(self, data: Data) -> None:
@@ -290,9 +294,22 @@ class _Teller:
         arrow = Arrow.ANSWER if good else Arrow.FAILURE
         self._message(CODE, OUTSIDE, arrow, str(data["status"]), detail)
 
+    def _incident_resolved(self, data: Data) -> None:
+        step = data.get("step")
+        self._remark(CODE, "the incident is over", self._step(step) if step else "")
+
+    def _delayed(self, data: Data) -> None:
+        self._remark(CODE, f"begins at {self._after(data['until'])}")
+
+    def _child_of(self, data: Data) -> None:
+        self._remark(CODE, f"is call {data['call']} of {data['id']}")
+
+    def _continued(self, data: Data) -> None:
+        self._remark(CODE, f"goes on where run {data['run']} left off")
+
     def _other(self, data: Data) -> None:
         """Tell a record by its tag and its values."""
-        values = {k: v for k, v in data.items() if v not in (None, False) and k != "request_id"}
+        values = {k: v for k, v in data.items() if _is_told(k, v)}
         words = _OTHERS.get(self._tag, self._tag.replace("-", " "))
         detail = ", ".join(f"{name} {plain_words(value)}" for name, value in values.items())
         self._remark(CODE, words, _short(detail))
@@ -310,14 +327,16 @@ _ACTS = {
 """What people, and the execution's parent, ask of it."""
 
 _OTHERS = {
-    "incident-resolved": "the incident is over",
     "pivot": "the pivot is passed: from here on nothing is undone",
     "begun": "the moment has come: the code begins",
-    "delayed": "begins later",
-    "continued": "goes on where an earlier run left off",
-    "child-of": "is a child",
     "attributes": "sets attributes",
 }
+
+
+def _is_told(name: str, value: object) -> bool:
+    return (
+        name != "request_id" and value is not None and value is not False and value not in ([], {})
+    )
 
 
 def value_words(value: object) -> str:

@@ -447,3 +447,94 @@ async def nests(order: str) -> None:
             await ALL[order](order)
         finally:
             order = order[1:]
+
+
+def mixed(order: str) -> str:
+    workflow.compensate_with(notify, order)
+    return order
+
+
+MANY: dict[str, Any] = {"mixed": mixed, "charge": charge}
+LISTED = [create, charge]
+
+
+async def collected(*steps: Any, **named: Any) -> None:
+    for step in steps:
+        await step("")
+    for step in named.values():
+        await step("")
+
+
+async def endless(order: str) -> None:
+    await notify(order)
+    await sideways(order)
+
+
+async def sideways(order: str) -> None:
+    await endless(order)
+
+
+@shop.workflow
+async def oddities(order: str) -> None:
+    MANY[order](order)
+    partial = functools.partial(charge, order)
+    await partial()
+    await asyncio.gather(*list([notify(order)]))  # noqa: C410 - what a user writes
+    await workflow.child(decide(order), order)
+    await asyncio.wait_for(asyncio.create_task(create(order)), order.count("x"))
+    await asyncio.gather(asyncio.create_task(charge(order)), notify(order))
+    tasks: set[Any] = set()
+    tasks.add(asyncio.create_task(charge(order)))
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    calls: dict[str, Any] = {page: charge(page) for page in order}
+    await asyncio.gather(*calls.copy().values())
+    await LISTED[0](order)
+    await LISTED[-9](order)
+    await calls["x"]
+    await decide(str([notify(order)]))
+    await collected(create, charge, last=notify)
+    await endless(order)
+    await workflow.signal(name=order, type=str, timeout=order.count("y"))
+    await workflow.sleep(order.count("z"))
+    async for page in decide(order):
+        await notify(page)
+    async for page in pages(order):
+        if page:
+            break
+    async with announced(order):
+        if order:
+            return
+    await charge(order)
+
+
+async def one(order: str) -> None:
+    await two(order)
+    await two(order)
+    await two(order)
+    await two(order)
+
+
+async def two(order: str) -> None:
+    await three(order)
+    await three(order)
+    await three(order)
+    await three(order)
+
+
+async def three(order: str) -> None:
+    await four(order)
+    await four(order)
+    await four(order)
+    await four(order)
+
+
+async def four(order: str) -> None:
+    await notify(order)
+
+
+@shop.workflow
+async def explodes(order: str) -> None:
+    for step in (one, two, three, four):
+        await step(order)
+        await one(order)
+        await one(order)

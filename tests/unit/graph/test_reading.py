@@ -142,8 +142,9 @@ def test_helpers_are_followed_with_what_they_are_given() -> None:
     assert list(notes((recursive,))) == ["again calls itself: again from its start"]
     assert coroutine == CHARGE
     assert method == Helper("serve", (Helper("greet", (NOTIFY,)), CHARGE))
-    assert managed == Helper("announced", (CREATE, CHARGE, NOTIFY))
-    assert generated == Helper("pages", (Loop("for page in order", (CREATE, NOTIFY)),))
+    assert managed == Helper("announced", (CREATE, CHARGE, NOTIFY), block=True)
+    turns = Loop("for page in order", (CREATE, NOTIFY))
+    assert generated == Helper("pages", (turns,), block=True)
     assert local == Helper("inside", (NOTIFY,))
 
 
@@ -271,7 +272,7 @@ def test_early_ends_stay_in_the_helper_or_the_try_that_they_are_in() -> None:
     assert isinstance(trying, Try)
     assert [arm.label for arm in trying.handlers] == ["Late", "(ValueError, KeyError)"]
     assert trying.handlers[0].body == (End(Way.RAISE),)
-    assert limited == Helper("nothing", (Within("until 5 s", (CHARGE,)),))
+    assert limited == Helper("nothing", (Within("until 5 s", (CHARGE,)),), block=True)
     assert created == CREATE
     assert cleaned == Try((CHARGE,), (), (), (NOTIFY,))
     assert end == End(Way.RAISE, "Late(order=order)")
@@ -295,3 +296,32 @@ def test_tasks_of_a_group_that_are_awaited_in_it_come_before_what_follows() -> N
         Parallel((Lane((NOTIFY,)), Lane((CREATE,)))),
         Note("await decide(order)"),
     )
+
+
+def test_a_return_inside_a_managers_block_ends_the_workflow() -> None:
+    *_, managed, after = body(drawn.oddities)
+
+    leaves = Branch("order", (Arm("yes", (End(Way.RETURN),)), Arm("no", ())))
+    note = Note("after a return, the rest of announced(order) happens too")
+    assert managed == Helper("announced", (CREATE, note, leaves, NOTIFY), block=True)
+    assert after == CHARGE
+
+
+def test_every_doubt_of_a_strange_workflow_is_noted() -> None:
+    assert list(notes(body(drawn.oddities))) == [
+        "MANY[order](order) is called and not awaited",
+        "await workflow.child(decide(order), order)",
+        "await calls['x']",
+        "await decide(str([notify(order)]))",
+        "await step('')",
+        "endless calls itself: again from its start",
+        "async for: what decide(order) waits for cannot be seen",
+        "async for: what pages(order) waits for cannot be seen",
+        "after a return, the rest of announced(order) happens too",
+    ]
+
+
+def test_a_workflow_that_calls_helpers_without_end_is_drawn_in_part() -> None:
+    refused = [note for note in notes(body(drawn.explodes)) if "too many calls of helpers" in note]
+
+    assert refused

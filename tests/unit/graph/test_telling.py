@@ -267,12 +267,12 @@ def test_what_people_do_comes_from_outside_with_who_and_why() -> None:
 
 def test_a_record_that_nobody_knows_is_told_from_its_tag_and_values() -> None:
     (first,) = started()
-    strange = JournalEntry(2, "moon-landed", None, {"crew": 3, "name": "Eagle", "left": None})
+    strange = JournalEntry(2, "moon-landed", None, {"crew": 0, "name": "Eagle", "left": None})
 
     items = story("order-7", [first, strange]).items
 
     assert [one.what for one in items if isinstance(one, Happening)][1:] == [
-        Remark("code", ("moon landed", "crew 3, name Eagle"))
+        Remark("code", ("moon landed", "crew 0, name Eagle"))
     ]
 
 
@@ -281,4 +281,54 @@ def test_moments_are_short_whatever_their_size() -> None:
 
     assert [elapsed(seconds) for seconds in moments] == [
         *("+0.000 s", "+0.012 s", "+12.3 s", "+1 min 0 s", "+5 min 3 s", "+2 h 5 min", "+4 d 4 h")
+    ]
+
+
+def test_where_an_execution_comes_from_is_told() -> None:
+    assert lines(
+        r.ChildOf("trip-1", 1, 3),
+        r.Delayed(5 * SECOND),
+        r.Continued(2, None, {}, [], False),
+        r.Begun(5 * SECOND),
+        r.AttributesSet({"customer": "ann", "vip": None}),
+        r.Patched("fraud"),
+        r.PivotPassed(),
+        r.UndoRegistered(1, "pay.release", raw({"order": "7"})),
+        r.ResetFrom(6 * SECOND, 1, 4, "r1", "ann"),
+        r.UndoRequested(7 * SECOND, "r2"),
+        r.Stopped(7 * SECOND, DOWN),
+    ) == [
+        ("is call 3 of trip-1",),
+        ("begins at +5.000 s",),
+        ("goes on where run 2 left off",),
+        ("the moment has come: the code begins",),
+        ("sets attributes", 'values {"customer": "ann", "vip": null}'),
+        ("patched", "change fraud"),
+        ("the pivot is passed: from here on nothing is undone",),
+        ("1 release is registered to undo with", '{"order": "7"}'),
+        ("reset", "by ann"),
+        ("undo, because the parent is undone",),
+        (
+            "failed past its pivot: a person is needed",
+            "builtins.ConnectionError: the bank does not answer",
+        ),
+    ]
+
+
+def test_what_happens_to_attempts_and_calls_on_the_way_is_told() -> None:
+    assert lines(
+        r.CallScheduled(1, "pay.charge", NULL),
+        r.CallCancelled(1),
+        r.AttemptPostponed(SECOND, 1, 1),
+        r.IncidentRaised(SECOND, "lost-attempts", "three in a row", 1),
+        r.IncidentResolved(SECOND, 1),
+        r.ChildScheduled(2, "other", "trips.book", NULL, True, False),
+        r.ChildFailed(SECOND, 2, DOWN, "failed", False),
+    )[1:] == [
+        ("1 charge: cancel",),
+        ("1 charge", "attempt 1 has not begun: the node stopped"),
+        ("incident: a person is needed", "1 charge", "three in a row"),
+        ("the incident is over", "1 charge"),
+        ("2 child trips.book", "id other"),
+        ("2 child trips.book failed", "builtins.ConnectionError: the bank does not answer"),
     ]
