@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from counterpoint.model import records as r
+from counterpoint.model.ids import child_id
 from counterpoint.model.states import Status
 
 _ENGINE = ("counterpoint.kernel", "counterpoint.authoring", "counterpoint.workflow", "asyncio")
@@ -57,6 +58,23 @@ def identity(decision: r.Decision) -> tuple[object, ...]:
     if isinstance(decision, r.Ended):
         return _FAILED if decision.status in _FAILURES else (r.Ended, decision.status)
     return type(decision), *_IDENTITY[type(decision)](decision)
+
+
+def agree(recorded: r.Decision, found: r.Decision, execution_id: str, run: int) -> bool:
+    """Whether the code decides what is recorded.
+
+    A reset takes over the children of an earlier run, whose number is in their generated ids.
+    """
+    if identity(recorded) == identity(found):
+        return True
+    if not (isinstance(recorded, r.ChildScheduled) and isinstance(found, r.ChildScheduled)):
+        return False
+    call = found.call
+    return (
+        (recorded.call, recorded.name) == (call, found.name)
+        and found.id == child_id(execution_id, run, call)
+        and any(recorded.id == child_id(execution_id, one, call) for one in range(1, run))
+    )
 
 
 def matching_timer(decisions: Iterable[r.Decision], timer: int) -> r.TimerSet | None:

@@ -31,9 +31,9 @@ from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
 from counterpoint.kernel import ending, saga
 from counterpoint.kernel.calls import Calls
 from counterpoint.kernel.divergence import (
+    agree,
     code_line,
     error_in_words,
-    identity,
     in_words,
     matching_timer,
     suspended_line,
@@ -106,6 +106,7 @@ class Execution:
         self.record(record)
         self._begin(record.at, arguments)
         self._run()
+        self.advance_saga()
 
     def begin_stored(self, preamble: Sequence[r.Record], arguments: Any) -> None:
         """Begin the code of an execution that was only stored so far; a delayed one waits on."""
@@ -115,6 +116,7 @@ class Execution:
         if self.state.begins_at is None:
             self._begin(self.state.started_at, arguments)
             self._run()
+            self.advance_saga()
 
     def begin_delayed(self, now: int) -> None:
         """Begin the code of a delayed execution: its moment has come."""
@@ -174,9 +176,7 @@ class Execution:
         if retry is not None:
             self.pending.append(retry)
         self.now = self.state.updated_at
-        state = self.state
-        runs = not (state.undoing or state.code_over) and state.status.live
-        if runs or self.review is not None:
+        if self.state.code_lives or self.review is not None:
             self._replay_code(history.turns())
         self.now = max(self.now, self.state.updated_at)
         if self.divergence is not None:
@@ -302,18 +302,22 @@ class Execution:
             return
         while expected and type(expected[0]) is r.Patched and expected[0] != decision:
             expected.popleft()  # the code no longer asks: every execution has the change
-        if expected and identity(expected[0]) == identity(decision):
+        if expected and agree(expected[0], decision, self.id, self.run):
             recorded = expected.popleft()
             if self.review is not None:
-                self.review.compare(recorded, decision, code_line())
+                self.review.compare(recorded, decision, code_line)
         elif not expected and self._may_go_on and self.divergence is None:
+            if self.review is not None:
+                self.loop.halt()  # what comes now was never recorded
+                return
             self._go_live()
             self.decide(decision)
         elif self.divergence is None:
             self._diverge(expected[0] if expected else None, in_words(decision))
 
     def _decide_timer(self, decision: r.TimerSet) -> None:
-        if self._expected is not None and not self._expected and self._may_go_on:
+        live = self.review is None
+        if self._expected is not None and not self._expected and self._may_go_on and live:
             self._go_live()
         if self._expected is None:
             self._unwritten_timers[decision.timer] = len(self.pending)
@@ -342,6 +346,8 @@ class Execution:
         if self.divergence is None:
             if self._expected is None:
                 self._unreadable_call = call
+            if self.review is not None:
+                self.review.unreadable = what
             self._diverge(None, f"not accept {what}: {error_in_words(error)}")
 
     def _stop(self) -> None:
@@ -356,8 +362,10 @@ class Execution:
         last = len(turns) - 1
         for index, turn in enumerate(turns):
             self._expected = turn.decisions
-            self._may_go_on = turn.unfinished and index == last and self.review is None
+            self._may_go_on = turn.unfinished and index == last
             for record in turn.inputs:
+                if self.divergence is not None:
+                    break
                 self.now = record.at
                 if self.review is not None:
                     self.review.before(record)
@@ -370,7 +378,7 @@ class Execution:
                 self._diverge(turn.decisions[0], "nothing")
             if self.divergence is not None:
                 break
-        if self.review is None and self.divergence is None and self._expected is not None:
+        if self.state.code_lives and self.divergence is None and self._expected is not None:
             self._end_replay(taken_back=self._may_go_on)
         self._expected = None
         self._may_go_on = False
@@ -379,6 +387,8 @@ class Execution:
         unwritten = [n for n in self._timers if n not in self.state.timers]
         if unwritten and not taken_back:
             self._diverge(None, "a wait for a timer")
+            return
+        if self.review is not None:
             return
         self._go_live()
         for number in unwritten:  # cancelled before its commit by what was taken back: set again

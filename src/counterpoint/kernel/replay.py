@@ -16,6 +16,7 @@ Either way several inputs share the decisions that follow them, and the code may
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
@@ -89,13 +90,14 @@ class History:
         """Inputs are recorded while no code runs, or since it began again."""
         stopped = False
         stopped_step: int | None = None
-        for record in self.records:
+        unbegun = all(isinstance(record, r.PREAMBLE) for record in self.records)
+        for record in takewhile(_before_termination, self.records):
             if isinstance(record, r.INPUTS):
                 if turns and (id(record) in self._joined or (joining and turns[-1].unfinished)):
                     turns[-1].inputs.append(record)
                     turns[-1].unfinished = joining
                 else:
-                    turns.append(Turn([record], unfinished=stopped))
+                    turns.append(Turn([record], unfinished=stopped or unbegun))
             elif isinstance(record, _DECISIONS):
                 turns[-1].decisions.append(record)
                 turns[-1].unfinished = False
@@ -168,6 +170,11 @@ class History:
                 joined = True
             kept.append(record)
         return kept
+
+
+def _before_termination(record: r.Record) -> bool:
+    """Whether the code may have decided a record: the end of a terminated execution it did not."""
+    return not isinstance(record, r.TerminateRequested)
 
 
 def _as_attempt(failed: r.CallFailed | r.ChildFailed) -> r.AttemptFailed:

@@ -33,8 +33,12 @@ class Review:
     before: Callable[[r.Input], None] = _nothing
     """Called before each input is applied to the code."""
     differences: list[OtherArguments] = field(default_factory=list[OtherArguments])
+    unreadable: str | None = None
+    """The recorded value that today's code does not accept, in words."""
 
-    def compare(self, recorded: r.Decision, found: r.Decision, line: str | None) -> None:
+    def compare(
+        self, recorded: r.Decision, found: r.Decision, line: Callable[[], str | None]
+    ) -> None:
         """Note calls with other arguments; bytes are compared, as they are recorded."""
         kinds = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
         if (
@@ -43,5 +47,5 @@ class Review:
             and bytes(recorded.arguments) != bytes(found.arguments)
         ):
             self.differences.append(
-                OtherArguments(found.call, found.name, recorded.arguments, found.arguments, line)
+                OtherArguments(found.call, found.name, recorded.arguments, found.arguments, line())
             )

@@ -417,6 +417,11 @@ class ExecutionState:
             self.under_way.discard(number)
 
     @property
+    def code_lives(self) -> bool:
+        """Whether the code goes on from here: it is neither over nor stopped for good."""
+        return self.status.live and not (self.undoing or self.code_over)
+
+    @property
     def busy(self) -> bool:
         """Whether an attempt is under way (or the node died while it was)."""
         return bool(self.under_way)
