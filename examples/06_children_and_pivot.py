@@ -12,14 +12,14 @@ movers = Service("movers")
 keys_are_there = False
 
 
-class RoomIsLocked(BusinessError):
+class Locked(BusinessError):
     room: str
 
 
 @movers.activity
 async def pack(room: str) -> None:
     if room == "safe":
-        raise RoomIsLocked(room=room)
+        raise Locked(room=room)
     print(f"the {room} is packed")
 
 
@@ -44,23 +44,22 @@ async def clear_floor(rooms: list[str]) -> None:
 @movers.saga
 async def move_out(house: str, floors: list[list[str]]) -> str:
     await asyncio.gather(*(clear_floor(rooms) for rooms in floors))  # a child for each floor
-    workflow.pivot()  # all is packed: nobody unpacks because of a key
+    workflow.pivot()  # nobody unpacks because of a key
     return await hand_over(house)
 
 
 async def main() -> None:
     global keys_are_there
-    logging.disable()  # of what is tried again, and of incidents
+    logging.disable()  # what is tried again, and incidents
     async with App("movers", services=[movers], store="memory:") as app:
         villa = await app.start(move_out, "villa", [["hall", "bath"], ["attic", "safe"]])
         try:
             await villa.result()
         except ExecutionFailed as failed:
             print(f"{failed.status}: {failed.error!r}")
-
         flat = await app.start(move_out, "flat", [["kitchen"]])
         await app.idle()
-        print(f"{(await flat.describe()).status}: {(await flat.describe()).incident}")
+        print((await flat.describe()).waits_for[0])
         keys_are_there = True
         await flat.retry()
         print(await flat.result())
@@ -75,7 +74,7 @@ asyncio.run(main())
 # the attic is unpacked
 # the bath is unpacked
 # the hall is unpacked
-# compensated: RoomIsLocked("room='safe'")
+# compensated: Locked("room='safe'")
 # the kitchen is packed
-# incident: movers.hand_over (call 2) is out of attempts past the pivot: the keys are gone
+# a person: movers.hand_over (call 2) is out of attempts past the pivot: the keys are gone
 # flat is handed over
