@@ -216,7 +216,8 @@ class Execution:
     def seeded_random(self) -> random.Random:
         """The execution's one source of chance, the same on every replay."""
         if self._random is None:
-            self._random = random.Random(f"{self.id}/{self.run}")  # noqa: S311 - not for secrets
+            run = self.state.began_in_run or self.run
+            self._random = random.Random(f"{self.id}/{run}")  # noqa: S311 - not for secrets
         return self._random
 
     def loop_time(self) -> float:

@@ -55,6 +55,8 @@ class ExecutionState:
     """When the code begins; None once it has."""
     delayed_until: int | None = None
     """When it was to begin; None if it was not delayed."""
+    began_in_run: int | None = None
+    """The run in which its code began, if it was reset since."""
     carried: r.Continued | None = None
     """What an earlier run handed on."""
     attributes: dict[str, str] = field(default_factory=dict[str, str])
@@ -307,6 +309,8 @@ class ExecutionState:
     def reset_from(self, record: r.ResetFrom) -> None:
         self.updated_at = max(self.updated_at, record.at)
         self.request_ids.add(record.request_id)
+        if self.began_in_run is None:
+            self.began_in_run = record.run
 
     def attempt_started(self, record: r.AttemptStarted) -> None:
         self.updated_at = record.at

@@ -129,7 +129,8 @@ class Beginnings:
         now = max(node.clock.now(), found.finished_at or 0)
         prefix = records[: mail.to]
         later = [one for one in records[mail.to :] if isinstance(one, SignalReceived)]
-        mark = ResetFrom(now, found.run, mail.to, row.request_id, mail.actor, mail.reason)
+        began_in = fold(records).began_in_run or found.run
+        mark = ResetFrom(now, began_in, mail.to, row.request_id, mail.actor, mail.reason)
         new = next_run(found, await node.next_key(), program.workflow, now, found.deadline_at)
         self._store(row, new, [*prefix, mark, *later], fold(prefix).attributes)
 

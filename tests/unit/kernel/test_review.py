@@ -234,3 +234,20 @@ def test_a_child_under_an_id_of_another_call_is_a_divergence() -> None:
     driver = Driver(*code("one")).start()
 
     assert divergence_of(driver.journal, *code("one-more")).expected.endswith("as 'one'")
+
+
+def test_chance_stays_the_same_in_every_run_that_a_reset_begins() -> None:
+    async def rolls() -> str:
+        return await book(str(workflow.random().random()))
+
+    driver = begin(rolls).complete(1, "a")
+    first = driver.journal[:2]
+    reset = [*first, r.ResetFrom(driver.now, 1, 2, "x")]
+    again = [*reset, r.ResetFrom(driver.now, 1, 3, "y")]
+
+    for run, journal in enumerate((first, reset, again), 1):
+        execution = execution_of(driver.program)
+        execution.run = run
+        execution.review = review = Review()
+        execution.replay(journal)
+        assert (execution.divergence, review.differences) == (None, [])
