@@ -300,7 +300,7 @@ class Continued(_Record, frozen=True, tag="continued"):
 
 
 class ResetFrom(_Record, frozen=True, tag="reset"):
-    """The records above, up to `seq`, are of an earlier run; `run` is the one that they began in."""
+    """The records above, up to `seq`, are of an earlier run; `run` is the one they began in."""
 
     at: int
     run: int
