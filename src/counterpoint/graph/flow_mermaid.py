@@ -77,6 +77,7 @@ class _Flowchart:
         self._edges: list[str] = []
         self._depth = 1
         self._count = 0
+        self._last = ""
         self._loops: list[_LoopEnds] = []
         self._returns: list[list[_Exit]] = []
         self._catching = 0
@@ -113,6 +114,7 @@ class _Flowchart:
         suffix = f":::{style}" if style else ""
         self._line(f"{name}{shape[0]}{text}{shape[1]}{suffix}")
         self._connect(exits, name)
+        self._last = name
         return name
 
     def _connect(self, exits: Sequence[_Exit], target: str) -> None:
@@ -253,6 +255,8 @@ class _Flowchart:
     # ---- the part that undoes -----------------------------------------------------------------
 
     def _undo(self, plan: UndoPlan) -> None:
+        """Draw below the flow what is undone, and what stays."""
+        last = self._last
         if plan.undone:
             name = self._open(plan.title)
             self._line("direction TB")
@@ -262,6 +266,8 @@ class _Flowchart:
                 exits = [_Exit(self._box(('["', '"]'), text, exits))]
             self._close()
             self._connect([_Exit(source, dotted=True) for source in self._raises], name)
+            self._edges.append(f"  {last} ~~~ {name}")
         if plan.stays:
             text = label("has no compensation and stays:", *plan.stays)
-            self._box(('["', '"]'), text, [], "stays")
+            stays = self._box(('["', '"]'), text, [], "stays")
+            self._edges.append(f"  {last} ~~~ {stays}")

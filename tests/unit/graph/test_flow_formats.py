@@ -35,6 +35,8 @@ flowchart TD
   n3 --> n4
   n4 --> n5
   n7 --> n8
+  n5 ~~~ s6
+  n5 ~~~ n9
   classDef ended stroke-width: 3px
   classDef stays stroke-dasharray: 1 4
 """
