@@ -35,6 +35,7 @@ from counterpoint.runtime.description import (
 )
 from counterpoint.runtime.handle import Execution, ResetReport
 from counterpoint.runtime.health import Health
+from counterpoint.runtime.rehearsal import replay
 
 __all__ = [
     "ActivityFailed",
@@ -71,4 +72,5 @@ __all__ = [
     "StoreError",
     "StoreLockedError",
     "WorkflowRefusedError",
+    "replay",
 ]
