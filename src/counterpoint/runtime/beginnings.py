@@ -36,7 +36,7 @@ from counterpoint.runtime.mail import (
     StartMail,
     mail_row,
 )
-from counterpoint.runtime.resetting import refused_reset
+from counterpoint.runtime.resetting import prefix_of, refused_reset
 from counterpoint.runtime.starts import execution_row, first_records, next_run
 
 TAKEN = "counterpoint.ExecutionExistsError"
@@ -127,10 +127,11 @@ class Beginnings:
             node.committer.take(row.position)
             return
         now = max(node.clock.now(), found.finished_at or 0)
-        prefix = records[: mail.to]
-        later = [one for one in records[mail.to :] if isinstance(one, SignalReceived)]
+        prefix = prefix_of(records, mail.to)
+        to = len(prefix)
+        later = [one for one in records[to:] if isinstance(one, SignalReceived)]
         began_in = fold(records).began_in_run or found.run
-        mark = ResetFrom(now, began_in, mail.to, row.request_id, mail.actor, mail.reason)
+        mark = ResetFrom(now, began_in, to, row.request_id, mail.actor, mail.reason)
         new = next_run(found, await node.next_key(), program.workflow, now, found.deadline_at)
         self._store(row, new, [*prefix, mark, *later], fold(prefix).attributes)
 

@@ -1,5 +1,6 @@
 """Going back in a journal: which records a new run may begin from, and what has happened since."""
 
+import itertools
 from collections.abc import Sequence
 
 from counterpoint.kernel.replay import fold
@@ -25,15 +26,30 @@ def refused_reset(row: ExecutionRow, records: Sequence[r.Record], to: int) -> st
     return None
 
 
+def prefix_of(records: Sequence[r.Record], to: int) -> Sequence[r.Record]:
+    """Return the records that a new run begins with: up to *to*, and whole beginnings only.
+
+    What an execution took over from an earlier run, and whose child it is, belongs to every run.
+    """
+    beginning = itertools.takewhile(lambda record: isinstance(record, r.PREAMBLE), records)
+    return records[: max(to, len(list(beginning)))]
+
+
 def happened_since(records: Sequence[r.Record], to: int) -> list[int]:
-    """Return the calls after record *to* that happened or may have: they will happen again."""
+    """Return the calls after record *to* that happened or may have: they will happen again.
+
+    A child that was under way then, and has completed since, answers again and does not run again.
+    """
     before = _steps(records[:to])
     settled = _settled(records[:to])
     state = fold(records)
     return [
         call.number
         for call in state.calls.values()
-        if (call.number not in before or call.number not in settled) and call.may_have_happened
+        if call.may_have_happened
+        and not call.registered
+        and call.number not in settled
+        and not (call.number in before and call.child_status == Status.COMPLETED)
     ]
 
 
