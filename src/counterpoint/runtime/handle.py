@@ -282,12 +282,18 @@ class Execution(Generic[R]):
         return ResolveMail(number, returned=True, result=msgspec.Raw(payload))
 
     async def reset(
-        self, *, to: int, actor: str | None = None, reason: str | None = None
+        self,
+        *,
+        to: int,
+        dry_run: bool = False,
+        actor: str | None = None,
+        reason: str | None = None,
     ) -> ResetReport:
         """Begin a new run of the same id from the records up to number *to* of the journal.
 
         What comes later runs again, under new idempotency keys: the report lists the calls that had
-        happened already. Signals that came later are kept.
+        happened already. Signals that came later are kept. With *dry_run* nothing is done: the
+        report says what would be.
 
         Raises:
             ExecutionNotFoundError: there is no such execution.
@@ -302,7 +308,8 @@ class Execution(Generic[R]):
             raise ExecutionRefusedError(self.id, why)
         happened = set(happened_since(records, to))
         calls = [call for call in describe(row, records).calls if call.call in happened]
-        await access.post(self.id, ResetMail(to, actor, reason))
+        if not dry_run:
+            await access.post(self.id, ResetMail(to, actor, reason))
         return ResetReport(self.id, row.run + 1, to, calls)
 
     async def _state(self, access: Access) -> ExecutionState | None:
@@ -316,7 +323,7 @@ class Execution(Generic[R]):
 def waits_for_retry(state: ExecutionState) -> bool:
     """Whether anything of an incident is tried again by `retry()`: not what only a word settles."""
     steps = [None if n is None else state.open_steps.get(n) for n in state.incidents]
-    return any(step is None or not step.asks for step in steps)
+    return not steps or any(step is None or not step.asks for step in steps)
 
 
 def resolvable(execution_id: str, state: ExecutionState, number: int) -> tuple[Call, int]:
