@@ -88,6 +88,20 @@ class Batch:
     rate: float = RATE
     limit: int | None = None
     as_json: bool = False
+    noun: str = "execution"
+    """What is counted: `execution`, or `call` where an execution may have several."""
+    shown_max: int = IDS_SHOWN
+    """Lines of a dry run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One act of many."""
+
+    id: str
+    act: Act
+    label: str
+    """What a dry run says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +183,34 @@ async def act_on_many(
     which.
 
     Raises:
+        as `act_on_each`.
+    """
+    ids, report = await find_many(client, batch, statuses)
+    tasks = [Task(execution_id, act, execution_id) for execution_id in ids]
+    await act_on_each(client, target, batch, what, tasks, report)
+
+
+async def act_on_each(
+    client: Client,
+    target: Target,
+    batch: Batch,
+    what: str,
+    tasks: Sequence[Task],
+    report: Report,
+) -> None:
+    """Do what was found; without `--yes` only say what that would be.
+
+    *report* counts what was found, and has what is refused already.
+
+    Raises:
         typer.Exit: an execution refused it, or Ctrl-C stopped it.
         StoreError, NodeStoppedError: it could not go on; how many were done is said before.
     """
-    ids, report = await _find(client, batch, statuses)
     if not batch.yes:
-        _preview(report, what, as_json=batch.as_json)
+        _preview(batch, report, what, tasks)
         return
     try:
-        last = await _act_on_all(client, ids, act, batch.rate, report)
+        last = await _act_on_all(client, tasks, batch.rate, report)
     except STOPPING:
         if batch.as_json:
             say_json(report)
@@ -189,7 +222,7 @@ async def act_on_many(
     if batch.as_json:
         say_json(report)
     else:
-        _say(report, what)
+        _say(batch, report, what)
     if not report.taken:
         hint(no_node(target))
     if report.interrupted:
@@ -212,9 +245,10 @@ class Pace:
         return begin - now
 
 
-async def _find(
+async def find_many(
     client: Client, batch: Batch, statuses: Sequence[Status]
 ) -> tuple[list[str], Report]:
+    """Return the ids that match, newest first, and a report that counts them."""
     ids: list[str] = []
     report = Report(dry_run=not batch.yes)
     counts: Counter[tuple[str, Status]] = Counter()
@@ -231,29 +265,29 @@ async def _find(
 
 
 async def _act_on_all(
-    client: Client, ids: Sequence[str], act: Act, rate: float, report: Report
+    client: Client, tasks: Sequence[Task], rate: float, report: Report
 ) -> str | None:
     """Act on all, into *report*; return the last id on which it was done."""
     pace = Pace(rate)
     last: str | None = None
-    with _progress(len(ids)) as advance:
-        for execution_id in ids:
+    with _progress(len(tasks)) as advance:
+        for task in tasks:
             try:
                 await asyncio.sleep(pace.delay(time.monotonic()))
             except asyncio.CancelledError:
                 report.interrupted = True
                 break
-            step = asyncio.ensure_future(act(client.execution(execution_id)))
+            step = asyncio.ensure_future(task.act(client.execution(task.id)))
             report.interrupted = await _interrupted_before_end(step)
             error = step.exception()
             if error is None:
                 report.done += 1
-                last = execution_id
+                last = task.id
             elif not isinstance(error, CounterpointError) or isinstance(error, STOPPING):
                 raise error
             else:
                 reason = error.reason if isinstance(error, ExecutionRefusedError) else str(error)
-                report.refused.append(Refusal(execution_id, reason))
+                report.refused.append(Refusal(task.id, reason))
             advance(report)
             if report.interrupted:
                 break
@@ -297,46 +331,54 @@ def _line(report: Report, total: int) -> None:
         hint(f"{reached:,} of {total:,}{refused}", "dim")
 
 
-def _preview(report: Report, what: str, *, as_json: bool) -> None:
-    if as_json:
+def _preview(batch: Batch, report: Report, what: str, tasks: Sequence[Task]) -> None:
+    if batch.as_json:
         say_json(report)
-    elif not report.matched:
-        say("no such executions")
-    else:
-        say(f"this would {what} {_executions(report)}:")
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("workflow", overflow="fold")
-        table.add_column("status", no_wrap=True)
-        table.add_column("count", justify="right", no_wrap=True)
-        for found in report.counts:
-            table.add_row(clean(found.workflow), status_text(found.status), f"{found.count:,}")
-        show_parts(out(), table)
-        left = report.matched - len(report.ids)
-        for execution_id in report.ids:
-            say(f"  {execution_id}")
-        if left:
-            say(f"  … and {left:,} more")
-        hint("nothing was done: pass --yes to do it")
+        return
+    if not report.matched:
+        say(f"no such {batch.noun}s")
+        return
+    say(f"this would {what} {_counted(batch, report)}:")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("workflow", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("count", justify="right", no_wrap=True)
+    for found in report.counts:
+        table.add_row(clean(found.workflow), status_text(found.status), f"{found.count:,}")
+    show_parts(out(), table)
+    shown = tasks if len(tasks) <= batch.shown_max else tasks[: batch.shown_max]
+    for task in shown:
+        say(f"  {task.label}")
+    left = len(tasks) - len(shown)
+    if left:
+        say(f"  … and {left:,} more")
+    _say_refused(report)
+    hint("nothing was done: pass --yes to do it")
 
 
-def _executions(report: Report) -> str:
-    noun = "execution" if report.matched == 1 else "executions"
+def _counted(batch: Batch, report: Report) -> str:
+    noun = batch.noun if report.matched == 1 else f"{batch.noun}s"
     words = f"{report.matched:,} {noun}"
     return f"the newest {words} (--limit leaves out others)" if report.more else words
 
 
-def _say(report: Report, what: str) -> None:
+def _say(batch: Batch, report: Report, what: str) -> None:
     if not report.matched:
-        say("no such executions")
+        say(f"no such {batch.noun}s")
         return
-    say(f"the request to {what} is sent to {report.done:,} of {_executions(report)}")
-    if report.refused:
-        say(f"{len(report.refused):,} refused:")
-        for refusal in report.refused[:REFUSED_SHOWN]:
-            say(f"  {refusal.id}: {one_line(refusal.reason)}")
-        left = len(report.refused) - REFUSED_SHOWN
-        if left > 0:
-            say(f"  … and {left:,} more, which --json lists")
+    say(f"the request to {what} is sent to {report.done:,} of {_counted(batch, report)}")
+    _say_refused(report)
     if report.interrupted:
         untouched = report.matched - report.done - len(report.refused)
         hint(f"interrupted: {untouched:,} were not reached")
+
+
+def _say_refused(report: Report) -> None:
+    if not report.refused:
+        return
+    say(f"{len(report.refused):,} {'would be ' if report.dry_run else ''}refused:")
+    for refusal in report.refused[:REFUSED_SHOWN]:
+        say(f"  {refusal.id}: {one_line(refusal.reason)}")
+    left = len(report.refused) - REFUSED_SHOWN
+    if left > 0:
+        say(f"  … and {left:,} more, which --json lists")

@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed: workflow names, ids, signals that are waited for.
+"""What the shell offers when Tab is pressed: workflows, ids, awaited signals, stuck calls.
 
 A completion never speaks and never fails: where the app or the store cannot be read, it offers
 nothing. The app's own output while it is imported is swallowed.
@@ -34,6 +34,13 @@ def complete_signals(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def complete_calls(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the calls of the execution that a person may resolve."""
+    execution_id = str(ctx.params.get("execution_id"))
+    numbers = _quietly(lambda: asyncio.run(_calls(_target(ctx), execution_id)))
+    return [number for number in numbers if number.startswith(incomplete)]
+
+
 async def _ids(target: Target, incomplete: str) -> list[str]:
     ids: list[str] = []
     async with open_client(target) as client:
@@ -49,6 +56,13 @@ async def _signals(target: Target, execution_id: str) -> list[str]:
     async with open_client(target) as client:
         description = await client.execution(execution_id).describe()
         return list(description.awaited_signals)
+
+
+async def _calls(target: Target, execution_id: str) -> list[str]:
+    async with open_client(target) as client:
+        description = await client.execution(execution_id).describe()
+        numbers = [incident.call for incident in description.incidents]
+        return [str(number) for number in numbers if number is not None]
 
 
 def _target(ctx: typer.Context) -> Target:

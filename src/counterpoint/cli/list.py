@@ -2,8 +2,9 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -13,6 +14,7 @@ from counterpoint.cli.posting import posted_requests
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import duration, now, relative
 from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption, parse_where
+from counterpoint.errors import ExecutionNotFoundError
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary
 
@@ -39,6 +41,9 @@ def list_executions(
     limit: Annotated[
         int, typer.Option("--limit", min=1, metavar="N", help="At most so many, the newest ones.")
     ] = 20,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Show the attributes that workflows have set.")
+    ] = False,
     app: AppOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -53,10 +58,12 @@ def list_executions(
     texts = [] if status is None else [f"status={status}"]
     texts += [] if workflow is None else [f"workflow={workflow}"]
     wanted = parse_where([*texts, *(where or ())], since, until)
-    asyncio.run(_list(target, wanted, limit, as_json=as_json))
+    asyncio.run(_list(target, wanted, limit, attributes=attributes, as_json=as_json))
 
 
-async def _list(target: Target, where: Where, limit: int, *, as_json: bool) -> None:
+async def _list(
+    target: Target, where: Where, limit: int, *, attributes: bool, as_json: bool
+) -> None:
     async with open_client(target) as client:
         found: list[ExecutionSummary] = []
         more = False
@@ -65,17 +72,27 @@ async def _list(target: Target, where: Where, limit: int, *, as_json: bool) -> N
             if more:
                 break
             found.append(summary)
+        said = [await _attributes(client, one) for one in found] if attributes else None
         if as_json:
-            for summary in found:
-                say_json(summary)
+            for place, summary in enumerate(found):
+                plain: dict[str, Any] = msgspec.to_builtins(summary)
+                say_json(plain if said is None else {**plain, "attributes": said[place]})
             return
         if found:
-            show_parts(out(), _table(found, now()))
+            show_parts(out(), _table(found, now(), said))
         else:
             say("no executions" if where == Where() else "no such executions")
         if more:
             hint(f"there are more: --limit {10 * limit} shows them", "dim")
         await _hint_starts(client, target)
+
+
+async def _attributes(client: Client, summary: ExecutionSummary) -> dict[str, str]:
+    """Return what the newest run of an execution says about itself."""
+    try:
+        return dict((await client.execution(summary.id).describe()).attributes)
+    except ExecutionNotFoundError:  # it was forgotten in the meantime
+        return {}
 
 
 async def _hint_starts(client: Client, target: Target) -> None:
@@ -85,14 +102,16 @@ async def _hint_starts(client: Client, target: Target) -> None:
         hint(f"{what} for a node ({target.run_command})")
 
 
-def _table(found: list[ExecutionSummary], at: datetime) -> Table:
+def _table(found: list[ExecutionSummary], at: datetime, said: list[dict[str, str]] | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("id", overflow="fold")
     table.add_column("workflow", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("started", no_wrap=True)
     table.add_column("took", no_wrap=True)
-    for summary in found:
+    if said is not None:
+        table.add_column("attributes", overflow="fold")
+    for place, summary in enumerate(found):
         ended = summary.finished_at
         table.add_row(
             clean(summary.id),
@@ -100,5 +119,10 @@ def _table(found: list[ExecutionSummary], at: datetime) -> Table:
             status_text(summary.status),
             relative(summary.created_at, at),
             "" if ended is None else duration(ended - summary.created_at),
+            *([] if said is None else [_words(said[place])]),
         )
     return table
+
+
+def _words(attributes: dict[str, str]) -> str:
+    return ", ".join(f"{clean(name)}={clean(text)}" for name, text in sorted(attributes.items()))

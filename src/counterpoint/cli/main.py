@@ -16,11 +16,14 @@ from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
 from counterpoint.cli.journal import journal
 from counterpoint.cli.list import list_executions
 from counterpoint.cli.output import hint, one_line
+from counterpoint.cli.reset import reset
+from counterpoint.cli.resolve import resolve
 from counterpoint.cli.retry import retry
 from counterpoint.cli.run import run as run_command
 from counterpoint.cli.show import show
 from counterpoint.cli.signal import signal
 from counterpoint.cli.start import start
+from counterpoint.cli.terminate import terminate
 from counterpoint.errors import CounterpointError
 
 
@@ -57,6 +60,9 @@ for _name, _command in (
     ("signal", signal),
     ("cancel", cancel),
     ("retry", retry),
+    ("resolve", resolve),
+    ("terminate", terminate),
+    ("reset", reset),
     ("draw", draw),
     ("demo", demo),
 ):

@@ -10,7 +10,7 @@ from counterpoint.cli.batch import (
     act_on_many,
     choose,
 )
-from counterpoint.cli.failures import CommandError
+from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.options import (
     ActorOption,
     AppOption,
@@ -21,9 +21,12 @@ from counterpoint.cli.options import (
 )
 from counterpoint.cli.output import say, say_json
 from counterpoint.cli.posting import current_user, describe, report
+from counterpoint.cli.story_incidents import solutions
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.where import SinceOption, UntilOption, WhereOption
+from counterpoint.errors import ExecutionRefusedError
 from counterpoint.model.states import Status
+from counterpoint.runtime.description import Description
 
 
 def retry(
@@ -73,7 +76,10 @@ async def _retry(
             )
             return
         description = await describe(client, chosen)
-        await client.execution(chosen).retry(actor=actor, reason=reason)
+        try:
+            await client.execution(chosen).retry(actor=actor, reason=reason)
+        except ExecutionRefusedError as error:
+            raise _with_commands(error, description, target) from error
         if description.status is not Status.COMPLETED:
             done = "the request to retry is sent"
             await report(client, target, chosen, done, as_json=as_json)
@@ -81,3 +87,19 @@ async def _retry(
             say_json({"id": chosen, "taken": True})
         else:
             say(f"{chosen}: it is completed, there is nothing to retry")
+
+
+def _with_commands(
+    error: ExecutionRefusedError, description: Description, target: Target
+) -> ExecutionRefusedError | CommandError:
+    """Return the refusal with the commands that take the place of a retry, where there are some."""
+    found = [
+        f"{when}: {command}{target.options}"
+        for incident in description.incidents
+        for when, command in solutions(description, incident)
+        if description.status is Status.INCIDENT
+    ]
+    if not found:
+        return error
+    words = "another try could do it twice, so a person has to say what became of it"
+    return CommandError(f"{description.id}: {words}; {'; '.join(found)}", Exit.FAILED)

@@ -12,6 +12,7 @@ from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOpt
 from counterpoint.cli.output import out, say_json, show_parts
 from counterpoint.cli.posting import describe, posted_requests
 from counterpoint.cli.story import Surroundings, story
+from counterpoint.cli.story_surroundings import earlier_runs, open_children, operator_acts
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import now
 from counterpoint.graph.sequence import Story
@@ -65,10 +66,14 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         hosted_by = target.app.hosted_by()
         description = await describe(client, execution_id)
         posted = await posted_requests(client, execution_id)
+        earlier = await earlier_runs(client, description)
+        children = await open_children(client, description)
+        acts = await operator_acts(client, execution_id)
     if as_json:
         known = target.hosts(description.workflow)
         plain = description.to_json()
-        say_json({**plain, "posted": posted, "workflow_known": known, "hosted_by": hosted_by})
+        beside = {"posted": posted, "workflow_known": known, "hosted_by": hosted_by}
+        say_json({**plain, **beside, "earlier_runs": earlier, "open_children": children})
         return
     activities = None if target.name is None else target.app.registry.activities.keys()
     around = Surroundings(
@@ -79,6 +84,10 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         activities,
         target.run_command if hosted_by is None else None,
         verbose,
+        children,
+        earlier,
+        acts,
+        target.options,
     )
     show_parts(out(), *story(description, around))
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import AsyncGenerator
@@ -24,6 +25,18 @@ class Target:
     app: App
     name: str | None
     """MODULE:APP as it was given."""
+    store: str | None = None
+    """The store as it was given."""
+
+    @property
+    def options(self) -> str:
+        """What another command needs to reach the same, behind its arguments."""
+        words = ""
+        if self.name is not None and self.name != os.environ.get("COUNTERPOINT_APP"):
+            words += f" --app {shlex.quote(self.name)}"
+        if self.store is not None:
+            words += f" --store {shlex.quote(self.store)}"
+        return words
 
     @property
     def run_command(self) -> str:
@@ -43,11 +56,11 @@ def resolve(app: str | None, store: str | None) -> Target:
     """
     if app is None:
         url = None if store is None else store_url(store)
-        return Target(App("counterpoint", services=[], store=url), None)
+        return Target(App("counterpoint", services=[], store=url), None, store)
     loaded = load_app(app)
     if store is not None:
         loaded.store = store_url(store)
-    return Target(loaded, app)
+    return Target(loaded, app, store)
 
 
 def required(app: str | None, store: str | None) -> Target:

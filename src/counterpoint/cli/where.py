@@ -16,7 +16,7 @@ from counterpoint.model.attributes import attribute_text, check_attribute_name
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary
 
-KEYS = ("status", "workflow", "service", "correlation", "id", "error", "incident")
+KEYS = ("status", "workflow", "service", "correlation", "parent", "id", "error", "incident")
 WITH_ERROR = (
     *(Status.COMPENSATING, Status.INCIDENT, Status.FAILED),
     *(Status.COMPENSATED, Status.CANCELLED, Status.TERMINATED),
@@ -29,9 +29,10 @@ WhereOption: TypeAlias = Annotated[
         "--where",
         metavar="KEY=VALUE",
         show_default=False,
-        help="Only those that match, by status, workflow, service, correlation, id (a pattern such "
-        "as 'order-*'), error or incident (part of the message), or @NAME (an attribute). Several "
-        "have to match all; of several statuses one has to.",
+        help="Only those that match: by status, workflow, service, correlation, parent (the id of "
+        "the execution whose children they are), id (a pattern such as 'order-*'), error or "
+        "incident (part of the message, or the kind), or @NAME (an attribute). Several have to "
+        "match all; of several statuses one has to.",
     ),
 ]
 SinceOption: TypeAlias = Annotated[
@@ -56,12 +57,14 @@ class Where:
     workflow: str | None = None
     service: str | None = None
     correlation: str | None = None
+    parent: str | None = None
+    """The execution whose children they are."""
     id: str | None = None
     """A pattern with `*`, `?` and `[…]`, as for file names."""
     error: str | None = None
     """A part of the error's type or message, whatever the case of its letters."""
     incident: str | None = None
-    """The same of an incident's message."""
+    """The same of the kind or the message of an incident."""
     attributes: dict[str, str] = field(default_factory=dict[str, str])
     since: datetime | None = None
     until: datetime | None = None
@@ -76,19 +79,30 @@ class Where:
         """Iterate over what matches, newest first.
 
         Messages stand in journals, which are read one by one, of the newest run of each id.
+
+        Raises:
+            ExecutionNotFoundError: there is no such parent.
         """
+        children: frozenset[str] | None = None
+        correlation = self.correlation
+        if self.parent is not None:
+            parent = await describe(client, self.parent)
+            children = frozenset(call.child for call in parent.calls if call.child is not None)
+            correlation = correlation or parent.correlation_id  # a child is in its parent's flow
         in_journal = self.error is not None or self.incident is not None
         where = self.or_statuses(_with_message(self)) if in_journal else self
         async for summary in client.executions(
             status=where.statuses or None,
             workflow=where.workflow,
             service=where.service,
-            correlation_id=where.correlation,
+            correlation_id=correlation,
             attributes=where.attributes,
             since=where.since,
             until=where.until,
             newest_runs=newest_runs or in_journal,
         ):
+            if children is not None and summary.id not in children:
+                continue
             if where.id is not None and not fnmatchcase(summary.id, where.id):
                 continue
             if not in_journal or await _says(where, client, summary.id):
@@ -128,6 +142,7 @@ def parse_where(
         workflow=plain.get("workflow"),
         service=plain.get("service"),
         correlation=plain.get("correlation"),
+        parent=plain.get("parent"),
         id=plain.get("id"),
         error=plain.get("error"),
         incident=plain.get("incident"),
@@ -170,7 +185,10 @@ async def _says(where: Where, client: Client, execution_id: str) -> bool:
     except ExecutionNotFoundError:  # it was forgotten in the meantime
         return False
     error = None if found.error_type is None else f"{found.error_type}: {found.error}"
-    return _contains(error, where.error) and _contains(found.incident, where.incident)
+    if not _contains(error, where.error):
+        return False
+    told = [f"{incident.cause}: {incident.message}" for incident in found.incidents]
+    return where.incident is None or any(_contains(text, where.incident) for text in told)
 
 
 def _contains(text: str | None, part: str | None) -> bool:

@@ -7,12 +7,13 @@ import pytest
 from counterpoint.cli.journal import record_words
 from counterpoint.cli.output import console, show_parts
 from counterpoint.cli.story import Surroundings, story
-from counterpoint.model.states import Status
-from counterpoint.runtime.client import PostedRequest
+from counterpoint.model.states import Cause, Status
+from counterpoint.runtime.client import ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import (
     AttemptDescription,
     CallDescription,
     Description,
+    IncidentDescription,
     JournalEntry,
 )
 
@@ -53,6 +54,20 @@ RUNNING = Description(
     waits_for=[],
 )
 AROUND = Surroundings(AT)
+
+
+def stopped(
+    cause: Cause, call: int | None = 1, *, compensation: bool = False, child: str | None = None
+) -> Description:
+    incident = IncidentDescription(cause, "why", AT - 60 * SECOND, call, compensation)
+    calls = [replace(CALL, state="stuck", child=child)]
+    return replace(RUNNING, status=Status.INCIDENT, incidents=[incident], calls=calls)
+
+
+def named(incident: Description) -> str:
+    """Return an incident's kind and what it is about, for the name of a test."""
+    about = incident.incidents[0].call, incident.calls[0].child
+    return " ".join([incident.incidents[0].cause, *(str(one) for one in about if one is not None)])
 
 
 def told(description: Description, around: Surroundings = AROUND) -> list[str]:
@@ -183,17 +198,13 @@ def test_a_running_call_shows_its_heartbeat_and_a_stuck_one_asks_for_a_person() 
 
 
 def test_an_incident_stands_at_the_top_with_the_command_that_ends_it() -> None:
-    incident = replace(
-        RUNNING, status=Status.INCIDENT, incident="it diverged", incident_at=AT - 60 * SECOND
-    )
-
-    lines = told(incident)
+    lines = told(stopped(Cause.NON_DETERMINISM, None))
 
     assert lines[1:3] == [
-        "INCIDENT 60 s ago (11:59:00 UTC): it diverged",
-        "when its cause is gone: counterpoint retry o-1",
+        "INCIDENT 60 s ago (11:59:00 UTC): non-determinism: why",
+        "  it goes on when code that agrees is deployed; to try at once: counterpoint retry o-1",
     ]
-    assert lines[-1] == "└── a person, because of the incident"
+    assert lines[-2] == "├── a person, because of the incident"
 
 
 def test_what_the_app_does_not_have_is_said() -> None:
@@ -314,16 +325,14 @@ def test_a_requested_cancellation_is_told_while_it_has_not_ended() -> None:
     asked = replace(
         RUNNING,
         status=Status.INCIDENT,
-        incident="it diverged",
-        incident_at=AT,
         cancel_requested_at=AT - 5 * SECOND,
         cancel_requested_by="root",
         cancel_reason="late",
     )
     nobody = replace(asked, cancel_requested_by=None, cancel_reason=None)
 
-    assert told(asked)[3] == "cancellation requested by root, 5 s ago (11:59:55 UTC): late"
-    assert told(nobody)[3] == "cancellation requested, 5 s ago (11:59:55 UTC)"
+    assert told(asked)[1] == "cancellation requested by root, 5 s ago (11:59:55 UTC): late"
+    assert told(nobody)[1] == "cancellation requested, 5 s ago (11:59:55 UTC)"
     assert not any("requested" in line for line in told(replace(asked, status=Status.CANCELLED)))
 
 
@@ -392,3 +401,179 @@ def test_a_record_names_its_call_by_one_name(
     record: str, data: dict[str, object], words: str
 ) -> None:
     assert record_words(JournalEntry(1, record, AT, data)) == words
+
+
+# ---- incidents and the commands that solve them -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("incident", "commands"),
+    [
+        (stopped(Cause.UNKNOWN_ACTIVITY), ["retry o-1", "terminate o-1"]),
+        (stopped(Cause.DEADLINE, None), ["retry o-1"]),
+        (stopped(Cause.PAST_PIVOT, None), ["retry o-1"]),
+        (stopped(Cause.PAST_PIVOT), ["retry o-1", "resolve o-1 1 --result JSON"]),
+        (stopped(Cause.PAST_PIVOT, child="o-1/1"), ["show o-1/1", "retry o-1"]),
+        (stopped(Cause.PATIENCE, compensation=True), ["retry o-1", "resolve o-1 1 --done"]),
+        (
+            stopped(Cause.SETTLE),
+            ["resolve o-1 1 --result JSON", "resolve o-1 1 --error TYPE:MESSAGE"],
+        ),
+        (
+            stopped(Cause.LOST_ATTEMPTS),
+            [
+                "retry o-1",
+                "resolve o-1 1 --result JSON",
+                "resolve o-1 1 --error TYPE:MESSAGE",
+            ],
+        ),
+        (
+            stopped(Cause.UNKNOWN_OUTCOME),
+            [
+                "resolve o-1 1 --result JSON",
+                "resolve o-1 1 --not-done",
+                "resolve o-1 1 --error TYPE:MESSAGE",
+            ],
+        ),
+    ],
+    ids=lambda given: named(given) if isinstance(given, Description) else "",
+)
+def test_each_kind_of_incident_has_the_commands_that_solve_it(
+    incident: Description, commands: list[str]
+) -> None:
+    lines = [line for line in told(incident) if ": counterpoint " in line]
+
+    assert [line.partition(": counterpoint ")[2] for line in lines] == commands
+
+
+def test_commands_reach_the_same_store_and_quote_what_a_shell_would_split() -> None:
+    incident = replace(stopped(Cause.DEADLINE, None), id="o 1")
+
+    lines = told(incident, replace(AROUND, options=" --store 'my shop.db'"))
+
+    assert lines[2].endswith(": counterpoint retry 'o 1' --store 'my shop.db'")
+
+
+def test_all_incidents_are_told_and_none_of_an_execution_that_has_ended() -> None:
+    one = stopped(Cause.SETTLE)
+    two = replace(one, incidents=[*one.incidents, *stopped(Cause.DEADLINE, None).incidents])
+
+    assert sum(line.startswith("INCIDENT") for line in told(two)) == 2
+    assert told(two)[-2] == "├── a person, because of the 2 incidents"
+    assert told(two)[-1] == "└── a person to retry orders.create (call 1)"
+    unknown = told(stopped(Cause.UNKNOWN_OUTCOME))[-1]
+    assert unknown == "└── a person to say what became of orders.create (call 1)"
+    assert not any("INCIDENT" in line for line in told(replace(two, status=Status.TERMINATED)))
+
+
+# ---- undoing, children, runs ------------------------------------------------------------------
+
+
+def test_a_compensating_saga_tells_what_is_undone_what_is_left_and_what_stays() -> None:
+    calls = [
+        replace(CALL, call=1),
+        replace(CALL, call=2, name="mail.send", stays="it passed its pivot"),
+        replace(CALL, call=3, name="mail.look"),
+        replace(CALL, call=4, name="stock.take", compensation="stock.give", state="being undone"),
+        replace(CALL, call=5, name="bank.pay", state="undone"),
+    ]
+    undoing = replace(RUNNING, calls=calls, undone=[5], to_undo=[4, 1], stay=[2, 3])
+
+    lines = told(undoing)
+    ended = told(replace(undoing, undone=[], to_undo=[]))
+
+    assert lines[lines.index("undoing") + 1 :][:5] == [
+        "├── 5 bank.pay: undone",
+        "├── 4 stock.take: being undone",
+        "├── 1 orders.create: left to undo",
+        "├── 2 mail.send: stays, it passed its pivot",
+        "└── 3 mail.look: stays, nothing undoes it",
+    ]
+    assert "undoing" not in ended
+
+
+def test_a_terminated_execution_tells_what_it_left() -> None:
+    calls = [
+        CALL,
+        replace(CALL, call=2, name="bank.pay", state="failed", idempotency_key="o-1/1/2"),
+        replace(CALL, call=3, name="orders.leg", child="o-1/3"),
+        replace(CALL, call=4, name="bank.hold", compensation="bank.free", state="cancelled"),
+    ]
+    lines = told(replace(RUNNING, status=Status.TERMINATED, calls=calls, left=[4, 3, 2, 1]))
+
+    assert lines[lines.index("left by the termination, for a person to look after") + 1 :] == [
+        "├── 4 bank.hold: it may have happened, and bank.free may have undone it (key o-1/1/1)",
+        "├── 3 orders.leg: the child o-1/3, terminated with it: counterpoint show o-1/3",
+        "├── 2 bank.pay: it may have happened (key o-1/1/2)",
+        "└── 1 orders.create: it happened (key o-1/1/1)",
+    ]
+
+
+def test_children_are_told_with_their_id_and_status() -> None:
+    leg = replace(CALL, name="trips.leg", child="o-1/1", settled_at=None, state="running")
+    around = replace(AROUND, children={"o-1/1": Status.INCIDENT}, activities=())
+
+    lines = told(replace(RUNNING, calls=[leg]), around)
+    ended = told_call(replace(leg, state="completed", child_status="completed"))
+    undoing = replace(leg, state="being undone", child_status="completed")
+    undone = told_call(undoing, replace(AROUND, children={"o-1/1": Status.COMPENSATING}))
+
+    assert lines[4:8] == [
+        "calls",
+        "└── 1 trips.leg … running, called 9 s ago, 1 attempt",
+        "    child o-1/1: incident",
+        "waits for",
+    ]
+    assert lines[8] == (
+        "└── the child o-1/1 (call 1) to end, which is an incident: counterpoint show o-1/1"
+    )
+    assert ended[1] == "    child o-1/1: completed"
+    assert undone[1] == "    child o-1/1: compensating"
+    assert undone[-1] == "└── the child o-1/1 (call 1) to undo itself"
+
+
+def test_parent_attributes_pivot_and_earlier_runs_are_facts() -> None:
+    runs = [
+        ExecutionSummary("o-1", 2, "orders.place", Status.CONTINUED, AT, AT - 5 * SECOND, "o-1")
+    ]
+    d = replace(
+        RUNNING,
+        run=3,
+        parent="trip-1",
+        parent_call=4,
+        attributes={"customer": "c-1", "amount": "5"},
+        pivot_passed=True,
+    )
+
+    lines = told(d, replace(AROUND, earlier=runs))
+
+    assert lines[2:6] == [
+        "parent      trip-1 (call 4)",
+        "earlier     run 2 continued 5 s ago, and 1 more",
+        "attributes  amount=5, customer=c-1",
+        "pivot       passed: nothing is undone any more",
+    ]
+
+
+def test_a_delayed_execution_waits_for_its_beginning() -> None:
+    delayed = replace(RUNNING, calls=[], begins_at=AT + 3 * SECOND)
+
+    assert told(delayed)[-1] == "└── its beginning in 3 s (12:00:03 UTC)"
+
+
+def test_what_people_asked_for_is_told_with_who_and_why() -> None:
+    acts = [
+        JournalEntry(
+            5, "resolved", AT - SECOND, {"step": 2, "actor": "Ada", "reason": "seen in the console"}
+        ),
+        JournalEntry(6, "resolved", AT - SECOND, {"step": -2, "actor": None, "reason": None}),
+        JournalEntry(7, "reset", AT, {"run": 1, "seq": 4, "actor": "Ada", "reason": None}),
+    ]
+
+    lines = told(replace(RUNNING, calls=[]), replace(AROUND, acts=acts))
+
+    assert lines[-3:] == [
+        "├── the outcome of call 2 by Ada, 1 s ago (11:59:59 UTC): seen in the console",
+        "├── the outcome of the undoing of call 2, 1 s ago (11:59:59 UTC)",
+        "└── this run, from a reset of run 1 to record 4 by Ada, just now (12:00:00 UTC)",
+    ]

@@ -167,7 +167,7 @@ def test_list_shows_what_was_started_in_a_span_of_time(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "why"),
     [
-        ("failed", "'failed' is not KEY=VALUE: use status, workflow, service, correlation, id, "),
+        ("failed", "'failed' is not KEY=VALUE: use status, workflow, service, correlation, "),
         ("state=failed", "there is no key 'state': use status, .*, incident, or @NAME for an"),
         ("status=broken", "status=broken: there is no such status: use running, .*, continued"),
         ("workflow=", "'workflow=' has no value"),
