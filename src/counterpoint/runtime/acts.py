@@ -283,7 +283,7 @@ def terminate_unhosted(
     """Terminate an execution whose workflow no service of this app has; that needs no code."""
     if _must_wait(node, row, letter):
         return
-    resident = _bring_back(node, row, records)
+    resident = _bring_back(node, row, records, NoProgram())
     resident.execution.state = fold(records)
     terminate(resident.execution, request)
     resident.taken.append(letter.position)
@@ -298,8 +298,10 @@ def _must_wait(node: Host, row: ExecutionRow, letter: MailRow) -> bool:
     return node.fault is not None
 
 
-def _bring_back(node: Host, row: ExecutionRow, records: Sequence[r.Record]) -> Resident:
-    program: Program = node.registry.program(row.name) or NoProgram()
+def _bring_back(
+    node: Host, row: ExecutionRow, records: Sequence[r.Record], program: Program | None = None
+) -> Resident:
+    program = program or node.registry.program(row.name) or NoProgram()
     resident = Resident(row, program, Execution(row.id, row.run, program))
     resident.seq = len(records)
     if node.rehearse:
