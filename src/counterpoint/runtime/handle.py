@@ -1,5 +1,6 @@
 """A handle on one execution: wait for its result, look at it, act on it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -245,6 +246,7 @@ class Execution(Generic[R]):
                 attempt of it is under way.
             ArgumentsError: the result is not what the activity returns, or not one of the three is
                 given.
+            PayloadError: the result cannot be recorded, or is too large.
         """
         access = self._access()
         mail = await self._resolution(access, call, result=result, error=error, done=done)
@@ -279,6 +281,10 @@ class Execution(Generic[R]):
         value = None if done else result
         activity = access.registry.activities.get(found.name)
         payload = _encode(value) if activity is None else _result_of(activity, value)
+        limit = access.registry.payload_bytes_max
+        if len(payload) > limit:
+            what = f"the result of {found.name}"
+            raise PayloadTooLargeError(what, size_bytes=len(payload), limit_bytes=limit)
         return ResolveMail(number, returned=True, result=msgspec.Raw(payload))
 
     async def reset(
@@ -351,13 +357,14 @@ def resolvable(execution_id: str, state: ExecutionState, number: int) -> tuple[C
 
 def _result_of(activity: Activity[..., Any], value: Any) -> bytes:
     """Return a result as it is recorded; JSON values are taken for what they stand for."""
+    signature = activity.signature
+    with contextlib.suppress(PayloadError, ValidationError):
+        payload = signature.encode_result(value)
+        signature.result.decode(payload)  # some values are written that could not be read again
+        return bytes(payload)
     try:
-        return bytes(activity.signature.encode_result(value))
-    except PayloadError:
-        pass
-    try:
-        decoded = activity.signature.result.decode(msgspec.Raw(_encode(value)))
-        return bytes(activity.signature.encode_result(decoded))
+        decoded = signature.result.decode(msgspec.Raw(_encode(value)))
+        return bytes(signature.encode_result(decoded))
     except (ValidationError, PayloadError) as refused:
         raise ArgumentsError(
             f"that is not what {activity.name} returns: {refused}", fields=["result"]
