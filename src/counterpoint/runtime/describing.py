@@ -271,7 +271,7 @@ def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
         words.append(f"its beginning at {time_of(state.begins_at).isoformat()}")
     for call in state.calls.values():
         for step, name in ((call.step, call.name), (call.undo, call.undo_name)):
-            if step is not None and step.remote:
+            if step is not None and step.remote and not step.stuck:
                 undo = "to undo itself" if step is call.undo else "to end"
                 words.append(f"the child {call.child} (call {call.number}) {undo}")
             elif step is not None:
