@@ -49,6 +49,8 @@ class Intake:
         self.node = node
         self.beginnings = Beginnings(node, self.again)
         self._after = 0
+        self._again: dict[str, int] = {}
+        """By execution, the position of the first of its letters that has to be read again."""
         self._woken = asyncio.Event()
         self._woken.set()
         self._reading = False
@@ -65,11 +67,17 @@ class Intake:
     def restart(self) -> None:
         """Read all mail again: the store was opened again."""
         self._after = 0
+        self._again.clear()
         self._woken.set()
 
     def again(self, row: MailRow) -> None:
-        """Read a letter again: its execution left memory before the letter reached it."""
-        self._after = min(self._after, row.position - 1)
+        """Read a letter again, and the later ones to its execution, in their order.
+
+        Its execution left memory before the letter reached it, or has begun only now. Nothing else
+        is read twice: what was handed over is in the mailbox until its effect is committed.
+        """
+        first = self._again.get(row.execution_id, row.position)
+        self._again[row.execution_id] = min(first, row.position)
         self._woken.set()
 
     async def run(self) -> None:
@@ -100,26 +108,48 @@ class Intake:
             return False
 
     async def _read(self) -> None:
-        while self.node.fault is None:
+        """Read what is new, and then what has to be read again."""
+        await self._read_mail(self._after, None)
+        while self._again and not self._stopped():
+            execution_id = next(iter(self._again))
+            first = self._again.pop(execution_id)
+            await self._read_mail(first - 1, execution_id)
+
+    async def _read_mail(self, after: int, only: str | None) -> None:
+        """Read the letters behind a position: the new ones, or those read before to one id."""
+        last = self._after
+        while not self._stopped():
             try:
-                rows = await self.node.store.mail(after=self._after, limit=PAGE)
+                rows = await self.node.store.mail(after=after, limit=PAGE)
             except StoreError as error:
                 self.node.store_failed(error)  # and all mail is read again afterwards
                 return
             for row in rows:
                 if self._stopped():
                     return  # the rest is read again afterwards
-                self._after = row.position
-                try:
-                    await self._take(row)
-                except StoreError as error:
-                    if is_damage(error):
-                        self._leave(row, f"its execution cannot be read: {error}")
-                        continue
-                    self.node.store_failed(error)  # and the letter is read again afterwards
+                after = row.position
+                if only is None:
+                    self._after = after
+                elif after > last:
                     return
+                if only in (None, row.execution_id) and not self._is_put_off(row):
+                    await self._take_safely(row)
             if len(rows) < PAGE:
                 return
+
+    def _is_put_off(self, row: MailRow) -> bool:
+        """Whether a letter is read again anyway, behind an earlier one to the same execution."""
+        first = self._again.get(row.execution_id)
+        return first is not None and first <= row.position
+
+    async def _take_safely(self, row: MailRow) -> None:
+        try:
+            await self._take(row)
+        except StoreError as error:
+            if is_damage(error):
+                self._leave(row, f"its execution cannot be read: {error}")
+            else:
+                self.node.store_failed(error)  # and the letter is read again afterwards
 
     def _stopped(self) -> bool:
         return self.node.fault is not None

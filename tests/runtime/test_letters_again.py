@@ -1,0 +1,46 @@
+"""Letters whose execution leaves memory before they reach it are read again, in their order."""
+
+import asyncio
+
+from counterpoint import Service, workflow
+from counterpoint.testing import Harness
+
+service = Service("service")
+COUNT = 5
+
+
+@service.workflow
+async def listens() -> list[int]:
+    return [await workflow.signal("say", int) for _ in range(COUNT)]
+
+
+@service.activity
+async def count_one() -> int:
+    return 1
+
+
+@service.workflow
+async def one() -> int:
+    return await count_one()
+
+
+@service.workflow
+async def many(count: int) -> int:
+    return sum(await asyncio.gather(*(one() for _ in range(count))))
+
+
+async def test_signals_to_more_executions_than_fit_in_memory_all_arrive_in_order() -> None:
+    async with Harness(services=[service], max_resident=1, rehearse=False) as harness:
+        executions = [await harness.start(listens, id=f"e-{number}") for number in range(6)]
+        await asyncio.gather(
+            *(execution.signal("say", said) for said in range(COUNT) for execution in executions)
+        )
+
+        assert [await harness.result(execution) for execution in executions] == [
+            [*range(COUNT)]
+        ] * 6
+
+
+async def test_ends_of_more_children_than_fit_in_memory_all_reach_their_parent() -> None:
+    async with Harness(services=[service], max_resident=5, rehearse=False) as harness:
+        assert await harness.run(many, 60, id="parent") == 60
