@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 N ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash bench
+.PHONY: help install test check demo trip crash simulate bench
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -36,6 +36,9 @@ trip: install  ## book seven trips: people who answer or not, a pivot, an unknow
 
 crash: install  ## kill a node N times (N=200) at random moments and check the promises
 	$(BIN)/python -m tests.crash.run --rounds $(N)
+
+simulate: install  ## run N random sagas (N=20000) with faults and crashes and judge what is left
+	$(BIN)/python -m tests.simulation.run --cases $(if $(filter file,$(origin N)),20000,$(N))
 
 bench: install  ## measure, and print the tables of docs and decisions
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,203 @@
+"""Random sagas as data: what a workflow does, what goes wrong, and when somebody interferes.
+
+A plan is a tree of JSON lists, `[kind, ...]`, which `services.interpret` runs. Every call in it has
+a *tag*, a number of its own; a case says by tag how the attempts of the call and of its
+compensation end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+from hypothesis import strategies as st
+
+from counterpoint.testing.faults import When
+
+Plan: TypeAlias = list[Any]
+Root: TypeAlias = Literal["saga", "timed", "job"]
+Fault: TypeAlias = Literal[
+    "before",  # it raises, nothing has happened (but nobody can know)
+    "after",  # it has happened, and it raises
+    "declined",  # a business error: nothing has happened
+    "not-done",  # it says that nothing has happened
+    "broken",  # an error that no further attempt mends
+    "hang",  # it hangs until its timeout, nothing has happened
+    "hang-after",  # it has happened, and it hangs
+    "slow",  # it takes some seconds
+    "stubborn",  # it takes some more, and ignores that it is cancelled
+    "unrecordable",  # it has happened, and its result cannot be recorded
+]
+"""How an attempt ends; those that are not named end well."""
+UndoFault: TypeAlias = Literal["before", "after", "declined", "hang", "hang-after", "slow"]
+Act: TypeAlias = Literal[
+    "cancel", "terminate", "retry", "signal", "resolve", "evict", "restart", "break"
+]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Somebody does something after a commit, or at rest."""
+
+    at: int
+    """The number of the commit, or of the rest."""
+    act: Act
+    target: int = 0
+    """Which of the executions, newest last."""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The node dies at a commit, counted from its start."""
+
+    at: int
+    when: When = "before"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random saga with everything that goes wrong around it."""
+
+    plan: Plan
+    root: Root = "saga"
+    faults: Mapping[int, Sequence[Fault]] = field(default_factory=dict[int, Sequence[Fault]])
+    """By tag, for the first attempts."""
+    undo_faults: Mapping[int, Sequence[UndoFault]] = field(
+        default_factory=dict[int, Sequence[UndoFault]]
+    )
+    crashes: Sequence[Crash] = ()
+    """One after the other, each counted from the start of the node that it ends."""
+    after_commits: Sequence[Moment] = ()
+    at_rest: Sequence[Moment] = ()
+    rehearse: bool = False
+
+
+# ---- plans ---------------------------------------------------------------------------------------
+
+faults: st.SearchStrategy[list[Fault]] = st.one_of(
+    st.just([]),
+    st.lists(st.sampled_from(get_args(Fault)), max_size=3),
+)
+undo_faults: st.SearchStrategy[list[UndoFault]] = st.one_of(
+    st.just([]),
+    st.just([]),
+    st.lists(st.sampled_from(get_args(UndoFault)), max_size=5),
+)
+seconds = st.integers(1, 9)
+
+CALLS = ("act", "plain", "once", "once-or-fail", "with")
+REST = ("fail", "error", "sleep", "signal", "pivot", "attribute")
+LEAVES = ("act", "act", "act", *CALLS, *REST)
+MANY = ("seq", "seq", "seq", "gather", "tolerant", "group", "first")
+ONE = ("timeout", "shield")
+CHILDREN = ("leg", "leg", "own-leg", "errand")
+PAIRS = ("try", "try", "finally")
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> Plan:
+    """One step; calls carry how they fail, until `numbered` gives them their tags."""
+    kind = draw(st.sampled_from(LEAVES))
+    if kind in CALLS:
+        return [kind, draw(faults) if kind != "with" else [], draw(undo_faults)]
+    if kind == "sleep":
+        return [kind, draw(seconds)]
+    if kind == "signal":
+        return [kind, draw(st.sampled_from("ab")), draw(st.none() | seconds)]
+    return [kind]
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int) -> Plan:
+    """A part of a plan that is at most so deep."""
+    shape = draw(st.integers(0, 9)) if depth else 0
+    if shape < 3:
+        return draw(leaves())
+    inner = trees(depth - 1)
+    if shape < 6:
+        return [draw(st.sampled_from(MANY)), draw(st.lists(inner, min_size=1, max_size=4))]
+    if shape == 6:
+        return [draw(st.sampled_from(ONE)), draw(seconds), draw(inner)]
+    if shape == 7:
+        return [draw(st.sampled_from(PAIRS)), draw(inner), draw(inner)]
+    if shape == 8 and not draw(st.integers(0, 3)):
+        return ["again", draw(inner)]
+    kind = draw(st.sampled_from(CHILDREN))
+    return [kind, draw(undo_faults) if kind == "own-leg" else [], draw(inner)]
+
+
+@dataclass
+class _Numbering:
+    faults: dict[int, Sequence[Fault]] = field(default_factory=dict[int, Sequence[Fault]])
+    undo_faults: dict[int, Sequence[UndoFault]] = field(
+        default_factory=dict[int, Sequence[UndoFault]]
+    )
+    tag: int = 0
+
+    def number(self, plan: Plan) -> Plan:
+        """Return the plan with tags; what its calls carried is kept by tag."""
+        kind, *parts = plan
+        if kind in CALLS:
+            tag = self._next(*parts)
+            return [kind, tag]
+        if kind in CHILDREN:
+            tag = self._next([], parts[0])
+            return [kind, tag, self.number(parts[1])]
+        if kind in MANY:
+            return [kind, [self.number(part) for part in parts[0]]]
+        return [kind, *(self.number(part) if isinstance(part, list) else part for part in parts)]
+
+    def _next(self, its_faults: Sequence[Fault], its_undo_faults: Sequence[UndoFault]) -> int:
+        self.tag += 1
+        if its_faults:
+            self.faults[self.tag] = its_faults
+        if its_undo_faults:
+            self.undo_faults[self.tag] = its_undo_faults
+        return self.tag
+
+
+# ---- what goes wrong around it -------------------------------------------------------------------
+
+crashes = st.lists(
+    st.builds(Crash, st.integers(1, 8), st.sampled_from(get_args(When))), min_size=1, max_size=4
+)
+after_commits = st.lists(
+    st.builds(
+        Moment,
+        st.integers(1, 12),
+        st.sampled_from(("cancel", "cancel", "signal", "retry", "terminate")),
+        st.integers(0, 3),
+    ),
+    min_size=1,
+    max_size=3,
+)
+at_rest = st.lists(
+    st.builds(
+        Moment,
+        st.integers(1, 10),
+        st.sampled_from(("evict", "restart", "signal", "resolve", "cancel", "retry", "break")),
+        st.integers(0, 3),
+    ),
+    min_size=1,
+    max_size=3,
+)
+sometimes = st.integers(0, 3)
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
+    """A case; one of *rehearsed* replaces every execution by its replay after every commit."""
+    parts = draw(st.lists(trees(3), min_size=1, max_size=5))
+    if not draw(st.integers(0, 2)):
+        parts.append([draw(st.sampled_from(("fail", "error")))])
+    numbering = _Numbering()
+    plan = numbering.number(["seq", parts])
+    return Case(
+        plan,
+        draw(st.sampled_from(("saga", "saga", "saga", "saga", "timed", "job"))),
+        numbering.faults,
+        numbering.undo_faults,
+        tuple(draw(crashes)) if draw(sometimes) else (),
+        tuple(draw(after_commits)) if draw(sometimes) > 1 else (),
+        tuple(draw(at_rest)) if draw(sometimes) > 1 else (),
+        rehearse=not draw(st.integers(0, rehearsed - 1)),
+    )

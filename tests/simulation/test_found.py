@@ -1,0 +1,42 @@
+"""What the random sagas have found, each as small as Hypothesis could make it."""
+
+import asyncio
+import logging
+
+import pytest
+from tests.simulation import judge
+from tests.simulation.driver import Driver
+from tests.simulation.plans import Case, Crash, Moment
+
+pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and cannot run
+    "ignore:coroutine .* was never awaited:RuntimeWarning",
+)
+logging.getLogger("counterpoint").setLevel(logging.ERROR)
+
+
+def check(case: Case) -> None:
+    """Run a case and show its journals if the judge finds anything."""
+    driver = Driver(case)
+    verdict = asyncio.run(driver.run())
+    assert not verdict.violations, "\n".join([*verdict.violations, judge.in_words(driver.ledger)])
+
+
+def test_saga_that_fails_before_it_waits_for_anything_is_undone() -> None:
+    check(Case(["seq", [["with", 1], ["fail"]]]))
+
+
+def test_child_that_failed_past_the_pivot_is_not_waited_for_to_end() -> None:
+    check(Case(["seq", [["pivot"], ["leg", 1, ["error"]]]]))
+
+
+def test_terminated_saga_replays_up_to_its_termination() -> None:
+    check(
+        Case(
+            ["seq", [["act", 1], ["act", 2], ["fail"]]],
+            after_commits=(Moment(1, "terminate"),),
+        )
+    )
+
+
+def test_start_whose_commit_was_reported_as_broken_goes_on() -> None:
+    check(Case(["seq", [["act", 1], ["fail"]]], crashes=(Crash(1, "applied-but-failed"),)))
