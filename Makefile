@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 N ?= 200
+SAGAS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash simulate bench
+.PHONY: help install test check demo trip crash simulate rehearse bench
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -39,6 +40,9 @@ crash: install  ## kill a node N times (N=200) at random moments and check the p
 
 simulate: install  ## run N random sagas (N=20000) with faults and crashes and judge what is left
 	$(BIN)/python -m tests.simulation.run --cases $(if $(filter file,$(origin N)),20000,$(N))
+
+rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend it, answer unknown payments
+	$(BIN)/python -m tests.deployment.run --sagas $(SAGAS)
 
 bench: install  ## measure, and print the tables of docs and decisions
 	$(BIN)/python -m benchmarks

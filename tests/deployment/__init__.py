@@ -1,0 +1,1 @@
+"""A bad deployment rehearsed with real processes: what it stops, what mends it, and who pays."""

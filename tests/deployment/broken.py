@@ -1,0 +1,30 @@
+"""A bad deployment: somebody swapped two lines, which running orders have behind them."""
+
+from tests.deployment.participants import (
+    book,
+    charge,
+    parcels,
+    payments,
+    reserve,
+    send,
+    stock,
+    until_ready,
+)
+
+from counterpoint import App, Service
+
+orders = Service("orders")
+
+
+@orders.saga
+async def place_order(order: str, cents: int, waits_for: str, pause_seconds: float) -> int:
+    """Sell something; returns the number of the provider's receipt."""
+    await book(order)
+    await reserve(order)
+    await until_ready(order, waits_for, pause_seconds)
+    receipt = await charge(order, cents)
+    await send(order)
+    return receipt.number
+
+
+app = App("shop", services=[orders, stock, parcels, payments])
