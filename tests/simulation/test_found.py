@@ -40,3 +40,8 @@ def test_terminated_saga_replays_up_to_its_termination() -> None:
 
 def test_start_whose_commit_was_reported_as_broken_goes_on() -> None:
     check(Case(["seq", [["act", 1], ["fail"]]], crashes=(Crash(1, "applied-but-failed"),)))
+
+
+def test_stuck_call_that_is_given_up_as_the_node_dies_settles_at_the_next_start() -> None:
+    plan = ["seq", [["act", 1], ["timeout", 1, ["leg", 2, ["once", 3]]], ["fail"]]]
+    check(Case(plan, "job", faults={3: ["before"]}, crashes=(Crash(7, "after"),)))

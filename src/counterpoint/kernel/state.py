@@ -430,6 +430,14 @@ class ExecutionState:
         """Whether an attempt is under way (or the node died while it was)."""
         return bool(self.under_way)
 
+    @property
+    def settling(self) -> bool:
+        """Whether a call that the code gave up has to settle here; with no attempt, at once."""
+        return self.unsettled > self.uncancelled and any(
+            number > 0 and not step.remote and self.calls[number].cancelled
+            for number, step in self.open_steps.items()
+        )
+
     def next_wake(self) -> int | None:
         """Return the earliest timer or retry, or None; meaningful while not `busy`."""
         if self.begins_at is not None:
