@@ -5,15 +5,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.main import get_command
 
 from counterpoint.cli.demo import Verdict
 from counterpoint.cli.failures import Exit
 from counterpoint.cli.main import cli
+from counterpoint.cli.replay import ReplaySummary
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+from counterpoint.runtime.exports import Export
+from counterpoint.runtime.imports import ImportReport
+from counterpoint.runtime.rehearsal import ArgumentDifference, Rehearsal
 
 PAGE = (Path(__file__).parent.parent / "docs/reference/cli.md").read_text()
 GROUP: Any = get_command(cli)
@@ -27,7 +32,11 @@ def section(command: str) -> str:
 
 def options(command: Any) -> set[str]:
     names = {name for parameter in command.params for name in (*parameter.opts,)}
-    return {name for name in names if name.startswith("--")}
+    found = {name for name in names if name.startswith("--")}
+    if command is not GROUP:  # one with subcommands has theirs
+        for part in getattr(command, "commands", {}).values():
+            found |= options(part)
+    return found
 
 
 def test_the_page_has_exactly_the_commands_that_there_are() -> None:
@@ -64,10 +73,16 @@ def test_the_page_has_all_exit_codes_and_statuses() -> None:
         ("show", CallDescription),
         ("show", PostedRequest),
         ("journal", JournalEntry),
+        ("journal", Export),
+        ("journal", ImportReport),
+        ("replay", ReplaySummary),
+        ("replay", Rehearsal),
+        ("replay", ArgumentDifference),
         ("demo", Verdict),
     ],
 )
 def test_the_section_of_a_command_has_its_json_keys(command: str, kind: Any) -> None:
-    keys = [field.name for field in dataclasses.fields(kind)]
+    fields = dataclasses.fields if dataclasses.is_dataclass(kind) else msgspec.structs.fields
+    keys = [field.name for field in fields(kind)]
 
     assert [key for key in keys if f"`{key}`" not in section(command)] == []

@@ -29,6 +29,8 @@ class Exit(IntEnum):
     """The store does not exist, belongs to another node, or failed."""
     TIMEOUT = 5
     """The wait was given up; the execution goes on."""
+    DIVERGED = 6
+    """Recorded executions do not agree with the code."""
     INTERRUPTED = 130
     """Ctrl-C, or a second signal to `counterpoint run` (then 128 + the signal's number)."""
 
@@ -36,7 +38,8 @@ class Exit(IntEnum):
 EPILOG = (
     "Exit codes: 0 done; 1 the execution failed, or the request was refused; 2 wrong usage, or the "
     "app cannot be loaded; 3 no such execution or workflow; 4 the store does not exist, is hosted "
-    "by another node, or failed; 5 timed out, the execution goes on; 130 interrupted."
+    "by another node, or failed; 5 timed out, the execution goes on; 6 recorded "
+    "executions do not agree with the code; 130 interrupted."
 )
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -10,12 +11,14 @@ import typer
 from typer.core import TyperGroup
 
 from counterpoint.cli.cancel import cancel
+from counterpoint.cli.debug import debug
 from counterpoint.cli.demo import demo
 from counterpoint.cli.draw import draw
 from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
-from counterpoint.cli.journal import journal
+from counterpoint.cli.journal_commands import commands as journal
 from counterpoint.cli.list import list_executions
 from counterpoint.cli.output import hint, one_line
+from counterpoint.cli.replay import replay
 from counterpoint.cli.reset import reset
 from counterpoint.cli.resolve import resolve
 from counterpoint.cli.retry import retry
@@ -29,6 +32,10 @@ from counterpoint.errors import CounterpointError
 
 class _Group(TyperGroup):
     """Turns errors into one line on stderr and an exit code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = {name: self.commands[name] for name in _COMMANDS}
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -51,22 +58,28 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _name, _command in (
-    ("run", run_command),
-    ("start", start),
-    ("list", list_executions),
-    ("show", show),
-    ("journal", journal),
-    ("signal", signal),
-    ("cancel", cancel),
-    ("retry", retry),
-    ("resolve", resolve),
-    ("terminate", terminate),
-    ("reset", reset),
-    ("draw", draw),
-    ("demo", demo),
-):
-    cli.command(_name, epilog=EPILOG)(_command)
+_COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
+    "run": run_command,
+    "start": start,
+    "list": list_executions,
+    "show": show,
+    "journal": journal,
+    "signal": signal,
+    "cancel": cancel,
+    "retry": retry,
+    "resolve": resolve,
+    "terminate": terminate,
+    "reset": reset,
+    "replay": replay,
+    "debug": debug,
+    "draw": draw,
+    "demo": demo,
+}
+for _name, _command in _COMMANDS.items():
+    if isinstance(_command, typer.Typer):
+        cli.add_typer(_command, name=_name)
+    else:
+        cli.command(_name, epilog=EPILOG)(_command)
 
 
 def _say_version(wanted: bool) -> None:

@@ -185,10 +185,10 @@ class Exporter:
 
     async def run(self, execution_id: str, run: int) -> ExecutionRow | None:
         """Return one run of an execution."""
-        for row in await self.runs(execution_id):
-            if row.run == run:
-                return row
-        return None
+        newest = await self.store.execution(execution_id)
+        if newest is None or newest.run <= run:
+            return newest if newest is not None and newest.run == run else None
+        return next((row for row in await self.runs(execution_id) if row.run == run), None)
 
     async def runs(self, execution_id: str) -> list[ExecutionRow]:
         """Return the runs of an execution, oldest first; none if there is no such execution."""

@@ -48,14 +48,19 @@ class Verdict(StrEnum):
     """The code decides what is recorded."""
     DIVERGES = "diverges"
     """It decides something else: the execution would become an incident."""
-    UNREADABLE = "unreadable value"
+    UNREADABLE = "unreadable-value"
     """A recorded value does not fit the types of today: it would become an incident, too."""
-    UNKNOWN_WORKFLOW = "unknown workflow"
+    UNKNOWN_WORKFLOW = "unknown-workflow"
     """The app does not have the workflow: the execution would wait in the store."""
-    NEWER_VERSION = "newer version"
+    NEWER_VERSION = "newer-version"
     """A newer version of the workflow has advanced it: it would wait in the store."""
     DAMAGED = "damaged"
     """Its records cannot be applied, whatever the code is."""
+
+    @property
+    def words(self) -> str:
+        """The verdict for people."""
+        return self.value.replace("-", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Rehearsal:
 
     def __str__(self) -> str:
         run = f" (run {self.run})" if self.run > 1 else ""
-        text = f"{self.id}{run}, {self.workflow}, {self.status}: {self.verdict}"
+        text = f"{self.id}{run}, {self.workflow}, {self.status}: {self.verdict.words}"
         if self.expected is not None:
             text += f": recorded is {self.expected}, the code does {self.found}{_at(self.line)}"
         elif self.problem is not None:
