@@ -134,6 +134,8 @@ class _Past:
     cancelled: bool = False
     attempt_at: int | None = None
     """When its second or a later attempt began."""
+    stated: bool = False
+    """A person has said how it ended: what is recorded next of it is their word, no attempt."""
     failed: list[AttemptDescription] = field(default_factory=list[AttemptDescription])
 
 
@@ -159,6 +161,9 @@ def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:
         case r.AttemptStarted(step=step, attempt=attempt, at=at):
             history[step].attempts = attempt
             history[step].attempt_at = at
+            history[step].stated = False
+        case r.StepResolved(step=step):
+            history[step].stated = True
         case _:
             pass
 
@@ -177,6 +182,8 @@ def _remember_attempt(history: dict[int, _Past], record: r.Record) -> None:
 
 
 def _remember_failed(past: _Past, at: int, attempt: int, error: r.Failure | None) -> None:
+    if past.stated:
+        return
     lost = error is None or error.type == LOST.type
     past.failed.append(AttemptDescription(attempt, time_of(at), _words(error), lost))
 
@@ -270,11 +277,14 @@ def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
     if state.begins_at is not None:
         words.append(f"its beginning at {time_of(state.begins_at).isoformat()}")
     for call in state.calls.values():
-        for step, name in ((call.step, call.name), (call.undo, call.undo_name)):
-            if step is not None and step.remote and not step.stuck:
+        for step, number in ((call.step, call.number), (call.undo, -call.number)):
+            if step is None or (step.stuck and number in state.incidents):
+                continue  # its incident has said what a person is to do
+            if step.remote and not step.stuck:
                 undo = "to undo itself" if step is call.undo else "to end"
                 words.append(f"the child {call.child} (call {call.number}) {undo}")
-            elif step is not None:
+            else:
+                name = call.name if number > 0 else call.undo_name
                 words.append(_wait(step, f"{name} (call {call.number})"))
     words += [f"the signal {name!r}" for name in sorted(state.waits.values())]
     for at in map(time_of, sorted(state.timers.values())):
