@@ -29,6 +29,12 @@ from counterpoint.runtime.description import (
 )
 from counterpoint.runtime.handle import ResetReport
 from counterpoint.runtime.health import Health
+from counterpoint.runtime.rehearsal import (
+    ArgumentDifference,
+    Rehearsal,
+    ReplayReport,
+    Verdict,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
@@ -63,6 +69,7 @@ DECLARING = [
     counterpoint.NotDone,
     counterpoint.RetryAfter,
 ]
+REPLAYING = [ReplayReport, Rehearsal, ArgumentDifference, Verdict]
 CONSTRUCTED = {
     "App",
     "Service",
@@ -79,6 +86,8 @@ INTERNAL = {
     "Workflow": {"resolve", "kind"},
     "Retry": {"delay_after"},
     "BusinessError": {"take_facts", "from_payload", "recorded_facts", "recorded_name"},
+    "ReplayReport": {"add"},
+    "Verdict": {verdict.name for verdict in Verdict},
     "Status": {status.name for status in counterpoint.Status},
     "VirtualClock": {"background", "call_late"},
     "Hold": {"left", "parkings"},
@@ -187,6 +196,18 @@ async for found in app.executions(status="incident", workflow="orders.place_orde
     "Status": """
 Its members are strings (`Status.RUNNING == "running"`), one for each of the [states](states.md).
 """,
+    "Verdict": """
+Its members are strings:
+
+| verdict | meaning |
+|---|---|
+| `agrees` | the code decides what is recorded |
+| `diverges` | it decides something else: the execution would become an incident |
+| `unreadable-value` | a recorded value does not fit the types of today: an incident, too |
+| `unknown-workflow` | the app does not have the workflow: the execution would wait in the store |
+| `newer-version` | a newer version of the workflow has advanced it: it would wait in the store |
+| `damaged` | its records cannot be applied, whatever the code is |
+""",
     "BusinessError": """
 `class PaymentDeclined(BusinessError, name="payments.Declined")` records it under that
 name, which lets you rename the class.
@@ -236,7 +257,8 @@ def errors_page() -> str:
 def api_page() -> str:
     """Return the page of everything public: signatures, what they do, what they raise."""
     shown = {cls.__name__ for cls in (*HOSTING, *DECLARING)}
-    others = [name for name in counterpoint.__all__ if name not in shown and name != "Settings"]
+    shown |= {"Settings", "replay"}
+    others = [name for name in counterpoint.__all__ if name not in shown]
     lines = [
         "# API",
         "",
@@ -253,6 +275,10 @@ def api_page() -> str:
         "## Services",
         "",
         *_classes(DECLARING),
+        "## Replaying",
+        "",
+        *_one("replay", counterpoint.replay, "### replay"),
+        *_classes(REPLAYING),
         "## counterpoint.workflow",
         "",
         *_module(workflow),
@@ -276,6 +302,7 @@ def _contents() -> list[str]:
     parts = {
         "Apps and executions": [cls.__name__ for cls in HOSTING],
         "Services": [cls.__name__ for cls in DECLARING],
+        "Replaying": ["replay", *(cls.__name__ for cls in REPLAYING)],
         "`counterpoint.workflow`": workflow.__all__,
         "`counterpoint.activity`": activity.__all__,
         "`counterpoint.testing`": testing.__all__,
@@ -299,11 +326,15 @@ def _module(module: ModuleType) -> Iterator[str]:
         if inspect.isclass(value):
             yield from _class(value)
         elif inspect.isfunction(value):
-            home = sys.modules[value.__module__]
-            tree = ast.parse(inspect.getsource(home))
-            yield from _function(_last(tree.body, name), f"### {prefix}{name}", home)
+            yield from _one(name, value, f"### {prefix}{name}")
         else:
             yield from _class(type(value), f"{prefix}{name}")
+
+
+def _one(name: str, function: Any, heading: str) -> Iterator[str]:
+    home = sys.modules[function.__module__]
+    tree = ast.parse(inspect.getsource(home))
+    yield from _function(_last(tree.body, name), heading, home)
 
 
 def _class(cls: type[Any], title: str | None = None) -> Iterator[str]:

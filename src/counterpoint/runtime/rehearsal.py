@@ -72,6 +72,7 @@ class ArgumentDifference:
     recorded: Any
     """As plain JSON values."""
     found: Any
+    """The same of what the code gives it."""
     line: str | None
     """`file:line` of the code that makes the call."""
 
@@ -92,6 +93,7 @@ class Rehearsal:
     status: Status
     records: int
     verdict: Verdict
+    """`agrees`, or what is wrong."""
     expected: str | None = None
     """What is recorded, where the code differs."""
     found: str | None = None
@@ -120,9 +122,11 @@ class ReplayReport:
     rehearsals: list[Rehearsal] = field(default_factory=list[Rehearsal])
     """Of each execution, in the order in which they were given."""
     counts: Counter[Verdict] = field(default_factory=Counter[Verdict])
+    """How many executions have which verdict."""
     other_arguments: int = 0
     """Executions with calls whose arguments differ."""
     records: int = 0
+    """How many records all of them have."""
 
     @property
     def total(self) -> int:
