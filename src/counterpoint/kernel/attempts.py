@@ -3,7 +3,12 @@
 from collections.abc import Callable
 
 from counterpoint.kernel.execution import Execution
-from counterpoint.kernel.incidents import close, open_for_stuck, raise_incident
+from counterpoint.kernel.incidents import (
+    ask_before_again,
+    close,
+    open_for_stuck,
+    raise_incident,
+)
 from counterpoint.kernel.retry import (
     CANCELLED,
     after_failed_attempt,
@@ -64,6 +69,7 @@ def recover_attempts(
 ) -> None:
     """Record the attempts that were under way when the execution's node died.
 
+    A call that may be made only once is not made again because its end was taken back, either.
     *policy_of* returns a step's policy, or None where nobody here hosts it (it never began).
     """
     state = execution.state
@@ -77,10 +83,11 @@ def recover_attempts(
             step.may_have_happened = step.may_have_happened or not waits
             settle_cancelled(execution, number, None, at)
             continue
-        if waits:
-            continue
         policy = policy_of(number)
         if policy is None:
+            continue
+        if waits:
+            ask_before_again(execution, number, policy, at)
             continue
         record = after_lost_attempt(number, step, policy, at, pivoted=state.pivoted)
         if isinstance(record, r.CallFailed):

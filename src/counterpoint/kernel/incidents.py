@@ -7,6 +7,7 @@ one, whatever else stands: solving the first shows the second.
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.retry import LOST_IN_A_ROW_MAX
 from counterpoint.kernel.saga import next_decisions
+from counterpoint.kernel.steps import Step
 from counterpoint.model import records as r
 from counterpoint.model.policies import StepPolicy
 from counterpoint.model.states import Cause
@@ -25,6 +26,18 @@ def close(execution: Execution, step: int | None, at: int) -> None:
         execution.record(r.IncidentResolved(at, step))
 
 
+def ask_before_again(execution: Execution, number: int, policy: StepPolicy, at: int) -> None:
+    """Let an attempt that a person's retry or reset has ordered wait, if it might be a second one.
+
+    It is ordered without a look at this call: the word of somebody who has looked is wanted first.
+    """
+    step = execution.state.open_steps[number]
+    if policy.at_most_once and step.may_have_happened and not step.stuck:
+        raise_incident(
+            execution, Cause.UNKNOWN_OUTCOME, _nobody_knows(execution, number), number, at
+        )
+
+
 def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: int) -> None:
     """Raise the incident of a step that no attempt follows by itself."""
     state = execution.state
@@ -33,21 +46,32 @@ def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: in
         return
     call = state.calls[abs(number)]
     what = call.name if number > 0 else call.undo_name or call.name
-    if policy.at_most_once:
-        cause = Cause.UNKNOWN_OUTCOME
-        message = (
-            f"nobody knows whether {what} (call {abs(number)}) happened, and it may be called "
-            "only once: look, then state its outcome with resolve"
+    if policy.at_most_once and step.may_have_happened:
+        raise_incident(
+            execution, Cause.UNKNOWN_OUTCOME, _nobody_knows(execution, number), number, at
         )
-    elif step.lost_in_a_row >= LOST_IN_A_ROW_MAX:
+        return
+    if step.lost_in_a_row >= LOST_IN_A_ROW_MAX:
         cause = Cause.LOST_ATTEMPTS
         message = f"the node died {step.lost_in_a_row} times in a row during {what}"
     else:
         cause = Cause.PAST_PIVOT
         message = f"{what} (call {number}) is out of attempts past the pivot"
-    if step.last_error is not None:
-        message += f": {step.last_error.message or step.last_error.type}"
-    raise_incident(execution, cause, message, number, at)
+    raise_incident(execution, cause, message + _because(step), number, at)
+
+
+def _nobody_knows(execution: Execution, number: int) -> str:
+    call = execution.state.calls[number]
+    return (
+        f"nobody knows whether {call.name} (call {number}) happened, and it may be called only "
+        "once: look, then state its outcome with resolve"
+        + _because(execution.state.open_steps[number])
+    )
+
+
+def _because(step: Step) -> str:
+    error = step.last_error
+    return "" if error is None else f": {error.message or error.type}"
 
 
 def review(execution: Execution, at: int) -> None:

@@ -355,7 +355,8 @@ class ExecutionState:
         self.updated_at = record.at
         step = None if record.step is None else self.open_steps.get(record.step)
         if step is not None and record.cause == Cause.UNKNOWN_OUTCOME:
-            step.asks = True
+            step.asks = step.stuck = True
+            step.retry_at = None
         self._incident(record)
 
     def _incident(self, record: r.IncidentRaised) -> None:
