@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS calls (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, order_id TEXT NOT NULL, key TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS effects (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL, order_id TEXT NOT NULL, key TEXT NOT NULL UNIQUE,
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, order_id TEXT NOT NULL, key TEXT NOT NULL,
   cents INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS lost_answers (
@@ -47,16 +47,13 @@ def _own(path: Path) -> sqlite3.Connection:
 
 
 def have_effect(order: str, cents: int = 0) -> int:
-    """Write down the running activity's effect, once per idempotency key; return its number."""
+    """Write down the running activity's effect, every time it is called; return its number."""
     call = activity.info()
-    db = _own(folder() / FILE)
-    db.execute(
-        "INSERT OR IGNORE INTO effects (name, order_id, key, cents) VALUES (?, ?, ?, ?)",
+    done = _own(folder() / FILE).execute(
+        "INSERT INTO effects (name, order_id, key, cents) VALUES (?, ?, ?, ?)",
         (call.activity, order, call.idempotency_key, cents),
     )
-    found = db.execute("SELECT id FROM effects WHERE key = ?", (call.idempotency_key,))
-    number: int = found.fetchone()[0]
-    return number
+    return done.lastrowid or 0
 
 
 def note_call(order: str) -> None:

@@ -39,6 +39,7 @@ from counterpoint.errors import (
     CounterpointError,
     ExecutionRefusedError,
     NodeStoppedError,
+    StoreCorruptError,
     StoreError,
 )
 from counterpoint.model.states import Status
@@ -283,7 +284,7 @@ async def _act_on_all(
             if error is None:
                 report.done += 1
                 last = task.id
-            elif not isinstance(error, CounterpointError) or isinstance(error, STOPPING):
+            elif not isinstance(error, CounterpointError) or _stops(error):
                 raise error
             else:
                 reason = error.reason if isinstance(error, ExecutionRefusedError) else str(error)
@@ -292,6 +293,11 @@ async def _act_on_all(
             if report.interrupted:
                 break
     return last
+
+
+def _stops(error: CounterpointError) -> bool:
+    """Whether there is no use in going on; a damaged journal says nothing about the others."""
+    return isinstance(error, STOPPING) and not isinstance(error, StoreCorruptError)
 
 
 async def _interrupted_before_end(step: "asyncio.Future[object]") -> bool:

@@ -14,7 +14,7 @@ from counterpoint.cli.posting import posted_requests
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import duration, now, relative
 from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption, parse_where
-from counterpoint.errors import ExecutionNotFoundError
+from counterpoint.errors import ExecutionNotFoundError, StoreCorruptError
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary
 
@@ -92,6 +92,9 @@ async def _attributes(client: Client, summary: ExecutionSummary) -> dict[str, st
     try:
         return dict((await client.execution(summary.id).describe()).attributes)
     except ExecutionNotFoundError:  # it was forgotten in the meantime
+        return {}
+    except StoreCorruptError as error:
+        hint(f"{summary.id}: {error}")
         return {}
 
 

@@ -29,7 +29,11 @@ from counterpoint.cli.output import clean, hint, say, say_json
 from counterpoint.cli.posting import current_user, describe, no_node, taken
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.where import SinceOption, UntilOption, WhereOption
-from counterpoint.errors import ExecutionNotFoundError, ExecutionRefusedError
+from counterpoint.errors import (
+    ExecutionNotFoundError,
+    ExecutionRefusedError,
+    StoreCorruptError,
+)
 from counterpoint.model.states import LIVE, Status
 from counterpoint.runtime.client import Client
 from counterpoint.runtime.handle import Execution, ResetReport
@@ -176,7 +180,7 @@ async def _many(
         for execution_id in ids:
             try:
                 found = await client.execution(execution_id).reset(to=to, dry_run=True)
-            except (ExecutionRefusedError, ExecutionNotFoundError) as error:
+            except (ExecutionRefusedError, ExecutionNotFoundError, StoreCorruptError) as error:
                 why = error.reason if isinstance(error, ExecutionRefusedError) else str(error)
                 report.refused.append(Refusal(execution_id, why))
                 continue

@@ -48,7 +48,7 @@ from counterpoint.cli.resolve_file import Line, read_lines
 from counterpoint.cli.target import Target, open_client
 from counterpoint.cli.target import resolve as resolve_target
 from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption
-from counterpoint.errors import ExecutionNotFoundError
+from counterpoint.errors import ExecutionNotFoundError, StoreCorruptError
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client
 from counterpoint.runtime.description import CallDescription, Description
@@ -261,7 +261,7 @@ async def _plan(
         found = await describe(client, line.id)
         call = _waiting(found, call_of) if line.call is None else _call(found, line.call)
         check_fits(speaker.target, line.id, call, answer)
-    except (CommandError, ExecutionNotFoundError) as error:
+    except (CommandError, ExecutionNotFoundError, StoreCorruptError) as error:
         report.refused.append(Refusal(line.id, str(error).removeprefix(f"{line.id}: ")))
         return found
     label = f"{line.id}: call {call.call}, {call.name}, {answer.words}"

@@ -9,9 +9,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 from counterpoint.cli.failures import CommandError
+from counterpoint.cli.output import hint
 from counterpoint.cli.posting import describe
 from counterpoint.cli.times import now, parse_since
-from counterpoint.errors import ExecutionNotFoundError
+from counterpoint.errors import ExecutionNotFoundError, StoreCorruptError
 from counterpoint.model.attributes import attribute_text, check_attribute_name
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary
@@ -183,6 +184,9 @@ async def _says(where: Where, client: Client, execution_id: str) -> bool:
     try:
         found = await describe(client, execution_id)
     except ExecutionNotFoundError:  # it was forgotten in the meantime
+        return False
+    except StoreCorruptError as damage:  # of one journal: the others can be read
+        hint(f"{execution_id} is left out: {damage}")
         return False
     error = None if found.error_type is None else f"{found.error_type}: {found.error}"
     if not _contains(error, where.error):

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +428,23 @@ def test_a_file_may_come_from_stdin_and_one_that_cannot_be_read_is_named(shop: P
     assert (piped.exit_code, piped.stdout) == (0, "no such calls\n")
     assert "No such file" in counterpoint("resolve", "--from", "nothing.csv").stderr
     assert "it is not UTF-8" in counterpoint("resolve", "--from", "bytes").stderr
+
+
+def test_a_damaged_journal_stops_no_act_on_others(shop: Path) -> None:
+    with closing(sqlite3.connect("shop.db")) as db, db:
+        (key,) = db.execute("SELECT key FROM executions WHERE id = 'note'").fetchone()
+        db.execute("UPDATE journal SET body = x'00' WHERE execution_key = ?", (key,))
+
+    found = counterpoint("list", "--where", "incident=unknown", "--json", "--attributes")
+    acted = counterpoint("resolve", "--where", "status=incident", "--not-done", "--yes", "--json")
+    retried = counterpoint("retry", "--where", "id=note", "--yes", "--json")
+
+    ids = [json.loads(line)["id"] for line in found.stdout.splitlines()]
+    assert ids == ["top/1", "two", "pay"]
+    assert "note is left out: the journal" in found.stderr
+    assert "note" in [one["id"] for one in json.loads(acted.stdout)["refused"]]
+    assert json.loads(acted.stdout)["done"] == 3
+    assert "is damaged" in json.loads(retried.stdout)["refused"][0]["reason"]
 
 
 # ---- terminate, reset, retry ------------------------------------------------------------------
