@@ -24,6 +24,7 @@ from tests.design.services_undoing import (
 
 from counterpoint import (
     DeadlineExceeded,
+    ExecutionFailed,
     ExecutionRefusedError,
     NodeStoppedError,
     Service,
@@ -85,7 +86,7 @@ async def slow_call() -> str:
 async def catches_deadline_of_a_child() -> str:
     try:
         return await sleeps(100.0)
-    except Exception as error:
+    except ExecutionFailed as error:
         return type(error).__name__ + ": " + str(error)
 
 

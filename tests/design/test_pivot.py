@@ -407,7 +407,7 @@ async def test_uncaught_business_error_is_an_incident_and_retry_calls_again() ->
         await execution.retry()
 
         assert status is Status.INCIDENT
-        assert await harness.result(execution) is None
+        await harness.result(execution)
         assert undid(harness) == []
 
 
@@ -481,7 +481,7 @@ async def test_cancel_past_the_pivot_is_refused() -> None:
     async with Harness(services=services()) as harness:
         execution = await harness.start(passes_and_pauses, id="one")
 
-        with pytest.raises(ExecutionRefusedError, match="passed its pivot.*only terminated"):
+        with pytest.raises(ExecutionRefusedError, match=r"passed its pivot.*only terminated"):
             await execution.cancel()
         await execution.signal("word", "go")
         assert await harness.result(execution) == "go, b sent"
