@@ -12,6 +12,7 @@ from counterpoint.kernel import attempts, incidents
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import NoProgram, Program
 from counterpoint.kernel.replay import fold
+from counterpoint.kernel.retry import CANCELLED
 from counterpoint.kernel.settled import MISSING
 from counterpoint.kernel.steps import Call, Step
 from counterpoint.model import records as r
@@ -146,7 +147,10 @@ def _state_outcome(
     execution: Execution, call: Call, number: int, mail: ResolveMail, value: Any, at: int
 ) -> None:
     step = execution.state.open_steps[number]
-    if mail.not_done:
+    if mail.not_done and number > 0 and call.cancelled:  # nobody waits for it: not called again
+        error = step.last_error or CANCELLED
+        execution.deliver(r.CallFailed(at, number, error, step.attempts, False))
+    elif mail.not_done:
         error = step.last_error or r.Failure("counterpoint.NotDone", "it did not happen")
         execution.note(r.AttemptFailed(at, number, step.attempts, error, False, at))
     elif number < 0:
