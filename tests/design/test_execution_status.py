@@ -296,7 +296,7 @@ async def test_continued_arguments_are_checked_before_the_run_ends() -> None:
         assert await harness.run(continues_wrongly, 0) == "ArgumentsError"
 
 
-async def test_the_past_run_of_a_continued_execution_is_not_acted_on() -> None:
+async def test_acts_are_about_the_newest_run() -> None:
     async with Harness(services=[desk]) as harness:
         await harness.run(count_down, 1, id="one")
 

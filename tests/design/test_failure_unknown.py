@@ -186,7 +186,7 @@ async def test_a_lost_node_leaves_it_open() -> None:
         assert called(harness) == ["act", "act", "undo"]
 
 
-async def test_a_node_that_was_lost_before_its_first_commit_leaves_nothing_open() -> None:
+async def test_an_attempt_whose_end_was_not_written_leaves_it_open() -> None:
     async with Harness(services=[desk]) as harness:
         harness.crash_at_commit(2)  # what the first attempt said is not written
         harness.fail(act, DECLINED, times=None)
