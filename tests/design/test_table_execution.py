@@ -26,7 +26,7 @@ def rows() -> list[tuple[str, list[tuple[str, str]]]]:
     return found
 
 
-def tests_in(file: Path) -> set[str]:
+def functions_of(file: Path) -> set[str]:
     """Return the names of the test functions of a file."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     body = ast.parse(file.read_text()).body
@@ -40,7 +40,7 @@ def test_a_clause_has_tests_and_each_of_them_exists(
     missing = [
         f"{file}::{name}"
         for file, name in tests
-        if not (FOLDER / file).is_file() or name not in tests_in(FOLDER / file)
+        if not (FOLDER / file).is_file() or name not in functions_of(FOLDER / file)
     ]
 
     assert tests, clause
@@ -49,7 +49,7 @@ def test_a_clause_has_tests_and_each_of_them_exists(
 
 def test_each_test_of_these_files_is_in_the_table() -> None:
     named = {test for _, tests in rows() for test in tests}
-    there = {(file.name, name) for file in FILES for name in tests_in(file)}
+    there = {(file.name, name) for file in FILES for name in functions_of(file)}
 
     assert there - named == set()
 
