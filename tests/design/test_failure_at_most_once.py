@@ -2,134 +2,34 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from tests.design.services_once import (
+    SECOND,
+    Declined,
+    asked,
+    asks,
+    bank,
+    fails,
+    give_up,
+    in_a_thread,
+    paid,
+    pay,
+    pay_past_pivot,
+    pay_saga,
+)
 from tests.runtime.shop import called
 
 from counterpoint import (
     ActivityFailed,
-    BusinessError,
-    DefinitionError,
-    Execution,
-    ExecutionRefusedError,
     NotDone,
-    Retry,
     RetryAfter,
     Service,
     Status,
-    workflow,
 )
 from counterpoint.model.states import Cause
 from counterpoint.testing import Harness
 from counterpoint.testing.faults import When
-
-bank = Service("bank")
-SECOND = timedelta(seconds=1)
-RETRY = Retry(max_attempts=3, first=SECOND, factor=1, jitter=0)
-
-
-class Declined(BusinessError):
-    reason: str
-
-
-@bank.activity
-async def prepare() -> None: ...
-
-
-@bank.activity(at_most_once=True, retry=RETRY, timeout=SECOND)
-async def asks(amount: int) -> int:
-    return amount
-
-
-@bank.activity(at_most_once=True, on_unknown="fail", retry=RETRY, timeout=SECOND)
-async def fails(amount: int) -> int:
-    return amount
-
-
-@bank.activity(at_most_once=True)
-async def wrong_result(amount: int) -> int:
-    value: Any = "many"
-    return value  # type: ignore[no-any-return]
-
-
-@bank.activity(at_most_once=True)
-def in_a_thread(amount: int) -> int:
-    return amount
-
-
-@bank.activity
-async def breaks() -> None:
-    raise TypeError("wrong")
-
-
-@fails.compensation
-async def take_back(amount: int, result: int | None) -> None: ...
-
-
-@bank.workflow
-async def pay(how: str) -> str:
-    await prepare()
-    call = {"asks": asks, "fails": fails, "wrong": wrong_result, "thread": in_a_thread}[how]
-    try:
-        await call(5)
-    except Declined as declined:
-        return declined.reason
-    except ActivityFailed as failed:
-        unknown = "unknown" if failed.outcome_unknown else "not done"
-        return f"{unknown}, {failed.attempts}: {failed.message}"
-    return "paid"
-
-
-@bank.workflow
-async def give_up() -> str:
-    try:
-        async with asyncio.timeout(0.5):
-            await asks(5)
-    except TimeoutError:
-        await workflow.signal("go")
-        return "gave up"
-    return "paid"
-
-
-@bank.workflow
-async def pay_and_fail() -> str:
-    await fails(5)
-    return "paid"
-
-
-@bank.workflow
-async def pay_beside_a_failure() -> list[Any]:
-    return list(await asyncio.gather(asks(5), breaks()))
-
-
-@bank.saga
-async def pay_saga() -> str:
-    await fails(5)
-    return "paid"
-
-
-@bank.saga
-async def pay_past_pivot() -> str:
-    workflow.pivot()
-    await fails(5)
-    return "paid"
-
-
-def paid(harness: Harness) -> int:
-    """Return how often money was sent, or may have been."""
-    return sum(name in ("asks", "fails", "wrong_result", "in_a_thread") for name in called(harness))
-
-
-async def asked(execution: Execution[Any]) -> None:
-    """Check that the execution asks a person about an unknown outcome."""
-    known = await execution.describe()
-    assert known.status is Status.INCIDENT
-    assert [incident.cause for incident in known.incidents] == [Cause.UNKNOWN_OUTCOME]
-    assert "may be called only once: look, then state its outcome with resolve" in str(
-        known.incident
-    )
-
 
 # ---- the endings that leave no doubt -------------------------------------------------------------
 
@@ -416,116 +316,3 @@ async def test_a_node_that_stops_before_an_attempt_begins_leaves_no_doubt() -> N
 
         assert await harness.result(execution) == 2
         assert len(harness.calls) == 2
-
-
-# ---- what a person does --------------------------------------------------------------------------
-
-
-async def test_retry_of_an_unknown_outcome_is_refused_and_points_at_resolve() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.fail(asks, OSError("connection lost"))
-        execution = await harness.start(pay, "asks")
-
-        with pytest.raises(ExecutionRefusedError, match=r"state its outcome with resolve\(2"):
-            await execution.retry()
-        await harness.settle()
-        assert paid(harness) == 1
-
-
-async def test_retry_of_a_failed_workflow_never_makes_a_call_again_that_may_have_happened() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.fail(fails, OSError("connection lost"))
-        execution = await harness.start(pay_and_fail)
-        failed = (await execution.describe()).status
-        await execution.retry()
-        await harness.settle()
-
-        assert failed is Status.FAILED
-        assert paid(harness) == 1
-        await asked(execution)
-
-
-async def test_retry_never_makes_a_call_again_that_the_failure_of_another_cut_off() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.hang(asks)
-        execution = await harness.start(pay_beside_a_failure)
-        failed = (await execution.describe()).status
-        harness.replace("bank.breaks", lambda: None)
-        await execution.retry()
-        await harness.settle()
-
-        assert failed is Status.FAILED
-        assert paid(harness) == 1
-        await asked(execution)
-        await execution.resolve(1, result=5)
-        assert await harness.result(execution) == [5, None]
-
-
-async def test_retry_of_a_failed_workflow_makes_a_call_again_that_did_not_happen() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.fail(fails, NotDone("busy"), times=3)
-        execution = await harness.start(pay_and_fail)
-        await harness.advance(minutes=1)
-        failed = (await execution.describe()).status
-        await execution.retry()
-
-        assert failed is Status.FAILED
-        assert await harness.result(execution) == "paid"
-
-
-@pytest.mark.parametrize("to", [4, 5])
-async def test_a_reset_to_where_it_was_under_way_asks_before_it_is_made_again(to: int) -> None:
-    async with Harness(services=[bank]) as harness:
-        await harness.run(pay, "asks", id="one")
-        execution = harness.execution("one")
-        types = [entry.type for entry in await execution.journal()]
-        await execution.reset(to=to)
-        await harness.settle()
-
-        assert types == ["started", "scheduled", "completed", "scheduled", "completed", "ended"]
-        if to == 5:  # it had completed
-            assert await harness.result(execution) == "paid"
-        else:
-            await asked(execution)
-        assert paid(harness) == 1
-
-
-async def test_not_done_by_a_persons_word_takes_the_doubt_away() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.fail(asks, OSError("connection lost"))
-        harness.fail(asks, NotDone("busy"), times=2)
-        execution = await harness.start(pay, "asks")
-        await execution.resolve(2, error=NotDone())
-
-        assert await harness.result(execution) == "not done, 3: busy"
-
-
-async def test_while_it_is_called_again_by_a_persons_word_nobody_is_asked() -> None:
-    async with Harness(services=[bank]) as harness:
-        harness.fail(asks, OSError("connection lost"))
-        harness.hang(asks)
-        execution = await harness.start(pay, "asks")
-        await execution.resolve(2, error=NotDone())
-        await harness.settle()
-        known = await execution.describe()
-
-        assert known.status is Status.RUNNING
-        assert list(known.waits_for) == ["attempt 2 of bank.asks (call 2), under way"]
-
-
-# ---- declared wrongly ----------------------------------------------------------------------------
-
-
-def test_on_unknown_is_for_calls_that_are_made_at_most_once() -> None:
-    with pytest.raises(DefinitionError, match="at_most_once=True"):
-
-        @Service("other").activity(on_unknown="fail")
-        async def never() -> None: ...
-
-
-def test_on_unknown_is_one_of_two_words() -> None:
-    word: Any = "ask"
-    with pytest.raises(DefinitionError, match='"incident" or "fail"'):
-
-        @Service("other").activity(at_most_once=True, on_unknown=word)
-        async def never() -> None: ...
