@@ -159,6 +159,7 @@ class Beginnings:
             reason = f"{child.of.id} tries it again"
             request = RetryRequested(now, row.request_id, None, reason)
             self.node.push(acts.retry_failed, found, records, request, row, child.of)
+            await asyncio.sleep(0)  # its turn: the next letter meets it in memory
         elif found.status.live or found.status is Status.CONTINUED:
             self.read_after(row)
             return "the child runs, and not here"

@@ -36,6 +36,7 @@ from counterpoint.runtime.mail import (
     mail_row,
     read_mail,
 )
+from counterpoint.runtime.parents import parent_gone_on
 from counterpoint.runtime.recovery import PROBE, is_damage
 from counterpoint.runtime.starts import about_to_begin, starts_decided
 
@@ -207,9 +208,13 @@ class Intake:
             case RetryMail() | ResetMail() if self.beginnings.program(found) is None:
                 return f"no service of this app has {found.name} version {found.version}"
             case RetryMail() if found.status is Status.FAILED:
+                if (parent := await parent_gone_on(node.store, node.codec, found)) is not None:
+                    self._discard(row, f"its parent {parent} has gone on without it")
+                    return None
                 request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
                 records = await self._records(found)
                 node.push(acts.retry_failed, found, records, request, row)
+                await asyncio.sleep(0)  # its turn: the next letter meets it in memory
             case ResetMail():
                 await self.beginnings.reset(row, mail, found)
             case UndoMail() if node.registry.program(found.name) is None:
@@ -218,6 +223,7 @@ class Intake:
                 request_undo = UndoRequested(now, row.request_id)
                 records = await self._records(found)
                 node.push(acts.undo_child, found, records, request_undo, mail.of, row)
+                await asyncio.sleep(0)
             case UndoMail():
                 stays = None if found.status in UNDONE else f"it was {found.status}"
                 reply = ChildUndoneMail(mail.of, stays)
@@ -234,6 +240,7 @@ class Intake:
         request = TerminateRequested(node.clock.now(), row.request_id, mail.actor, mail.reason)
         records = await self._records(found)
         node.push(acts.terminate_unhosted, found, records, request, row)
+        await asyncio.sleep(0)
 
     async def _records(self, found: ExecutionRow) -> list[Record]:
         return journal_records(await self.node.store.journal(found.key), self.node.codec)
