@@ -36,7 +36,6 @@ from counterpoint.runtime.mail import (
     mail_row,
     read_mail,
 )
-from counterpoint.runtime.parents import parent_gone_on
 from counterpoint.runtime.recovery import PROBE, is_damage
 from counterpoint.runtime.starts import about_to_begin, starts_decided
 
@@ -208,9 +207,6 @@ class Intake:
             case RetryMail() | ResetMail() if self.beginnings.program(found) is None:
                 return f"no service of this app has {found.name} version {found.version}"
             case RetryMail() if found.status is Status.FAILED:
-                if (parent := await parent_gone_on(node.store, node.codec, found)) is not None:
-                    self._discard(row, f"its parent {parent} has gone on without it")
-                    return None
                 request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
                 records = await self._records(found)
                 node.push(acts.retry_failed, found, records, request, row)
