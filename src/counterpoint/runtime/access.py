@@ -241,8 +241,13 @@ def check_retryable(row: ExecutionRow) -> None:
     """Refuse the retry of an execution that ended for good.
 
     Raises:
-        ExecutionRefusedError: it is compensated, cancelled, terminated or continued.
+        ExecutionRefusedError: it is compensated, cancelled, terminated or continued, or a failed
+            child: its parent knows that it failed, and may have been undone since.
     """
+    if row.status is Status.FAILED and row.parent_key is not None:
+        raise ExecutionRefusedError(
+            row.id, "it is a step of another execution, which knows that it failed: retry that one"
+        )
     refused = (Status.COMPENSATED, Status.CANCELLED, Status.TERMINATED, Status.CONTINUED)
     if row.status in refused:
         raise ExecutionRefusedError(

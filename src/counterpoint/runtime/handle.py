@@ -204,8 +204,8 @@ class Execution(Generic[R]):
 
         Raises:
             ExecutionNotFoundError: there is no such execution.
-            ExecutionRefusedError: it was compensated, cancelled, terminated or continued, or waits
-                for a person's word about an at-most-once call.
+            ExecutionRefusedError: it was compensated, cancelled, terminated or continued, waits for
+                a person's word about an at-most-once call, or is a failed child: retry its parent.
         """
         access = self._access()
         row = await existing(access.store, self.id)

@@ -206,7 +206,7 @@ class Intake:
         match mail:
             case RetryMail() | ResetMail() if self.beginnings.program(found) is None:
                 return f"no service of this app has {found.name} version {found.version}"
-            case RetryMail() if found.status is Status.FAILED:
+            case RetryMail() if found.status is Status.FAILED and found.parent_key is None:
                 request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
                 records = await self._records(found)
                 node.push(acts.retry_failed, found, records, request, row)
