@@ -159,16 +159,16 @@ def _live(world: World, run: Run, newest: dict[str, Run]) -> Iterator[str]:
 def _named(world: World, run: Run) -> Iterator[str]:
     """Check that what is there, and not yet undone, is named."""
     for call in run.compensable():
-        there = world.there.get(run.key(call))
+        there = world.there.get(run.key(call)) and run.key(call) not in world.orphans
         if run.undoing and there and call not in run.known.to_undo:
             yield f"call {call} is there, and not named among {run.known.to_undo}"
-        if not run.undoing and there is False:
+        if not run.undoing and world.there.get(run.key(call)) is False:
             yield f"call {call} is undone, and the saga is not being undone"
 
 
 def _nothing_left(world: World, run: Run) -> Iterator[str]:
     for call in run.compensable():
-        if world.there.get(run.key(call)):
+        if world.there.get(run.key(call)) and run.key(call) not in world.orphans:
             yield f"call {call} ({run.calls[call].name}) is still there"
     expected = [run.key(n) for n in run.undone if n not in run.children]
     order = [key for key in world.undid if key in expected]

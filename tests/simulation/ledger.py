@@ -23,8 +23,10 @@ class Durable:
     """Those of them that failed."""
     cancelled: set[int] = field(default_factory=set[int])
     """Calls that the code gave up."""
-    again: set[int] = field(default_factory=set[int])
-    """Calls whose failure ended the run: a retry takes that back."""
+    blamed: set[int] = field(default_factory=set[int])
+    """The call whose failure ended the run."""
+    over: bool = False
+    """The code has ended; a retry takes that back, with the failures that go with it."""
     open: set[int] = field(default_factory=set[int])
     """Calls that have not settled."""
     results: set[int] = field(default_factory=set[int])
@@ -45,9 +47,11 @@ class Durable:
             case r.CallCancelled(call=call):
                 self.cancelled.add(call)
             case r.Ended(failed_call=call) | r.Stopped(failed_call=call):
-                self.again = self.failed & (self.cancelled | {call or 0})
-            case r.RetryRequested():
-                self.settled -= self.again
+                self.over = True
+                self.blamed = set() if call is None else {call}
+            case r.RetryRequested() if self.over:
+                self.settled -= self.failed & (self.cancelled | self.blamed)
+                self.over = False
             case r.UndoRequested():
                 self.open.clear()  # nobody waited for those when the code ended
             case _:

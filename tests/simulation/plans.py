@@ -92,37 +92,53 @@ ONE = ("timeout", "shield")
 CHILDREN = ("leg", "leg", "own-leg", "errand")
 PAIRS = ("try", "try", "finally")
 
+# Made once: a strategy that is made anew for every draw costs more than what it draws.
+_leaf_kinds = st.sampled_from(LEAVES)
+_many_kinds = st.sampled_from(MANY)
+_one_kinds = st.sampled_from(ONE)
+_child_kinds = st.sampled_from(CHILDREN)
+_pair_kinds = st.sampled_from(PAIRS)
+_signals = st.sampled_from("ab")
+_timeouts = st.none() | seconds
+_shapes = st.integers(0, 9)
+_quarters = st.integers(0, 3)
+
 
 @st.composite
 def leaves(draw: st.DrawFn) -> Plan:
     """One step; calls carry how they fail, until `numbered` gives them their tags."""
-    kind = draw(st.sampled_from(LEAVES))
+    kind = draw(_leaf_kinds)
     if kind in CALLS:
         return [kind, draw(faults) if kind != "with" else [], draw(undo_faults)]
     if kind == "sleep":
         return [kind, draw(seconds)]
     if kind == "signal":
-        return [kind, draw(st.sampled_from("ab")), draw(st.none() | seconds)]
+        return [kind, draw(_signals), draw(_timeouts)]
     return [kind]
 
 
 @st.composite
 def trees(draw: st.DrawFn, depth: int) -> Plan:
     """A part of a plan that is at most so deep."""
-    shape = draw(st.integers(0, 9)) if depth else 0
+    shape = draw(_shapes) if depth else 0
     if shape < 3:
-        return draw(leaves())
-    inner = trees(depth - 1)
+        return draw(_leaves)
+    inner, several = _inner[depth - 1]
     if shape < 6:
-        return [draw(st.sampled_from(MANY)), draw(st.lists(inner, min_size=1, max_size=4))]
+        return [draw(_many_kinds), draw(several)]
     if shape == 6:
-        return [draw(st.sampled_from(ONE)), draw(seconds), draw(inner)]
+        return [draw(_one_kinds), draw(seconds), draw(inner)]
     if shape == 7:
-        return [draw(st.sampled_from(PAIRS)), draw(inner), draw(inner)]
-    if shape == 8 and not draw(st.integers(0, 3)):
+        return [draw(_pair_kinds), draw(inner), draw(inner)]
+    if shape == 8 and not draw(_quarters):
         return ["again", draw(inner)]
-    kind = draw(st.sampled_from(CHILDREN))
+    kind = draw(_child_kinds)
     return [kind, draw(undo_faults) if kind == "own-leg" else [], draw(inner)]
+
+
+_leaves = leaves()
+_inner = [(trees(depth), st.lists(trees(depth), min_size=1, max_size=4)) for depth in range(3)]
+_wholes = st.lists(trees(3), min_size=1, max_size=5)
 
 
 @dataclass
@@ -180,24 +196,26 @@ at_rest = st.lists(
     min_size=1,
     max_size=3,
 )
-sometimes = st.integers(0, 3)
+_roots: st.SearchStrategy[Root] = st.sampled_from(("saga", "saga", "saga", "saga", "timed", "job"))
+_ends = st.sampled_from(("fail", "error"))
+_thirds = st.integers(0, 2)
 
 
 @st.composite
 def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
     """A case; one of *rehearsed* replaces every execution by its replay after every commit."""
-    parts = draw(st.lists(trees(3), min_size=1, max_size=5))
-    if not draw(st.integers(0, 2)):
-        parts.append([draw(st.sampled_from(("fail", "error")))])
+    parts = draw(_wholes)
+    if not draw(_thirds):
+        parts.append([draw(_ends)])
     numbering = _Numbering()
     plan = numbering.number(["seq", parts])
     return Case(
         plan,
-        draw(st.sampled_from(("saga", "saga", "saga", "saga", "timed", "job"))),
+        draw(_roots),
         numbering.faults,
         numbering.undo_faults,
-        tuple(draw(crashes)) if draw(sometimes) else (),
-        tuple(draw(after_commits)) if draw(sometimes) > 1 else (),
-        tuple(draw(at_rest)) if draw(sometimes) > 1 else (),
+        tuple(draw(crashes)) if draw(_quarters) else (),
+        tuple(draw(after_commits)) if draw(_quarters) > 1 else (),
+        tuple(draw(at_rest)) if draw(_quarters) > 1 else (),
         rehearse=not draw(st.integers(0, rehearsed - 1)),
     )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from tests.simulation import judge
+from tests.simulation import judge, world
 from tests.simulation.driver import Driver
 from tests.simulation.plans import Case, Crash, Moment
 
@@ -45,3 +45,22 @@ def test_start_whose_commit_was_reported_as_broken_goes_on() -> None:
 def test_stuck_call_that_is_given_up_as_the_node_dies_settles_at_the_next_start() -> None:
     plan = ["seq", [["act", 1], ["timeout", 1, ["leg", 2, ["once", 3]]], ["fail"]]]
     check(Case(plan, "job", faults={3: ["before"]}, crashes=(Crash(7, "after"),)))
+
+
+def test_retry_asks_about_a_call_that_may_be_made_only_once_and_may_have_happened() -> None:
+    plan = ["seq", [["once-or-fail", 1]]]
+    check(Case(plan, "job", faults={1: ["before"]}, at_rest=(Moment(1, "retry"),)))
+
+
+def test_failed_child_is_not_retried_behind_the_back_of_its_parent() -> None:
+    plan = ["seq", [["try", ["leg", 1, ["act", 2]], ["sleep", 5]], ["sleep", 5], ["fail"]]]
+    check(Case(plan, faults={2: ["declined"]}, at_rest=(Moment(2, "retry", 1),)))
+
+
+@pytest.mark.xfail(reason="attempts are forgotten when their execution ends", strict=True)
+def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(world, "FORGIVES_ORPHANS", False)
+    plan = ["seq", [["leg", 1, ["try", ["timeout", 1, ["act", 2]], ["sleep", 1]]], ["fail"]]]
+    check(Case(plan, faults={2: ["stubborn"]}))

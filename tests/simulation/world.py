@@ -27,6 +27,11 @@ STUBBORN = timedelta(seconds=12)
 FORGIVABLE = ("incident in", "%s %s: %s%s", "the store failed")
 """How messages begin that tell of users' code and of injected faults; all others are defects."""
 
+FORGIVES_ORPHANS = True
+"""Whether an attempt may still have an effect when its execution has ended without it, and has been
+undone since: the engine forgets attempts when an execution ends, and a child that completed while
+one of its given-up calls went on (it ignores its cancellation) is undone without waiting for it."""
+
 
 class Declined(BusinessError):
     tag: int
@@ -45,6 +50,8 @@ class World:
     """How often each effect was brought about (or tried again while it was there)."""
     undid: list[str] = field(default_factory=list[str])
     """Keys of calls in the order in which they were first undone; also what never was there."""
+    tries: Counter[str] = field(default_factory=Counter)
+    """Attempts by key; the case says how the first of them end."""
     begun: Counter[str] = field(default_factory=Counter)
     """Attempts by key, without those that said that nothing had happened."""
     allowed: Counter[str] = field(default_factory=Counter)
@@ -55,6 +62,8 @@ class World:
     tags: dict[str, int] = field(default_factory=dict[str, int])
     """The tag that came with each key."""
     violations: list[str] = field(default_factory=list[str])
+    orphans: set[str] = field(default_factory=set[str])
+    """Effects of attempts that went on when their execution had ended."""
     calm: bool = False
     """Nothing fails any more: people put right what is open."""
     at_most_once: frozenset[str] = frozenset()
@@ -67,12 +76,11 @@ class World:
         self._begins(facts, tag)
         self.running[facts.idempotency_key] += 1
         try:
-            kinds = () if self.calm else self.case.faults.get(tag, ())
-            await self._act(facts, _of(kinds, facts.attempt), tag)
+            kind = self._next(facts, self.case.faults.get(tag, ()))
+            await self._act(facts, kind, tag)
         finally:
             self.running[facts.idempotency_key] -= 1
-        unrecordable = not self.calm and _of(self.case.faults.get(tag, ()), facts.attempt)
-        return object() if unrecordable == "unrecordable" else str(tag)  # type: ignore[return-value]
+        return object() if kind == "unrecordable" else str(tag)  # type: ignore[return-value]
 
     async def undo(self, tag: int, result: str | None) -> None:
         """Undo the effect of the call that the running compensation belongs to."""
@@ -80,7 +88,7 @@ class World:
         self._begins(facts, tag)
         key = facts.idempotency_key.removesuffix("c")
         self._check_undo(facts, key, tag, result)
-        kind = _of(() if self.calm else self.case.undo_faults.get(tag, ()), facts.attempt)
+        kind = self._next(facts, self.case.undo_faults.get(tag, ()))
         if kind in ("before", "declined", "hang"):
             await self._fail(facts, kind, tag)
         if kind == "slow":
@@ -91,6 +99,12 @@ class World:
         await self._fail(facts, kind, tag)
 
     # ---- inside ------------------------------------------------------------------------------
+
+    def _next(self, facts: AttemptInfo, kinds: Sequence[str]) -> str:
+        """Return how the next attempt of a step ends."""
+        tried = self.tries[facts.idempotency_key]
+        self.tries[facts.idempotency_key] += 1
+        return kinds[tried] if tried < len(kinds) and not self.calm else "well"
 
     async def _act(self, facts: AttemptInfo, kind: str, tag: int) -> None:
         if kind in ("before", "declined", "not-done", "broken", "hang"):
@@ -136,15 +150,20 @@ class World:
                 attempt = current_attempt.get()
                 if isinstance(attempt, Attempt) and attempt.reported:
                     until_us = clock.now() + (until - clock.time) // timedelta(microseconds=1)
-                    clock.call_at(until_us, lambda: self._do(facts.idempotency_key))
+                    clock.call_at(until_us, lambda: self._come_late(facts.idempotency_key))
                     raise
                 task = asyncio.current_task()
                 assert task is not None
                 task.uncancel()
 
+    def _come_late(self, key: str) -> None:
+        if FORGIVES_ORPHANS:
+            self.orphans.add(key)
+        self._do(key)
+
     def _do(self, key: str) -> None:
         self.did[key] += 1
-        if self.there.get(key) is False and key in self.undid:
+        if key in self.undid and key not in self.orphans:
             self.violations.append(f"{key} came about after it had been undone")
         self.there[key] = True
 
@@ -205,7 +224,3 @@ def here() -> World:
 def enter(world: World) -> None:
     """Let activities act in this world from now on."""
     _worlds[:] = [world]
-
-
-def _of(kinds: Sequence[str], attempt: int) -> str:
-    return kinds[attempt - 1] if attempt <= len(kinds) else "well"
