@@ -56,7 +56,7 @@ def show_parts(file: Console, *parts: RenderableType) -> None:
     """Write tables, trees and texts, without the blanks that fill their last columns."""
     for part in parts:
         with file.capture() as captured:
-            file.print(part)
+            file.print(part, crop=False)  # what may not be wrapped is left to the terminal
         lines = captured.get().split("\n")
         file.file.write("\n".join(line.rstrip(" ") for line in lines))
     file.file.flush()

@@ -20,7 +20,8 @@ def incidents(d: Description, around: Surroundings) -> Iterator[Text]:
         kind = f"INCIDENT {both(incident.at, around.at)}: {incident.cause}: "
         yield Text(kind + clean(incident.message), "bold red")
         for when, command in solutions(d, incident):
-            yield Text(f"  {when}: {command}{around.options}", "red")
+            line = f"  {when}: {command}{around.options}"
+            yield Text(line, "red", no_wrap=True, overflow="ignore")  # to be copied as one line
 
 
 def solutions(d: Description, incident: IncidentDescription) -> list[tuple[str, str]]:

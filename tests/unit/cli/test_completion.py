@@ -3,9 +3,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.hearing import hearing
 
 from counterpoint import App, Service, workflow
-from counterpoint.cli.completion import complete_ids, complete_signals, complete_workflows
+from counterpoint.cli.completion import (
+    complete_calls,
+    complete_ids,
+    complete_signals,
+    complete_workflows,
+)
 
 orders = Service("orders")
 
@@ -22,6 +28,29 @@ async def store(tmp_path: Path) -> str:
             await app.start(approval, id=name)
         await app.idle(10)
     return path
+
+
+@orders.activity
+async def create() -> None:
+    """Have no effect."""
+
+
+@orders.activity(at_most_once=True)
+async def ring() -> None:
+    raise ConnectionError("no answer")
+
+
+@orders.workflow
+async def rings() -> None:
+    await create()
+    await ring()
+
+
+async def stuck(path: str) -> None:
+    async with App("shop", services=[orders], store=f"sqlite:///{path}") as app:
+        async with hearing("incident in"):
+            await app.start(rings, id="r-1")
+        await app.idle(10)
 
 
 def context(**params: str) -> Any:
@@ -47,6 +76,16 @@ def test_at_most_fifty_ids_are_offered(filled: str, monkeypatch: pytest.MonkeyPa
 
 def test_signals_that_are_waited_for_are_offered(filled: str) -> None:
     assert complete_signals(context(store=filled, execution_id="a-1"), "") == ["approved"]
+
+
+def test_calls_that_need_a_person_are_offered(tmp_path: Path) -> None:
+    import asyncio
+
+    path = str(tmp_path / "desk.db")
+    asyncio.run(stuck(path))
+
+    assert complete_calls(context(store=path, execution_id="r-1"), "") == ["2"]
+    assert complete_calls(context(store=path, execution_id="r-1"), "1") == []
 
 
 def test_workflows_of_the_app_are_offered() -> None:

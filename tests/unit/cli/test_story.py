@@ -454,6 +454,16 @@ def test_commands_reach_the_same_store_and_quote_what_a_shell_would_split() -> N
     assert lines[2].endswith(": counterpoint retry 'o 1' --store 'my shop.db'")
 
 
+def test_a_command_is_one_line_however_narrow_the_terminal_is() -> None:
+    file = io.StringIO()
+    narrow = console(file)
+    narrow.width = 40
+
+    show_parts(narrow, *story(stopped(Cause.NON_DETERMINISM, None), AROUND))
+
+    assert ": counterpoint retry o-1\n" in file.getvalue()
+
+
 def test_all_incidents_are_told_and_none_of_an_execution_that_has_ended() -> None:
     one = stopped(Cause.SETTLE)
     two = replace(one, incidents=[*one.incidents, *stopped(Cause.DEADLINE, None).incidents])
