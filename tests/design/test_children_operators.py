@@ -161,20 +161,6 @@ async def test_retry_that_fails_again_ends_failed_again() -> None:
         assert await harness.result(execution) == "b checked"
 
 
-async def test_child_that_somebody_retried_meanwhile_answers_its_retried_parent() -> None:
-    async with Harness(services=services()) as harness:
-        harness.fail(check, DEFECT)
-        execution = await harness.start(plain_parent, id="one")
-        await failed(harness, execution)
-        await harness.execution("one/2").retry()
-        await harness.settle()
-        alone = (await described(harness, "one/2")).status, (await described(harness)).status
-        await execution.retry()
-
-        assert alone == (Status.COMPLETED, Status.FAILED)
-        assert await harness.result(execution) == "b checked"
-
-
 async def test_retry_of_a_parent_survives_a_crash_at_every_commit() -> None:
     for commit in range(1, 30):
         async with Harness(services=services()) as harness:

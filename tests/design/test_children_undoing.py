@@ -1,7 +1,6 @@
 """DESIGN 3.1, "Children": a completed child saga is undone as one step of its parent, unless it
 declares a compensation of its own or passed its pivot."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -20,18 +19,21 @@ from tests.design.services_undoing import (
     undo,
 )
 
-from counterpoint import ExecutionFailed, Retry, Service, workflow
+from counterpoint import Retry, Service, workflow
 from counterpoint.model.states import Status
 from counterpoint.testing import Harness
 
 family = Service("family")
 given: list[tuple[Any, ...]] = []
 """What the compensations of children were called with."""
+failures: list[Exception] = []
+"""What the next attempts of `own_back` raise."""
 
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     given.clear()
+    failures.clear()
 
 
 @family.saga
@@ -58,6 +60,8 @@ async def own(whats: str) -> str:
 @own.compensation(retry=Retry(max_attempts=2, first=timedelta(seconds=1), jitter=0))
 async def own_back(whats: str, result: str | None, error: Exception | None) -> None:
     given.append((whats, result, error))
+    if failures:
+        raise failures.pop()
 
 
 @family.workflow
@@ -156,24 +160,20 @@ async def with_an_empty_leg() -> None:
 
 
 @family.saga
-async def never_ends_by_itself() -> None:
-    await do("waiting")
-    await workflow.signal("end")
+async def own_that_waits(what: str) -> str:
+    await do(what)
+    return str(await workflow.signal("end"))
+
+
+@own_that_waits.compensation
+async def own_that_waited(what: str, result: str | None, error: Exception | None) -> None:
+    given.append((what, result, str(error)))
 
 
 @family.saga
-async def beside_one_that_waits() -> None:
+async def parent_of_own_that_waits() -> None:
     await do("first")
-    await asyncio.gather(never_ends_by_itself(), refuse("no"))
-
-
-@family.saga
-async def catches_a_terminated() -> None:
-    await do("first")
-    try:
-        await never_ends_by_itself()
-    except ExecutionFailed as error:
-        raise ValueError(f"it was {error.status}") from None
+    await own_that_waits("x")
 
 
 def services() -> list[Service]:
@@ -310,6 +310,43 @@ async def test_own_compensation_of_a_child_survives_a_restart() -> None:
         assert given == [("bc", "BC", None)]
 
 
+async def test_own_compensation_of_a_child_is_as_patient_as_any() -> None:
+    async with Harness(services=services()) as harness:
+        failures[:] = [OSError("disk")] * 3
+        execution = await harness.start(parent, "own", id="one")
+        await harness.advance(seconds=2)
+        found = await described(harness)
+        await harness.advance(minutes=2)
+
+        error = await failed(harness, execution)
+        assert [(one.cause, one.call) for one in found.incidents] == [("patience", 2)]
+        assert error.status == "compensated"
+        assert undid(harness) == ["last", "first"]
+
+
+async def test_stuck_own_compensation_of_a_child_is_resolved_as_done() -> None:
+    async with Harness(services=services()) as harness:
+        failures[:] = [OSError("disk")] * 2
+        execution = await harness.start(parent, "own", id="one")
+        await harness.advance(seconds=2)
+        await execution.resolve(2, done=True)
+
+        error = await failed(harness, execution)
+        assert error.status == "compensated"
+        assert len(given) == 2
+
+
+async def test_own_compensation_is_called_for_a_child_that_was_terminated() -> None:
+    async with Harness(services=services()) as harness:
+        execution = await harness.start(parent_of_own_that_waits, id="one")
+        await harness.execution("one/2").terminate(reason="by hand")
+
+        error = await failed(harness, execution)
+        assert error.status == "compensated"
+        assert [one[:2] for one in given] == [("x", None)]
+        assert "by hand" in given[0][2]
+
+
 # ---- a child that passed its pivot ------------------------------------------------------------
 
 
@@ -336,28 +373,3 @@ async def test_pivot_of_a_grandchild_keeps_only_the_grandchild() -> None:
         its = await described(harness, "one/2")
         assert (its.status, list(its.stay)) == (Status.COMPENSATED, [2])
         assert (await described(harness, "one/2/2")).status is Status.COMPLETED
-
-
-# ---- children that have not completed ---------------------------------------------------------
-
-
-async def test_child_in_flight_is_cancelled_and_undone_before_its_parent_undoes_anything() -> None:
-    async with Harness(services=services()) as harness:
-        error = await failed(harness, await harness.start(beside_one_that_waits, id="one"))
-
-        assert error.status == "compensated"
-        assert undid(harness) == ["waiting", "first"]
-        assert (await described(harness, "one/2")).status is Status.CANCELLED
-
-
-async def test_terminated_child_is_not_undone_and_the_parents_journal_says_so() -> None:
-    async with Harness(services=services()) as harness:
-        execution = await harness.start(catches_a_terminated, id="one")
-        await harness.execution("one/2").terminate()
-        error = await failed(harness, execution)
-
-        (stays,) = [e for e in await execution.journal() if e.type == "stays"]
-        assert "it was terminated" in str(error)
-        assert undid(harness) == ["first"]
-        assert stays.data["call"] == 2
-        assert "it was terminated" in stays.data["why"]

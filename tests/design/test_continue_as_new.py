@@ -6,15 +6,12 @@ from typing import Any
 
 import pytest
 from tests.design.services_undoing import (
-    COMMITS_MAX,
-    CRASHES,
     Refused,
     clear,
     described,
     desk,
     did,
     do,
-    ends,
     failed,
     look,
     refuse,
@@ -27,13 +24,11 @@ from counterpoint import (
     ArgumentsError,
     ExecutionExistsError,
     ExecutionRefusedError,
-    NodeStoppedError,
     Service,
     workflow,
 )
 from counterpoint.model.states import Status
 from counterpoint.testing import Harness
-from counterpoint.testing.faults import When
 
 loop = Service("loop")
 
@@ -437,71 +432,3 @@ async def test_run_whose_workflow_is_no_longer_hosted_waits() -> None:
 
         assert await harness.result(execution) == [1, 2]
         assert await waits(harness) == []
-
-
-# ---- a crash at every commit ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("when", CRASHES)
-async def test_runs_follow_one_another_across_a_crash_at_every_commit(when: When) -> None:
-    for commit in range(1, COMMITS_MAX):
-        async with Harness(services=services()) as harness:
-            harness.crash_at_commit(commit, when=when)
-            before = harness.store.commits
-            result = await ends(harness, counts, 4, 0)
-            crashed = harness.store.commits - before >= commit
-
-            assert result == 10, (commit, when)
-            runs = [e.run async for e in harness.app.executions()]
-            assert runs == [5, 4, 3, 2, 1], (commit, when)
-            keys = {call.idempotency_key for call in harness.calls}
-            assert keys == {f"one/{run}/1" for run in range(1, 5)}, (commit, when)
-        if not crashed:
-            assert commit > 8
-            return
-    raise AssertionError("it takes more commits than were tried")
-
-
-@pytest.mark.parametrize("when", CRASHES)
-async def test_no_signal_is_lost_in_the_moment_of_continuing_wherever_the_node_dies(
-    when: When,
-) -> None:
-    """Signals are posted while runs end and begin; each that was acknowledged arrives once."""
-    count = 5
-    for commit in range(1, COMMITS_MAX):
-        async with Harness(services=services()) as harness:
-            execution = await harness.start(listens, [], count, id="one")
-            before = harness.store.commits
-            harness.crash_at_commit(commit, when=when)
-            for said in range(count):
-                await acknowledged(harness, said)
-            heard = await ended(harness, execution)
-            crashed = harness.store.commits - before >= commit
-
-            # One whose post was cut off is posted again: it may arrive twice, and never not.
-            assert heard == sorted(heard), (commit, when)
-            assert set(range(heard[-1] + 1)) == set(heard), (commit, when)
-        if not crashed:
-            assert commit > 6
-            return
-    raise AssertionError("it takes more commits than were tried")
-
-
-async def acknowledged(harness: Harness, said: int) -> None:
-    """Signal until the signal is acknowledged; do not wait until it is taken over."""
-    while True:
-        try:
-            return await harness.execution("one").signal("say", said)
-        except NodeStoppedError:
-            await harness.settle()
-            await harness.restart()
-        except ExecutionRefusedError:  # posted twice, it has heard enough
-            return None
-
-
-async def ended(harness: Harness, execution: Any) -> Any:
-    while True:
-        try:
-            return await harness.result(execution)
-        except NodeStoppedError:
-            await harness.restart()
