@@ -33,7 +33,7 @@ class Verdict:
 
     violations: list[str]
     counts: Counter[str] = field(default_factory=Counter)
-    """What it contained and how it ended; each name at most once a case, but for `…s`."""
+    """What it contained and how it ended."""
 
 
 class Driver:
@@ -50,7 +50,6 @@ class Driver:
         self._crashes = iter(case.crashes)
         self._acts: set[asyncio.Task[None]] = set()
         self._rests = itertools.count(1)
-        self._retried_to_death: set[str] = set()
 
     async def run(self) -> Verdict:
         """Return what the judge says."""
@@ -68,7 +67,6 @@ class Driver:
         finally:
             logger.removeHandler(errors)
         violations += errors.said
-        self.counts["restarts after a crash"] += 0
         return Verdict(violations, self.counts)
 
     async def _live(self, violations: list[str]) -> None:
@@ -76,14 +74,14 @@ class Driver:
         await self._begin()
         await self.go_on()
         violations += judge.judge(self.world, self.ledger, self.counts)
-        self._count_stops()
+        self._count()
         if violations:
             return
         self.harness.store.heal()
         self.ledger.on_commit = lambda _: None
         self.world.calm = True
         await self._put_right()
-        violations += judge.judge(self.world, self.ledger, Counter(), over=True)
+        violations += judge.judge(self.world, self.ledger, self.counts, over=True)
 
     # ---- going on ----------------------------------------------------------------------------
 
@@ -157,6 +155,8 @@ class Driver:
             self.counts[f"{act} refused"] += 1
         else:
             self.counts[f"{act} accepted"] += 1
+            if act in ("cancel", "signal", "terminate"):
+                self.world.accepted.append((act, chosen))
 
     async def _perform(self, act: Act, chosen: str) -> None:
         execution = self.harness.execution(chosen)
@@ -195,7 +195,7 @@ class Driver:
             await self.go_on()
             if not any(done):
                 break
-        self.counts["terminated at last"] += 1
+        self.counts["cases terminated at last"] += 1
         for _ in range(ROUNDS_MAX):
             alive = [row for row in judge.newest_rows(self.ledger) if row.status.live]
             if not alive:
@@ -204,10 +204,11 @@ class Driver:
                 await self.harness.execution(alive[0].id).terminate(reason="it cannot be put right")
             await self.go_on()
 
-    def _count_stops(self) -> None:
-        for name, count in list(self.counts.items()):
-            if name.endswith(("accepted", "refused", "crashes")) and count:
-                self.counts[f"cases with {name}"] += 1
+    def _count(self) -> None:
+        if self.counts["crashes"]:
+            self.counts["cases with a crash"] += 1
+        if self.case.rehearse:
+            self.counts["cases rehearsed"] += 1
 
 
 async def run_case(case: Case) -> Verdict:

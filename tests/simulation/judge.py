@@ -91,13 +91,37 @@ def judge(
     found: list[str] = []
     for run in runs:
         found += (f"{run.name}: {what}" for what in _judge_run(world, run, newest))
-        _count(run, counts)
         if over and run.known.status.live:
             found.append(f"{run.name}: it has not ended: {run.known.waits_for}")
     for letter in ledger._mail.values():
         found.append(f"a letter is left: {letter.kind} for {letter.execution_id}")
-    counts[f"root {newest['r'].known.status}"] += 1
+    for act, execution_id in world.accepted:
+        if newest[execution_id].known.status.live and not _taken_over(act, execution_id, runs):
+            found.append(f"{execution_id}: a {act} was acknowledged, and nothing says so")
+    status = newest["r"].known.status
+    if over:
+        counts[f"root at last: {status}"] += 1
+    else:
+        counts[f"root at first: {status}"] += 1
+        _count(runs, counts)
     return found
+
+
+_RECORDED: dict[str, tuple[type, ...]] = {
+    "cancel": (r.CancelRequested, r.CancelRefused),
+    "signal": (r.SignalReceived,),
+    "terminate": (r.TerminateRequested,),
+}
+
+
+def _taken_over(act: str, execution_id: str, runs: list[Run]) -> bool:
+    kinds = _RECORDED[act]
+    return any(
+        isinstance(record, kinds)
+        for run in runs
+        for record in run.records
+        if run.row.id == execution_id
+    )
 
 
 def _judge_run(world: World, run: Run, newest: dict[str, Run]) -> Iterator[str]:
@@ -105,6 +129,7 @@ def _judge_run(world: World, run: Run, newest: dict[str, Run]) -> Iterator[str]:
     if run.row.status is not status:
         yield f"its row says {run.row.status}"
     yield from _order(run)
+    yield from _once(run)
     yield from _replay(run)
     if run.pivoted and (run.asked or run.stays or run.undoing):
         yield "it undoes although it has passed its pivot"
@@ -126,6 +151,15 @@ def _order(run: Run) -> Iterator[str]:
         yield f"it undoes in the order {run.asked}"
     if run.undone != [n for n in run.asked if n in run.undone]:
         yield f"it was to undo {run.asked} and undid {run.undone}"
+
+
+def _once(run: Run) -> Iterator[str]:
+    """Check that each letter was taken over once."""
+    requests = Counter(str(getattr(record, "request_id", "")) for record in run.records)
+    del requests[""]
+    for request, times in requests.items():
+        if times > 1:
+            yield f"the letter {request} was taken over {times} times"
 
 
 def _replay(run: Run) -> Iterator[str]:
@@ -227,15 +261,18 @@ def _children_ended(run: Run, newest: dict[str, Run]) -> Iterator[str]:
             yield f"its child {child.id} goes on: {found.known.status}"
 
 
-def _count(run: Run, counts: Counter[str]) -> None:
-    kinds = {str(record.__struct_config__.tag) for record in run.records}
-    for kind in kinds:
-        counts[f"executions with {kind}"] += 1
-    counts["executions"] += 1
-    counts[f"executions {run.known.status}"] += 1
-    for record in run.records:
-        if isinstance(record, r.IncidentRaised):
-            counts[f"incidents of {record.cause}"] += 1
+def _count(runs: list[Run], counts: Counter[str]) -> None:
+    """Count what a case contains, each name once."""
+    kinds = {str(one.__struct_config__.tag) for run in runs for one in run.records}
+    causes = {
+        f"incident: {one.cause}"
+        for run in runs
+        for one in run.records
+        if isinstance(one, r.IncidentRaised)
+    }
+    for kind in kinds | causes:
+        counts[f"cases with {kind}"] += 1
+    counts["executions (runs of them)"] += len(runs)
 
 
 def in_words(ledger: LedgerStore) -> str:

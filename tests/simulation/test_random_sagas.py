@@ -47,5 +47,5 @@ def test_batch_of_the_runner_tells_what_its_cases_contained() -> None:
 
     assert not result.found
     assert result.cases >= 100
-    for what in ("executions with child", "executions with pivot", "crashes", "root compensated"):
+    for what in ("cases with child", "cases with pivot", "crashes", "root at last: compensated"):
         assert result.counts[what] > 0, what

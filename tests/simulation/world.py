@@ -62,6 +62,8 @@ class World:
     tags: dict[str, int] = field(default_factory=dict[str, int])
     """The tag that came with each key."""
     violations: list[str] = field(default_factory=list[str])
+    accepted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Acts that were acknowledged, and of which execution."""
     orphans: set[str] = field(default_factory=set[str])
     """Effects of attempts that went on when their execution had ended."""
     calm: bool = False
