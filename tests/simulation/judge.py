@@ -115,7 +115,8 @@ _RECORDED: dict[str, tuple[type, ...]] = {
 
 
 def _taken_over(act: str, execution_id: str, runs: list[Run]) -> bool:
-    kinds = _RECORDED[act]
+    """Whether an act is recorded, or came when the execution had ended (it may go on since)."""
+    kinds = (*_RECORDED[act], r.Ended)
     return any(
         isinstance(record, kinds)
         for run in runs
@@ -257,7 +258,9 @@ def _children_ended(run: Run, newest: dict[str, Run]) -> Iterator[str]:
         found = newest.get(child.id)
         if found is None or not found.known.status.live or run.row.run < newest[run.row.id].row.run:
             continue
-        if call not in run.cancelled or not found.pivoted:
+        kinds = (r.CancelRequested, r.CancelRefused)
+        told = any(isinstance(record, kinds) for record in found.records)
+        if call not in run.cancelled or not told:
             yield f"its child {child.id} goes on: {found.known.status}"
 
 
