@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from counterpoint import ExecutionFailed, Retry, Service, workflow
+from counterpoint import ActivityFailed, BusinessError, ExecutionFailed, Retry, Service, workflow
 from counterpoint.model.states import Status
 from counterpoint.testing import Harness
 
@@ -36,3 +36,58 @@ async def test_a_retry_and_a_reset_posted_together_leave_one_live_run() -> None:
         assert live == [1]
         hold.release()
         assert await harness.result(execution) == "a"
+
+
+class Refused(BusinessError): ...
+
+
+@review.workflow
+async def two_at_once() -> list[str]:
+    try:
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(step("a")), group.create_task(other("b"))]
+    except* ActivityFailed:
+        await workflow.sleep(1)  # meanwhile the other one ends, cancelled
+        raise
+    return [task.result() for task in both]
+
+
+@review.activity(retry=Retry(max_attempts=1))
+async def other(name: str) -> str:
+    return name
+
+
+@review.saga
+async def two_past_the_pivot() -> list[str]:
+    workflow.pivot()
+    try:
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(step("a")), group.create_task(other("b"))]
+    except* Refused:
+        workflow.set_attributes(state="refused")
+        raise
+    return [task.result() for task in both]
+
+
+async def test_retry_forgets_the_failures_of_calls_that_the_failed_one_cancelled() -> None:
+    async with Harness(services=[review]) as harness:
+        harness.fail(step, ValueError("broken"))
+        harness.hang(other)
+        with pytest.raises(ExecutionFailed):
+            await harness.run(two_at_once, id="w")
+
+        await harness.execution("w").retry()
+
+        assert await harness.result(harness.execution("w")) == ["a", "b"]
+
+
+async def test_retry_past_the_pivot_forgets_them_too() -> None:
+    async with Harness(services=[review]) as harness:
+        harness.fail(step, Refused())
+        harness.hang(other)
+        execution = await harness.start(two_past_the_pivot, id="w")
+        assert (await execution.describe()).status is Status.INCIDENT
+
+        await execution.retry()
+
+        assert await harness.result(execution) == ["a", "b"]

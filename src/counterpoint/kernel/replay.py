@@ -5,7 +5,8 @@ Some things are written into a journal without the code having seen them in that
 * A `RetryRequested` after a failed end (or a standstill past the pivot) takes the end back, with
   the cancellations that led to it and, if the code made no further call in between, with the
   failure of the call that caused it. What the code decided because of that failure never
-  happened; the inputs that came meanwhile did.
+  happened; the inputs that came meanwhile did. A call that was cancelled by what was taken back,
+  and has failed (or will) because of that, has only lost an attempt.
 * A `ResetFrom` takes back everything that is not above it: the code goes on in the middle.
 * While an incident of non-determinism stands, inputs are recorded and no code runs. They are
   applied when code that agrees with the journal goes on.
@@ -66,12 +67,15 @@ class History:
         """Identities of what took back an end: a `RetryRequested`, a `ResetFrom`."""
         self._joined: set[int] = set()
         """Identities of the inputs that belong to the turn of the input before them."""
+        self._kept_on: set[int] = set()
+        """Calls whose cancellation was taken back: how that attempt ends, the code is not told."""
         for record in records:
             if isinstance(record, r.RetryRequested):
                 self._take_back_end(record)
             elif isinstance(record, r.ResetFrom):
                 self._again.add(id(record))
-            self.records.append(record)
+            kept_on = self._kept_on
+            self.records.append(_unless_kept_on(record, kept_on) if kept_on else record)
 
     def fold(self, *, keep_calls: bool) -> ExecutionState:
         """Return the state that the journal leaves."""
@@ -134,13 +138,12 @@ class History:
             if isinstance(last, r.CallCancelled):
                 cancelled.add(last.call)
         self._take_back_failure(end)
+        self._kept_on |= cancelled
         for record in meanwhile:
-            if isinstance(record, (r.CallFailed, r.ChildFailed)) and record.call in cancelled:
-                kept.append(_as_attempt(record))  # nothing but the end cancelled it
-                continue
-            if isinstance(record, r.INPUTS):
-                self._joined.add(id(record))
-            kept.append(record)
+            found = _unless_kept_on(record, self._kept_on)
+            if isinstance(found, r.INPUTS):
+                self._joined.add(id(found))
+            kept.append(found)
 
     def _take_back_failure(self, end: r.Ended | r.Stopped) -> None:
         kept = self.records
@@ -159,8 +162,12 @@ class History:
         timers = {record.timer for record in after if isinstance(record, r.TimerSet)}
         kept: list[r.Record] = [_as_attempt(failed)]
         joined = False
-        for record in after:
+        cancelled: set[int] = set()
+        for one in after:
+            record = _unless_kept_on(one, cancelled)
             if isinstance(record, _DECISIONS):
+                if isinstance(record, r.CallCancelled):
+                    cancelled.add(record.call)
                 continue
             if isinstance(record, r.TimerFired) and record.timer in timers:
                 continue
@@ -169,12 +176,26 @@ class History:
                     self._joined.add(id(record))
                 joined = True
             kept.append(record)
+        self._kept_on |= cancelled
         return kept
 
 
 def _before_termination(record: r.Record) -> bool:
     """Whether the code may have decided a record: the end of a terminated execution it did not."""
     return not isinstance(record, r.TerminateRequested)
+
+
+def _unless_kept_on(record: r.Record, kept_on: set[int]) -> r.Record:
+    """Return the failure of a call whose cancellation was taken back as that of an attempt."""
+    match record:
+        case r.CallFailed() | r.ChildFailed() if record.call in kept_on:
+            kept_on.discard(record.call)
+            return _as_attempt(record)
+        case r.CallCancelled(call=call) | r.AttemptStarted(step=call):
+            kept_on.discard(call)
+        case _:
+            pass
+    return record
 
 
 def _as_attempt(failed: r.CallFailed | r.ChildFailed) -> r.AttemptFailed:
