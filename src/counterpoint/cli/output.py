@@ -56,7 +56,10 @@ def show_parts(file: Console, *parts: RenderableType) -> None:
     """Write tables, trees and texts, without the blanks that fill their last columns."""
     for part in parts:
         with file.capture() as captured:
-            file.print(part, crop=False)  # what may not be wrapped is left to the terminal
+            if isinstance(part, Text) and part.no_wrap:  # its lines are left to the terminal
+                file.print(part, soft_wrap=True)
+            else:
+                file.print(part)
         lines = captured.get().split("\n")
         file.file.write("\n".join(line.rstrip(" ") for line in lines))
     file.file.flush()

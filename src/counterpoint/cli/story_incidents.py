@@ -21,7 +21,7 @@ def incidents(d: Description, around: Surroundings) -> Iterator[Text]:
         yield Text(kind + clean(incident.message), "bold red")
         for when, command in solutions(d, incident):
             line = f"  {when}: {command}{around.options}"
-            yield Text(line, "red", no_wrap=True, overflow="ignore")  # to be copied as one line
+            yield Text(line, "red", no_wrap=True)  # to be copied as one line
 
 
 def solutions(d: Description, incident: IncidentDescription) -> list[tuple[str, str]]:
