@@ -91,3 +91,45 @@ async def test_retry_past_the_pivot_forgets_them_too() -> None:
         await execution.retry()
 
         assert await harness.result(execution) == ["a", "b"]
+
+
+def deployed(*, mended: bool) -> Service:
+    service = Service("deployed")
+    service.activities.update(review.activities)
+
+    @service.workflow
+    async def guarded() -> str:
+        async def with_timeout() -> str:
+            async with asyncio.timeout(10):
+                return await step("a")
+
+        async def beside() -> None:
+            if not mended:
+                raise ValueError("broken")
+            await other("b")
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(with_timeout())
+            group.create_task(beside())
+        return task.result()
+
+    return service
+
+
+async def test_a_timer_that_the_failed_code_never_wrote_fires_after_a_retry_with_mended_code() -> (
+    None
+):
+    broken, mended = deployed(mended=False), deployed(mended=True)
+    guarded = broken.workflows["deployed.guarded"]
+    async with Harness(services=[broken]) as harness:
+        harness.hang(step, times=None)
+        with pytest.raises(ExecutionFailed):
+            await harness.run(guarded, id="w")
+        await harness.restart(services=[mended])
+
+        await harness.execution("w").retry()
+        await harness.advance(seconds=11)
+
+        description = await harness.execution("w").describe()
+        assert description.status is Status.FAILED
+        assert "TimeoutError" in (description.error or "")

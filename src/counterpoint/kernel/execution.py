@@ -389,11 +389,8 @@ class Execution:
         if unwritten and not taken_back:
             self._diverge(None, "a wait for a timer")
             return
-        if self.review is not None:
-            return
-        self._go_live()
-        for number in unwritten:  # cancelled before its commit by what was taken back: set again
-            self._decide_timer(self._silent_timers.pop(number))
+        if self.review is None:
+            self._go_live()
 
     def _go_live(self) -> None:
         """The recorded past is over; the code agrees with it, whatever an incident said."""
@@ -402,6 +399,9 @@ class Execution:
         for step, incident in list(self.state.incidents.items()):
             if incident.cause == Cause.NON_DETERMINISM:
                 self.record(r.IncidentResolved(at, step))
+        silent, self._silent_timers = self._silent_timers, {}
+        for timer in silent.values():  # cancelled before its commit by what was taken back
+            self._decide_timer(timer)
 
     # ---- running the code ---------------------------------------------------------------------
 
