@@ -56,6 +56,11 @@ class Run:
     def saga(self) -> bool:
         return self.row.kind == "saga"
 
+    @property
+    def left_something(self) -> bool:
+        """Whether, not being undone, it left what has to be."""
+        return not self.pivoted and bool(self.calls or self.children or self.registered)
+
     def key(self, call: int) -> str:
         return idempotency_key(self.row.id, self.row.run, call)
 
@@ -222,7 +227,7 @@ def _no_child_left(world: World, run: Run, newest: dict[str, Run]) -> Iterator[s
         if child.compensable and call in run.undone:
             if run.key(call) not in world.undid:
                 yield f"the child {child.id} is said to be undone, and its compensation never ran"
-        elif found.known.status not in (*UNDONE, Status.FAILED) and not found.pivoted:
+        elif found.known.status not in (*UNDONE, Status.FAILED) and found.left_something:
             yield f"the child {child.id} is {found.known.status}"
     for call in run.stays:
         found = newest[run.children[call].id]
