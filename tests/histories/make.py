@@ -18,10 +18,18 @@ from typing import Any, TypeVarTuple, Unpack
 import tests.histories.services as s
 from tests.histories.services import Declined
 
-from counterpoint import Execution, ExecutionFailed, ExecutionRefusedError, NotDone, Service
+from counterpoint import (
+    Execution,
+    ExecutionFailed,
+    ExecutionRefusedError,
+    NotDone,
+    Service,
+    activity,
+)
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.model.rows import Query
 from counterpoint.runtime.exports import Exporter, Found, encode_export
+from counterpoint.runtime.mail import CancelMail, mail_row
 from counterpoint.testing import Harness
 
 FOLDER = Path(__file__).parent / "format-1"
@@ -124,6 +132,61 @@ async def pivot(harness: Harness) -> None:
     await harness.advance(minutes=1)
     await refused(harness.execution("stuck-then-retried").cancel(actor="ann", reason="too late"))
     await harness.execution("stuck-then-retried").retry(actor="ann")
+    await harness.settle()
+
+
+@scenario
+async def stopped_past_the_pivot(harness: Harness) -> None:
+    for name in ("stopped", "stopped-and-failed-again"):
+        await harness.start(s.forward_if, "tea", id=name)
+        await harness.execution(name).signal("go", "no")
+    await harness.settle()
+    await harness.execution("stopped-and-failed-again").retry(actor="ann", reason="mended")
+    await harness.settle()
+    await harness.start(s.forward_in_time, "tea", id="late-past-the-pivot")
+    await harness.advance(minutes=10)
+    letter = CancelMail("ann", "sent before the pivot, taken after it")
+    node = harness.app.node
+    await node.post(mail_row("late-past-the-pivot", letter, node.clock.now(), node.codec))
+    await harness.settle()
+
+
+@scenario
+async def progress(harness: Harness) -> None:
+    """What the code never sees: heartbeats, attempts that a stopping node put off."""
+
+    def beats(order: str) -> str:
+        activity.heartbeat({"row": 5})
+        raise DOWN
+
+    harness.replace(s.look_up, beats)
+    await harness.start(s.find, "tea", id="with-a-heartbeat")
+    harness.hang(s.pack, times=None)
+    for name in ("packed", "put-off"):
+        await harness.start(s.packing, "tea", id=name)
+    await harness.stop(timedelta(0))
+    harness.restore()
+    await harness.restart()
+    await harness.idle()
+    harness.hang(s.look_up, times=None)
+    execution = await harness.start(s.reader, 2, id="signals-before-they-are-read")
+    for page in ("one", "two"):
+        await execution.signal("page", page)
+    await harness.settle()
+    harness.restore()
+    await harness.crash()
+    await harness.restart()
+    await harness.idle()
+
+
+@scenario
+async def undone_otherwise(harness: Harness) -> None:
+    await ended(harness, s.by_ship, "Cork", id="by-ship")
+    await harness.run(s.by_call, "tea", id="failed-with-doubt-and-caught")
+    harness.fail("orders.withdraw", DOWN, times=None)
+    execution = await harness.start(s.place, "tea", DEAR, id="resolved-compensation")
+    await harness.advance(minutes=1)
+    await execution.resolve(1, done=True, actor="ann", reason="withdrawn by hand")
     await harness.settle()
 
 

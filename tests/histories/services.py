@@ -8,7 +8,7 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
-from counterpoint import BusinessError, NotDone, Retry, Service, workflow
+from counterpoint import ActivityFailed, BusinessError, NotDone, Retry, Service, workflow
 
 SOON = Retry(max_attempts=3, first=timedelta(seconds=1), factor=2, jitter=0)
 
@@ -196,3 +196,70 @@ async def dice(sides: int) -> list[int]:
     await plain(f"dice-{first}")
     await workflow.signal("again", int)
     return [first, workflow.random().randrange(sides)]
+
+
+@orders.activity(concurrency=1, retry=SOON)
+async def pack(order: str) -> str:
+    return f"{order} packed"
+
+
+@orders.workflow
+async def packing(order: str) -> str:
+    return await pack(order)
+
+
+@orders.saga
+async def forward_if(order: str) -> str:
+    """What fails past the pivot waits for a person, and is not caught."""
+    await create(order)
+    workflow.pivot()
+    answer = await workflow.signal("go", str)
+    if answer == "no":
+        raise Declined(reason=answer, limit=Decimal(0))
+    return answer
+
+
+@orders.saga(deadline=timedelta(minutes=5))
+async def forward_in_time(order: str) -> str:
+    await create(order)
+    workflow.pivot()
+    await reserve(order)
+    return await workflow.signal("go", str)
+
+
+@payments.activity(at_most_once=True, on_unknown="fail")
+async def call_bank(order: str) -> str:
+    raise ConnectionError("the bank does not answer")
+
+
+@orders.saga
+async def by_call(order: str) -> str:
+    await create(order)
+    try:
+        return await call_bank(order)
+    except ActivityFailed as failed:
+        return f"unknown: {failed.outcome_unknown}"
+
+
+@trips.saga
+async def cruise(city: str) -> str:
+    """A child that is undone by a compensation of its own."""
+    return str(await reserve(city))
+
+
+@cruise.compensation(retry=SOON)
+async def sell_cruise(city: str, result: str | None) -> None: ...
+
+
+@trips.saga
+async def by_ship(city: str) -> None:
+    await cruise(city)
+    workflow.compensate_with(unlock, city)
+    raise Declined(reason="seasick", limit=Decimal(0))
+
+
+@trips.workflow
+async def reader(count: int) -> list[str]:
+    """Reads signals that came before it asked."""
+    await look_up("reader")
+    return [await workflow.signal("page", str) for _ in range(count)]

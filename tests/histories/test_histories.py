@@ -1,16 +1,20 @@
 """What was recorded once is read and replayed by every later engine, with the same outcome."""
 
 import json
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tests.histories.services as recorded
+from msgspec import structs
 from tests.histories.make import SCENARIOS
 
 from counterpoint import App, Service, Status, replay
+from counterpoint.kernel.review import Review
+from counterpoint.model import records as r
 from counterpoint.runtime.exports import encode_export, read_lines
-from counterpoint.runtime.rehearsal import Verdict
+from counterpoint.runtime.rehearsal import Verdict, run_recorded
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("format-*/*.jsonl"))
@@ -52,6 +56,29 @@ def test_there_are_executions_in_every_status() -> None:
     found = {line.export().status for file in FILES for line in read_lines(file)}
 
     assert found == set(Status)
+
+
+def test_there_are_records_of_every_kind() -> None:
+    found = {
+        type(record)
+        for file in FILES
+        for line in read_lines(file)
+        for record in line.export().records
+    }
+
+    assert found == set(get_args(r.Record))
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_what_was_written_by_each_commit_agrees(file: Path) -> None:
+    for line in read_lines(file):
+        export = line.export()
+        program = APP.registry.programs[export.name]
+        for count in accumulate(export.commits):
+            part = structs.replace(export, records=export.records[:count])
+            review = Review()
+            assert run_recorded(program, part, review).divergence is None, (export.id, count)
+            assert review.differences == []
 
 
 def test_every_scenario_is_recorded() -> None:
