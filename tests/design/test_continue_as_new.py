@@ -91,6 +91,25 @@ async def continues_after_a_refusal(left: int) -> str:
     return "over"
 
 
+@loop.saga
+async def passes_its_pivot_first(left: int) -> str:
+    """Does something and passes its pivot in its first run only."""
+    if left == 2:
+        await do("first run")
+        workflow.pivot()
+    await look(str(left))
+    if left:
+        workflow.continue_as_new(left - 1)
+    return "over"
+
+
+@loop.saga
+async def parent_of_one_that_passed_first() -> None:
+    await do("parent")
+    await passes_its_pivot_first(2)
+    raise ValueError("too late")
+
+
 @loop.workflow
 async def guarded(left: int) -> str:
     try:
@@ -355,6 +374,18 @@ async def test_pivot_of_an_earlier_run_keeps_the_child_when_its_parent_is_undone
         assert error.status == "compensated"
         assert undid(harness) == ["parent"]
         assert list((await described(harness)).stay) == [2]
+
+
+async def test_pivot_of_the_first_of_several_runs_is_not_forgotten_by_the_last() -> None:
+    async with Harness(services=services()) as harness:
+        execution = await harness.start(parent_of_one_that_passed_first, id="one")
+        await failed(harness, execution)
+
+        assert undid(harness) == ["parent"]
+        assert [e.data["why"] for e in await execution.journal() if e.type == "stays"] == [
+            "it passed its pivot"
+        ]
+        assert (await described(harness, "one/2")).status is Status.COMPLETED
 
 
 async def test_children_of_two_runs_never_share_an_id() -> None:

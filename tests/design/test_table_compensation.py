@@ -1,6 +1,7 @@
 """The table of clauses and tests: it names tests that exist, and every test of its files."""
 
 import ast
+import functools
 from itertools import chain
 from pathlib import Path
 
@@ -41,6 +42,12 @@ def named_in(cell: str) -> list[NamedTest]:
     return found
 
 
+@functools.cache
+def there() -> set[NamedTest]:
+    """Return the tests that exist in these files."""
+    return {(file.name, name) for file in FILES for name in defined_in(file)}
+
+
 def defined_in(file: Path) -> set[str]:
     """Return the names of the test functions of a file."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -52,17 +59,14 @@ def defined_in(file: Path) -> set[str]:
 def test_clause_of_the_table_has_tests_and_each_of_them_exists(
     clause: str, tests: list[NamedTest]
 ) -> None:
-    there = {(file.name, name) for file in FILES for name in defined_in(file)}
-
     assert bool(tests) == (clause not in NOT_YET)
-    assert set(tests) - there == set()
+    assert set(tests) - there() == set()
 
 
 def test_each_test_of_these_files_is_in_the_table() -> None:
     named = {test for _, tests in rows() for test in tests}
-    there = {(file.name, name) for file in FILES for name in defined_in(file)}
 
-    assert there - named == set()
+    assert there() - named == set()
 
 
 def test_the_table_has_both_paragraphs() -> None:
