@@ -1,5 +1,6 @@
 """The bank whose transfers tests resolve: an at-most-once call, its compensation, other calls."""
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -43,6 +44,26 @@ async def book(amount: Decimal) -> str:
 
 @bank.activity
 async def unlock() -> None: ...
+
+
+@bank.activity(timeout=None)
+def print_slip(amount: Decimal) -> str:
+    return "printed"
+
+
+@print_slip.compensation
+async def unprint(amount: Decimal) -> None: ...
+
+
+@bank.activity
+async def refuse() -> None:
+    raise TypeError("never")
+
+
+@bank.saga
+async def pay_beside_printing(amount: Decimal) -> None:
+    await transfer(amount)
+    await asyncio.gather(print_slip(amount), refuse())
 
 
 @bank.saga

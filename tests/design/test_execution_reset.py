@@ -434,6 +434,40 @@ async def test_reset_of_what_was_cancelled_terminated_or_failed_begins_again(end
         assert await harness.result(execution) == "paid"
 
 
+RETRIED = [
+    *["started", "scheduled", "completed", "scheduled", "failed", "ended"],
+    *["retry-requested", "attempt", "completed", "ended"],
+]
+
+
+@pytest.mark.parametrize("to", [1, 3, 4, 7, 8, 9])
+async def test_reset_may_go_beyond_a_failure_that_a_retry_took_back(to: int) -> None:
+    async with Harness(services=[shop]) as harness:
+        harness.fail("shop.charge", TypeError("wrong"))
+        execution = await harness.start(pay, "tea", GOOD, id="one")
+        await execution.retry()
+        await harness.result(execution)
+        types = [entry.type for entry in await execution.journal()]
+        report = await execution.reset(to=to)
+
+        assert types == RETRIED
+        assert await harness.result(execution) == "paid"
+        assert [call.call for call in report.happened] == {1: [1, 2], 9: []}.get(to, [2])
+
+
+@pytest.mark.parametrize(("to", "end"), [(6, 6), (10, 10)])
+async def test_reset_to_a_failure_itself_is_refused(to: int, end: int) -> None:
+    async with Harness(services=[shop]) as harness:
+        harness.fail("shop.charge", TypeError("wrong"))
+        execution = await harness.start(pay, "tea", GOOD, id="one")
+        await execution.retry()
+        await harness.result(execution)
+
+        assert await why_refused(execution.reset(to=to)) == (
+            f"record {end} is its end: choose one before it"
+        )
+
+
 async def test_of_two_resets_at_once_one_begins_a_run() -> None:
     async with Harness(services=[shop]) as harness:
         execution = await completed(harness)

@@ -15,6 +15,7 @@ from tests.design.services_bank import (
     book,
     lock_and_book,
     pay_and_book,
+    pay_beside_printing,
     transfer,
     unknown,
     unlock,
@@ -140,6 +141,23 @@ async def test_what_an_attempt_does_after_it_was_resolved_is_not_recorded() -> N
         await harness.advance(hours=3)
 
         assert await execution.journal() == before
+
+
+async def test_resolve_with_not_done_of_a_call_that_goes_on_although_it_was_cancelled() -> None:
+    async with Harness(services=[bank]) as harness:
+        hold = harness.hang("bank.print_slip")
+        execution = await harness.start(pay_beside_printing, AMOUNT)
+        await harness.advance(minutes=1)
+        before = await execution.describe()
+        await execution.resolve(2, error=NotDone(), reason="the printer was off")
+        await harness.settle()
+        after = await execution.describe()
+        hold.release()
+        await harness.settle()
+
+        assert [incident.cause for incident in before.incidents] == [Cause.SETTLE]
+        assert (after.status, list(after.undone)) == (Status.COMPENSATED, [1])
+        assert "unprint" not in called(harness)
 
 
 # ---- races and crashes ---------------------------------------------------------------------------

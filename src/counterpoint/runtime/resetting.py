@@ -19,11 +19,10 @@ def refused_reset(row: ExecutionRow, records: Sequence[r.Record], to: int) -> st
         return f"its journal has the records 1 to {len(records)}, not {to}"
     steps = _steps(records[:to])
     for seq, record in enumerate(records, 1):
-        if seq <= to and isinstance(record, (r.CompensationStarted, r.Ended, r.Stopped)):
-            return f"record {seq} is its end: choose one before it"
         if isinstance(record, r.CompensationCompleted) and record.call in steps:
             return f"call {record.call} was compensated (record {seq}): choose a record before it"
-    return None
+    end = _end(records[:to])
+    return None if end is None else f"record {end} is its end: choose one before it"
 
 
 def prefix_of(records: Sequence[r.Record], to: int) -> Sequence[r.Record]:
@@ -40,24 +39,32 @@ def happened_since(records: Sequence[r.Record], to: int) -> list[int]:
 
     A child that was under way then, and has completed since, answers again and does not run again.
     """
-    before = _steps(records[:to])
-    settled = _settled(records[:to])
-    state = fold(records)
+    before = fold(records[:to]).calls
     return [
-        call.number
-        for call in state.calls.values()
+        number
+        for number, call in fold(records).calls.items()
         if call.may_have_happened
         and not call.registered
-        and call.number not in settled
-        and not (call.number in before and call.child_status == Status.COMPLETED)
+        and not (
+            number in before
+            and (before[number].step is None or call.child_status == Status.COMPLETED)
+        )
     ]
+
+
+def _end(records: Sequence[r.Record]) -> int | None:
+    """Return the number of the record with which the code was over; None where it goes on."""
+    end: int | None = None
+    undoing = False
+    for seq, record in enumerate(records, 1):
+        if isinstance(record, (r.CompensationStarted, r.Ended, r.Stopped)):
+            end = seq
+            undoing |= isinstance(record, r.CompensationStarted)
+        elif isinstance(record, r.RetryRequested) and not undoing:
+            end = None  # it was taken back
+    return end
 
 
 def _steps(records: Sequence[r.Record]) -> set[int]:
     kinds = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
-    return {record.call for record in records if isinstance(record, kinds)}
-
-
-def _settled(records: Sequence[r.Record]) -> set[int]:
-    kinds = (r.CallCompleted, r.CallFailed, r.ChildCompleted, r.ChildFailed)
     return {record.call for record in records if isinstance(record, kinds)}
