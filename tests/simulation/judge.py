@@ -19,6 +19,9 @@ from counterpoint.runtime.describing import describe
 from counterpoint.runtime.description import Description
 
 UNDONE = (Status.COMPENSATED, Status.CANCELLED)
+FORGIVES_GIVEN_UP_CHILDREN = True
+"""Whether a completed saga that is undone with its parent may leave what a child saga did that it
+had given up: how such a child ended is told to nobody once its parent has completed."""
 REASONS = ("a person", "the child", "the signal")
 """What an execution may wait for when time brings nothing any more."""
 
@@ -38,6 +41,10 @@ class Run:
         self.registered = self._calls(r.UndoRegistered)
         self.completed = set(self._calls(r.CallCompleted, r.ChildCompleted))
         self.cancelled = set(self._calls(r.CallCancelled))
+        settled = {*self.completed, *self._calls(r.CallFailed, r.ChildFailed)}
+        undone_later = any(isinstance(one, r.UndoRequested) for one in records)
+        self.given_up = self.cancelled - settled if undone_later else set[int]()
+        """Calls that had not settled when the run completed, which is undone with its parent."""
         self.undone = self._calls(r.CompensationCompleted)
         self.stays = set(self._calls(r.CompensationSkipped))
         self.asked = self._calls(r.CompensationScheduled, r.ChildUndoScheduled)
@@ -223,6 +230,8 @@ def _no_child_left(world: World, run: Run, newest: dict[str, Run]) -> Iterator[s
     for call, child in run.children.items():
         found = newest.get(child.id)
         if not child.saga or call in run.stays or found is None:
+            continue
+        if FORGIVES_GIVEN_UP_CHILDREN and call in run.given_up:
             continue
         if child.compensable and call in run.undone:
             if run.key(call) not in world.undid:

@@ -64,3 +64,12 @@ def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
     monkeypatch.setattr(world, "FORGIVES_ORPHANS", False)
     plan = ["seq", [["leg", 1, ["try", ["timeout", 1, ["act", 2]], ["sleep", 1]]], ["fail"]]]
     check(Case(plan, faults={2: ["stubborn"]}))
+
+
+@pytest.mark.xfail(reason="nobody learns how a child ended that was given up", strict=True)
+def test_completed_child_is_undone_with_a_grandchild_that_it_gave_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge, "FORGIVES_GIVEN_UP_CHILDREN", False)
+    leg = ["leg", 1, ["first", [["act", 2], ["leg", 3, ["act", 4]]]]]
+    check(Case(["seq", [leg, ["fail"]]]))
