@@ -33,7 +33,8 @@ class _JournalGroup(TyperGroup):
         kind = type(found[0]) if found else None
         if kind is None or incomplete.startswith("-"):
             return found
-        return [*found, *(kind(name) for name in complete_ids(ctx, incomplete))]
+        of_show: Any = self.commands["show"].make_context("show", [], ctx, resilient_parsing=True)
+        return [*found, *(kind(name) for name in complete_ids(of_show, incomplete))]
 
 
 commands = typer.Typer(

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from tests.unit.cli.recorded import counterpoint, make_shop
+from typer.main import get_command
 
 from counterpoint import App
 from counterpoint.cli import journal_commands
+from counterpoint.cli.main import cli
 from counterpoint.runtime.exports import encode_export, read_lines
 
 HISTORIES = sorted((Path(__file__).parents[2] / "histories").glob("format-*/*.jsonl"))
@@ -64,6 +66,19 @@ def test_help_names_the_subcommands_and_nothing_is_a_usage_error(shop: Path) -> 
     assert nothing.exit_code == 2
     assert "export" in nothing.stdout + nothing.stderr
     assert journal_commands.HELP.splitlines()[0] in described.stdout
+
+
+def test_tab_offers_ids_beside_the_subcommands(shop: Path) -> None:
+    group: Any = get_command(cli)
+    journal = group.commands["journal"]
+    context = journal.make_context("journal", ["show", "done"], resilient_parsing=True)
+
+    everything = [item.value for item in journal.shell_complete(context, "")]
+    some = [item.value for item in journal.shell_complete(context, "ex")]
+
+    assert everything[:3] == ["show", "export", "import"]
+    assert set(ALL) <= set(everything)
+    assert some == ["export"]
 
 
 # ---- export -------------------------------------------------------------------------------------
@@ -274,6 +289,15 @@ def test_a_child_without_its_parent_is_said_to_be_one(shop: Path) -> None:
 
     assert "1 of them are children whose parents are not in the store" in alone.stderr
     assert "1 skipped" in beside.stdout
+
+
+async def test_executions_are_exported_and_replayed_beside_a_node(shop: Path) -> None:
+    async with App("other", services=[], store="sqlite:///shop.db"):
+        result = await asyncio.to_thread(counterpoint, "journal", "export")
+        replayed = await asyncio.to_thread(counterpoint, "replay")
+
+    assert len(result.stdout.splitlines()) == len(ALL)
+    assert replayed.exit_code == 0
 
 
 async def test_a_store_that_a_node_hosts_is_refused(shop: Path) -> None:
