@@ -1,11 +1,13 @@
 """Letters that meet, ends that are taken back, and children that are not what they were."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from counterpoint import ActivityFailed, BusinessError, ExecutionFailed, Retry, Service, workflow
 from counterpoint.model.states import Status
+from counterpoint.runtime.mail import TerminateMail, mail_row
 from counterpoint.testing import Harness
 
 review = Service("review")
@@ -133,3 +135,109 @@ async def test_a_timer_that_the_failed_code_never_wrote_fires_after_a_retry_with
         description = await harness.execution("w").describe()
         assert description.status is Status.FAILED
         assert "TimeoutError" in (description.error or "")
+
+
+@review.activity(retry=Retry(max_attempts=1))
+async def keep(name: str) -> str:
+    return name
+
+
+@keep.compensation
+async def unkeep(name: str) -> None: ...
+
+
+@review.workflow
+async def waits() -> None:
+    await workflow.signal("go")
+
+
+@review.saga
+async def gives_a_taken_id_up() -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await workflow.child(waits, id="somebody")
+    await workflow.signal("go")
+
+
+@review.saga
+async def takes_a_taken_id() -> None:
+    await workflow.child(waits, id="somebody")
+
+
+@review.saga
+async def leg() -> None:
+    await keep("a")
+
+
+@review.saga
+async def trip() -> None:
+    await leg()
+    await workflow.signal("fail")
+    raise Refused()
+
+
+async def test_a_child_call_given_up_does_not_cancel_an_execution_that_has_its_id() -> None:
+    async with Harness(services=[review]) as harness:
+        somebody = await harness.start(waits, id="somebody")
+
+        await harness.start(gives_a_taken_id_up, id="p")
+        await harness.idle()
+
+        assert (await somebody.describe()).status is Status.RUNNING
+
+
+@pytest.mark.parametrize("hosted", [True, False])
+async def test_a_terminated_parent_does_not_terminate_an_execution_that_has_its_childs_id(
+    hosted: bool,
+) -> None:
+    async with Harness(services=[review]) as harness:
+        somebody = await harness.start(waits, id="somebody")
+        node = harness.app.node
+        await harness.evict()
+        if not hosted:
+            del node.registry.programs["review.waits"]
+
+        letter = mail_row("p", TerminateMail(), node.clock.now(), node.codec)
+        posted = node.post(letter)  # taken over before the letter that starts the child is
+        await harness.start(takes_a_taken_id, id="p")
+        await posted
+
+        assert (await harness.execution("p").describe()).status is Status.TERMINATED
+        assert (await somebody.describe()).status is Status.RUNNING
+
+
+async def test_a_child_that_runs_again_when_its_parent_is_undone_is_cancelled_and_undone() -> None:
+    async with Harness(services=[review]) as harness:
+        parent = await harness.start(trip, id="p")
+        harness.hang(keep)
+        await harness.execution("p/1").reset(to=1)
+        await harness.settle()
+
+        await parent.signal("fail")
+        with pytest.raises(ExecutionFailed):
+            await harness.result(parent)
+
+        assert (await parent.describe()).status is Status.COMPENSATED
+        assert (await harness.execution("p/1").describe()).status is Status.CANCELLED
+        assert [call.name for call in harness.calls][-1] == "review.unkeep"
+
+
+async def test_it_is_undone_also_if_the_node_dies_at_any_commit() -> None:
+    for number in range(1, 12):
+        async with Harness(services=[review]) as harness:
+            parent = await harness.start(trip, id="p")
+            harness.hang(keep)
+            await harness.execution("p/1").reset(to=1)
+            await harness.settle()
+            await parent.signal("fail")
+            harness.crash_at_commit(number, when="before")
+            await harness.settle()
+            if not harness.running:
+                await harness.restart()
+
+            with pytest.raises(ExecutionFailed):
+                await harness.result(parent)
+
+            assert (await parent.describe()).status is Status.COMPENSATED
+            child = await harness.execution("p/1").describe()
+            assert child.undone == [1]

@@ -21,6 +21,7 @@ from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Cause, Status
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host
+from counterpoint.runtime.letters import is_step
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import (
     CancelMail,
@@ -32,6 +33,7 @@ from counterpoint.runtime.mail import (
     SignalMail,
     StartMail,
     TerminateMail,
+    UndoMail,
 )
 from counterpoint.runtime.resident import Resident
 
@@ -45,7 +47,12 @@ def deliver_mail(node: Host, now: int, resident: Resident, row: MailRow, mail: M
     if node.residents.get(resident.id) is not resident or not execution.state.status.live:
         node.read_again(row)
         return
-    if row.request_id not in execution.state.request_ids:
+    if isinstance(mail, UndoMail):
+        undo_live(node, now, resident, row.request_id)
+        return
+    if isinstance(mail, (CancelMail, TerminateMail)) and not is_step(execution.state, mail.of):
+        logger.info("a letter for %s was meant for a child that never had this id", resident.id)
+    elif row.request_id not in execution.state.request_ids:
         _take(node, now, resident, row.request_id, mail)
     resident.taken.append(row.position)  # never before the record that it has led to
     node.committer.touch(resident)
@@ -203,6 +210,19 @@ def child_ended(execution: Execution, mail: ChildEndedMail, at: int) -> None:
     execution.deliver(r.ChildFailed(at, number, error, mail.status, mail.outcome_unknown))
 
 
+def undo_live(node: Host, now: int, resident: Resident, request_id: str) -> None:
+    """Cancel a child that was reset since it completed: its letter is read again at its end.
+
+    One that has passed its pivot meanwhile goes forward, and stays.
+    """
+    execution = resident.execution
+    if request_id in execution.state.request_ids or execution.state.pivoted:
+        return
+    at = execution.stamp(now)
+    execution.deliver(r.CancelRequested(at, request_id, None, "its parent is being undone"))
+    node.committer.touch(resident)
+
+
 def child_undone(execution: Execution, mail: ChildUndoneMail, at: int) -> None:
     """A child saga has undone itself for this one, or cannot."""
     call = execution.state.calls.get(mail.of.call)
@@ -283,12 +303,17 @@ def terminate_unhosted(
     records: Sequence[r.Record],
     request: r.TerminateRequested,
     letter: MailRow,
+    of: r.ChildOf | None,
 ) -> None:
     """Terminate an execution whose workflow no service of this app has; that needs no code."""
     if _must_wait(node, row, letter):
         return
+    state = fold(records)
+    if not is_step(state, of):
+        node.committer.take(letter.position)
+        return
     resident = _bring_back(node, row, records, NoProgram())
-    resident.execution.state = fold(records)
+    resident.execution.state = state
     terminate(resident.execution, request)
     resident.taken.append(letter.position)
     node.committer.touch(resident)

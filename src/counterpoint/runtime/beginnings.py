@@ -49,11 +49,17 @@ class Beginnings:
         self.node = node
         self._again = again
         self._waiting: dict[str, MailRow] = {}
-        """The first letter to an execution of which a run is about to begin."""
+        """The first letter to an execution of which a run is about to begin, or to end."""
 
     def read_after(self, row: MailRow) -> None:
-        """Read a letter again once the run has begun that it waits for."""
+        """Read a letter again once a run of its execution has begun or ended."""
         self._waiting.setdefault(row.execution_id, row)
+
+    def look_again(self, execution_id: str) -> None:
+        """Read the letters to an execution again that wait: a run of it has begun or ended."""
+        waiting = self._waiting.pop(execution_id, None)
+        if waiting is not None:
+            self._again(waiting)
 
     async def start(self, row: MailRow, mail: StartMail, found: ExecutionRow | None) -> str | None:
         """Start an execution; a child under an id that is taken has failed."""
@@ -213,9 +219,7 @@ class Beginnings:
             return
         self.node.due.reconsider(new.wake_at)
         self.node.due.poke()
-        waiting = self._waiting.pop(new.id, None)
-        if waiting is not None:
-            self._again(waiting)
+        self.look_again(new.id)
 
 
 def _id_is_taken(of: ChildOf, execution_id: str) -> ChildEndedMail:

@@ -14,6 +14,8 @@ import asyncio
 import msgspec
 
 from counterpoint.errors import StoreError
+from counterpoint.kernel.replay import fold
+from counterpoint.kernel.saga import PASSED_ITS_PIVOT
 from counterpoint.model.records import Record, RetryRequested, TerminateRequested, UndoRequested
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
@@ -168,6 +170,8 @@ class Intake:
         if not isinstance(mail, StartMail) or mail.again:
             resident = await node.load(row.execution_id)
             if resident is not None:
+                if isinstance(mail, UndoMail):  # it runs again: undone is what has ended
+                    self.beginnings.read_after(row)
                 node.push(acts.deliver_mail, resident, row, mail)
                 return
         if node.fault is not None:
@@ -218,24 +222,31 @@ class Intake:
             case UndoMail() if found.status is Status.COMPLETED:
                 request_undo = UndoRequested(now, row.request_id)
                 records = await self._records(found)
+                if fold(records).pivoted:  # in a run that was begun by a reset since
+                    self._reply(row, mail, PASSED_ITS_PIVOT)
+                    return None
                 node.push(acts.undo_child, found, records, request_undo, mail.of, row)
                 await asyncio.sleep(0)
             case UndoMail():
                 stays = None if found.status in UNDONE else f"it was {found.status}"
-                reply = ChildUndoneMail(mail.of, stays)
-                letter = mail_row(mail.of.id, reply, node.clock.now(), node.codec)
-                node.committer.answer(row.position, letter)
+                self._reply(row, mail, stays)
             case ChildEndedMail() | ChildUndoneMail():
                 node.committer.take(row.position)  # the parent did not wait for it
             case _:
                 self._discard(row, f"the execution has ended: it is {found.status}")
         return None
 
+    def _reply(self, row: MailRow, mail: UndoMail, stays: str | None) -> None:
+        node = self.node
+        reply = ChildUndoneMail(mail.of, stays)
+        letter = mail_row(mail.of.id, reply, node.clock.now(), node.codec)
+        node.committer.answer(row.position, letter)
+
     async def _terminate(self, row: MailRow, mail: TerminateMail, found: ExecutionRow) -> None:
         node = self.node
         request = TerminateRequested(node.clock.now(), row.request_id, mail.actor, mail.reason)
         records = await self._records(found)
-        node.push(acts.terminate_unhosted, found, records, request, row)
+        node.push(acts.terminate_unhosted, found, records, request, row, mail.of)
         await asyncio.sleep(0)
 
     async def _records(self, found: ExecutionRow) -> list[Record]:

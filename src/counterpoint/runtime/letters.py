@@ -50,16 +50,27 @@ def letters(
             case r.CallCancelled():
                 call = state.calls.get(record.call)
                 if call is not None and call.child is not None:
-                    sent.append((call.child, CancelMail(None, f"{row.id} no longer waits for it")))
+                    why = f"{row.id} no longer waits for it"
+                    sent.append((call.child, CancelMail(None, why, _step(row, call.number))))
             case r.ChildUndoScheduled():
                 child = state.calls[record.call].child
                 if child is not None:
-                    sent.append((child, UndoMail(r.ChildOf(row.id, row.run, record.call))))
+                    sent.append((child, UndoMail(_step(row, record.call))))
             case r.Ended():
                 sent += _ended(row, state, record)
             case _:
                 pass
     return [mail_row(to, mail, now, codec) for to, mail in sent]
+
+
+def is_step(state: ExecutionState, of: r.ChildOf | None) -> bool:
+    """Whether a letter that is meant for one step of an execution reached that step."""
+    parent = state.parent
+    return of is None or (parent is not None and (parent.id, parent.call) == (of.id, of.call))
+
+
+def _step(row: ExecutionRow, call: int) -> r.ChildOf:
+    return r.ChildOf(row.id, row.run, call)
 
 
 def _start(row: ExecutionRow, state: ExecutionState, number: int, attempt: int) -> StartMail:
@@ -78,7 +89,8 @@ def _ended(row: ExecutionRow, state: ExecutionState, ended: r.Ended) -> list[tup
         for call in state.calls.values():
             live = call.step is not None or (call.undo is not None and call.undo.remote)
             if call.child is not None and live:
-                sent.append((call.child, TerminateMail(None, f"{row.id} was terminated")))
+                why = f"{row.id} was terminated"
+                sent.append((call.child, TerminateMail(None, why, _step(row, call.number))))
     if state.parent is not None:
         sent.append((state.parent.id, answer(state, state.parent)))
     return sent

@@ -42,6 +42,8 @@ class CancelMail(msgspec.Struct, frozen=True, tag="cancel"):
 
     actor: str | None = None
     reason: str | None = None
+    of: ChildOf | None = None
+    """Only if it is this step: a child's id may turn out to be somebody else's."""
 
 
 class RetryMail(msgspec.Struct, frozen=True, tag="retry"):
@@ -56,6 +58,8 @@ class TerminateMail(msgspec.Struct, frozen=True, tag="terminate"):
 
     actor: str | None = None
     reason: str | None = None
+    of: ChildOf | None = None
+    """Only if it is this step; see `CancelMail`."""
 
 
 class ResolveMail(msgspec.Struct, frozen=True, tag="resolve"):

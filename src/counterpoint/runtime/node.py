@@ -101,7 +101,7 @@ class Node:
             refused=self._refused,
             failed=self.store_failed,
             committed=self.check_idle,
-            posted=self._mail_written,
+            posted=lambda: self.intake.poke(),
         )
         self.due = DueScan(
             self.store,
@@ -112,7 +112,7 @@ class Node:
             rested=self.check_idle,
         )
         self.recovery = Recovery(self.store, self.clock, self.codec)
-        self.intake = Intake(self)
+        self.intake: Intake = Intake(self)
         self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
         self.watchdog = Watchdog(settings.block_warning)
 
@@ -239,6 +239,7 @@ class Node:
     def finish(self, resident: Resident, finished: Finished) -> None:
         """An execution has ended: drop it and tell those who wait."""
         self.drop(resident)
+        self.intake.beginnings.look_again(resident.id)
         if finished.status is not Status.CONTINUED:  # then they wait for the next run's
             self.results.tell(resident.id, finished)
 
@@ -246,9 +247,6 @@ class Node:
         """Write mail; the future is set when it is durable."""
         self.check_accepting()
         return self.committer.post(mail)
-
-    def _mail_written(self) -> None:
-        self.intake.poke()
 
     async def idle(self) -> None:
         """Wait until nothing runs, is ready to run, or waits for a retry.
