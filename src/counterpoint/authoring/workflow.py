@@ -147,6 +147,7 @@ class Child(Generic[R]):
         execution = execution_of(owner)
         workflow = self.workflow
         arguments = encode_call(execution, workflow.signature, self.name, args, kwargs)
+        workflow.signature.decode_arguments(arguments)  # or its start would wait for ever
         number, future = execution.calls.schedule_child(
             self.name, arguments, saga=workflow.saga, given_id=self.id
         )
