@@ -398,7 +398,7 @@ async def test_child_that_somebody_ends_crosses_as_execution_failed(act: str) ->
         await (its.cancel() if act == "cancel" else its.terminate(actor="ann"))
 
         ended = "cancelled" if act == "cancel" else "terminated"
-        assert (await harness.result(execution)).startswith(f"{ended}: family.holding {ended}")
+        assert (await harness.result(execution)).startswith(f"{ended}: one/1 {ended}")
 
 
 async def test_failure_of_a_child_that_nobody_catches_fails_the_parent_with_it() -> None:

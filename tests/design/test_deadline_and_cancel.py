@@ -233,9 +233,9 @@ async def test_call_in_flight_at_the_deadline_is_cancelled_and_undone() -> None:
 
 async def test_deadline_of_a_child_crosses_as_execution_failed() -> None:
     async with Harness(services=services()) as harness:
-        result = await harness.run(catches_deadline_of_a_child)
+        result = await harness.run(catches_deadline_of_a_child, id="one")
 
-        assert result.startswith("ExecutionFailed: clock.sleeps compensated: ")
+        assert result.startswith("ExecutionFailed: one/1 compensated: ")
         assert "DeadlineExceeded" in result
 
 

@@ -446,4 +446,7 @@ async def test_a_call_that_is_out_of_attempts_by_a_lost_node_past_the_pivot_says
         (incident,) = (await execution.describe()).incidents
 
         assert incident.cause == Cause.PAST_PIVOT
-        assert incident.message == "desk.confirm_once (call 1) is out of attempts past the pivot"
+        assert incident.message == (
+            "desk.confirm_once (call 1) is out of attempts past the pivot: "
+            "the node died while an attempt was under way"
+        )

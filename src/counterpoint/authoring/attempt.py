@@ -24,6 +24,9 @@ class AttemptInfo:
     """When this attempt times out (UTC), or None if it has all the time that it wants."""
     is_replay: bool = False
     """Whether an event is being replayed into a reaction; always False in an activity."""
+    undoes_key: str | None = None
+    """In a compensation: the idempotency key of the call that it undoes, to ask a provider by what
+    became of it where `result` is None. None in an activity."""
 
 
 class RunningAttempt(Protocol):

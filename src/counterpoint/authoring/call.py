@@ -11,7 +11,7 @@ from counterpoint.errors import NotInWorkflowError, PayloadTooLargeError
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import Future, WorkflowLoop, running_loop
 from counterpoint.kernel.settled import MISSING, Completed, Settled
-from counterpoint.model.records import Payload
+from counterpoint.model.records import ChildFailed, Payload
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -174,7 +174,10 @@ def await_call(
         raise
     if not isinstance(settled, Completed):
         try:
-            error = call_error(settled, name, signature.function)
+            called = name
+            if isinstance(settled, ChildFailed):
+                called = owner.calls.child_ids.get(number, name)
+            error = call_error(settled, called, signature.function)
         except Exception as unreadable:  # noqa: BLE001 - whatever a user's type raises
             owner.unreadable(f"the recorded error of call {number}", unreadable, number)
             yield from owner.loop.new_future()

@@ -14,14 +14,18 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
 
 
-async def within_deadline(code: Coroutine[Any, Any, Any], seconds: float, name: str) -> Any:
+async def within_deadline(
+    code: Coroutine[Any, Any, Any], seconds: float, declared: float, name: str
+) -> Any:
     """Run a workflow's code; raise `DeadlineExceeded` in it when *seconds* have passed.
+
+    They are what is left of the *declared* ones, where an earlier run has handed its deadline on.
 
     Raises:
         DeadlineExceeded: it did not end in time.
     """
     timeout = asyncio.timeout(seconds)
-    message = f"{name} did not end within its deadline of {seconds:g} s"
+    message = f"{name} did not end within its deadline of {declared:g} s"
     loop = running_loop()
     if type(loop) is WorkflowLoop and isinstance(loop.execution, Execution):
         execution = loop.execution

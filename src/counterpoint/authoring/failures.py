@@ -14,6 +14,18 @@ from counterpoint.model.records import CallFailed, ChildFailed, Failure
 MESSAGE_CHARS_MAX = 2_000
 TRACEBACK_CHARS_MAX = 4_000
 ACTIVITY_FAILED = "counterpoint.ActivityFailed"
+EXECUTION_FAILED = "counterpoint.ExecutionFailed"
+
+
+class _EndFacts(msgspec.Struct, frozen=True):
+    """What an `ExecutionFailed` says of the execution that failed."""
+
+    execution_id: str
+    status: str
+    error: Failure | None
+
+
+_end_facts = msgspec.json.Decoder(_EndFacts)
 
 
 def failure_of(error: BaseException, service: str) -> Failure:
@@ -30,6 +42,8 @@ def failure_of(error: BaseException, service: str) -> Failure:
         return Failure(_utf8(business_name(error, service)), message, True, facts)
     if isinstance(error, ActivityFailed):
         return Failure(ACTIVITY_FAILED, message, facts=_activity_facts(error))
+    if isinstance(error, ExecutionFailed):
+        return Failure(EXECUTION_FAILED, message, facts=_execution_facts(error, service))
     parts = parts_of(error)
     if parts:
         causes = "; ".join(f"{type(e).__name__}: {safe_str(e)}" for e in parts)
@@ -48,6 +62,8 @@ def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
             error = found.from_payload(bytes(failure.facts))
             error.__dict__["recorded_as"] = failure.type  # its owner stays, whoever passes it on
             return error
+    if failure.type == EXECUTION_FAILED and bytes(failure.facts) != b"null":
+        return _execution_failed(failure, near)
     facts = facts_of(failure)
     if failure.type == ACTIVITY_FAILED:
         return ActivityFailed(**facts)
@@ -56,7 +72,7 @@ def error_of(failure: Failure, near: Callable[..., Any]) -> Exception:
 
 def in_words(failure: Failure) -> str:
     """Return a recorded error as one line: its type, and its message if it has one."""
-    if failure.type == ACTIVITY_FAILED:
+    if failure.type in (ACTIVITY_FAILED, EXECUTION_FAILED):
         return failure.message
     name = failure.type.removeprefix("builtins.")
     return f"{name}: {failure.message}" if failure.message else name
@@ -129,6 +145,20 @@ def _activity_facts(error: ActivityFailed) -> msgspec.Raw:
         "facts": error.facts,
     }
     return msgspec.Raw(msgspec.json.encode(facts, enc_hook=str))
+
+
+def _execution_facts(error: ExecutionFailed, service: str) -> msgspec.Raw:
+    cause = None if error.error is None else failure_of(error.error, service)
+    return msgspec.Raw(msgspec.json.encode(_EndFacts(error.execution_id, error.status, cause)))
+
+
+def _execution_failed(failure: Failure, near: Callable[..., Any]) -> ExecutionFailed:
+    facts = _end_facts.decode(failure.facts)
+    cause = None if facts.error is None else error_of(facts.error, near)
+    why = "" if facts.error is None else in_words(facts.error)
+    error = ExecutionFailed(facts.execution_id, facts.status, cause, why)
+    error.__cause__ = cause
+    return error
 
 
 def _where(error: BaseException) -> str | None:

@@ -36,9 +36,11 @@ class WorkflowProgram:
         """Return the code's coroutine; a deadline is `asyncio.timeout` around it."""
         code: Coroutine[Any, Any, Any] = self.workflow.function(**arguments)
         deadline = self.workflow.deadline
-        if within is None and deadline is not None:
-            within = deadline.total_seconds()
-        return code if within is None else within_deadline(code, within, self.workflow.name)
+        declared = within if deadline is None else deadline.total_seconds()
+        left = declared if within is None else within
+        if left is None or declared is None:
+            return code
+        return within_deadline(code, left, declared, self.workflow.name)
 
     def decode_arguments(self, arguments: Payload) -> dict[str, Any]:
         return self.workflow.signature.decode_arguments(arguments)

@@ -15,11 +15,11 @@ from counterpoint.kernel.loop import WorkflowLoop, running_loop
 from counterpoint.model.policies import Retry
 
 Ts = TypeVarTuple("Ts")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Workflow(Generic[R, Unpack[Ts]]):
+class Workflow(Generic[R_co, Unpack[Ts]]):
     """A durable `async def`; made by `@service.workflow` or `@service.saga`.
 
     It is started by an app, or called by another workflow, whose child it becomes:
@@ -30,7 +30,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
     def __init__(
         self,
         service: str,
-        function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R]],
+        function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R_co]],
         *,
         name: str | None,
         version: int,
@@ -62,7 +62,7 @@ class Workflow(Generic[R, Unpack[Ts]]):
                 f"{', '.join(required)} could never be given; take the * out of its parameters"
             )
 
-    def __call__(self, *args: Unpack[Ts]) -> Call[R]:
+    def __call__(self, *args: Unpack[Ts]) -> Call[R_co]:
         if type(running_loop()) is not WorkflowLoop:
             self._refuse()
         return Call(Child(self, None), args, {}, inspect.currentframe())
@@ -132,17 +132,17 @@ class Workflow(Generic[R, Unpack[Ts]]):
             self.undo.resolve()
 
 
-class Child(Generic[R]):
+class Child(Generic[R_co]):
     """A workflow as another one calls it, with the id that was chosen for the child."""
 
-    def __init__(self, workflow: "Workflow[R, Unpack[tuple[Any, ...]]]", id: str | None) -> None:
+    def __init__(self, workflow: "Workflow[R_co, Unpack[tuple[Any, ...]]]", id: str | None) -> None:
         self.workflow = workflow
         self.name = workflow.name
         self.id = id
 
     def call_inside(
         self, owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Generator[Any, Any, R]:
+    ) -> Generator[Any, Any, R_co]:
         """Return the generator of a call in the workflow that *owner* runs; see `Call`."""
         execution = execution_of(owner)
         workflow = self.workflow
@@ -151,9 +151,11 @@ class Child(Generic[R]):
         number, future = execution.calls.schedule_child(
             self.name, arguments, saga=workflow.saga, given_id=self.id
         )
-        result: R = yield from await_call(execution, number, future, self.name, workflow.signature)
+        result: R_co = yield from await_call(
+            execution, number, future, self.name, workflow.signature
+        )
         return result
 
-    def direct(self, *_: object) -> Coroutine[Any, Any, R]:
+    def direct(self, *_: object) -> Coroutine[Any, Any, R_co]:
         """Refuse: a call that was made in a workflow is awaited there."""
         raise NotInWorkflowError(f"the call of {self.name} is awaited outside its workflow")

@@ -18,6 +18,7 @@ class Calls:
         self.execution = execution
         self._waiting: dict[int, Future[Settled]] = {}
         self._number = 0
+        self.child_ids: dict[int, str] = {}
         self._undoable: set[int] = set()
         """Calls that would be undone, as far as the code has been told."""
 
@@ -54,6 +55,7 @@ class Calls:
         if compensable or (saga and program.saga):
             self._undoable.add(number)
         its_id = given_id or child_id(execution.id, execution.run, number)
+        self.child_ids[number] = its_id
         execution.decide(r.ChildScheduled(number, its_id, name, arguments, saga, compensable))
         return number, future
 

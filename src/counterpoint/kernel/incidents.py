@@ -57,7 +57,10 @@ def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: in
     else:
         cause = Cause.PAST_PIVOT
         message = f"{what} (call {number}) is out of attempts past the pivot"
-    raise_incident(execution, cause, message + _because(step), number, at)
+        if call.child is not None:
+            message = f"the child {call.child} (call {number}) failed past the pivot"
+        message += _because(step)
+    raise_incident(execution, cause, message, number, at)
 
 
 def _nobody_knows(execution: Execution, number: int) -> str:
@@ -70,6 +73,8 @@ def _nobody_knows(execution: Execution, number: int) -> str:
 
 
 def _because(step: Step) -> str:
+    if step.lost_in_a_row:
+        return ": the node died while an attempt was under way"
     error = step.last_error
     return "" if error is None else f": {error.message or error.type}"
 

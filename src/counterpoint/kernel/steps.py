@@ -57,6 +57,8 @@ class Call:
     undone: bool = False
     stays: str | None = None
     """Why it is not undone although it happened."""
+    run: int | None = None
+    """The run in which it settled, if a reset has kept it since: its key is that run's."""
     registered: bool = False
     """It is only a compensation, named by `compensate_with`."""
     child: str | None = None

@@ -20,22 +20,9 @@ from typing import TypeAlias
 
 import msgspec
 
-Payload: TypeAlias = msgspec.Raw
-NULL = msgspec.Raw(b"null")
-
-
-class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An error as recorded: enough to raise the same type with the same facts again."""
-
-    type: str
-    """The recorded name: `payments.PaymentDeclined`, or `builtins.ValueError` for others."""
-    message: str
-    business: bool = False
-    """The error is a `BusinessError`: `facts` are its own fields."""
-    facts: Payload = NULL
-    """JSON null where there are none."""
-    traceback: str | None = None
-    """Where it was raised, bounded in length; for people only."""
+from counterpoint.model.payloads import NULL as NULL
+from counterpoint.model.payloads import Failure as Failure
+from counterpoint.model.payloads import Payload as Payload
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -308,6 +295,8 @@ class ResetFrom(_Record, frozen=True, tag="reset"):
     request_id: str
     actor: str | None = None
     reason: str | None = None
+    began_in: int | None = None
+    """The run in which the code began, where that is an earlier one."""
 
 
 class AttemptStarted(_Record, frozen=True, tag="attempt"):

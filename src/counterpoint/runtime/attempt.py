@@ -103,9 +103,20 @@ class Attempt:
         if self.ends_at != NEVER:
             deadline = datetime.fromtimestamp(self.ends_at / 1e6, tz=UTC)
         key = idempotency_key(owner.id, owner.run, self.step)
+        undoes = self.undoes_key()
         return AttemptInfo(
-            self.work.name, self.number, key, owner.id, owner.correlation_id, deadline
+            self.work.name,
+            self.number,
+            key,
+            owner.id,
+            owner.correlation_id,
+            deadline,
+            undoes_key=undoes,
         )
+
+    def undoes_key(self) -> str | None:
+        """Return the key of the call that is being undone; None for a call."""
+        return None
 
     def beat(self, detail: Any) -> None:
         try:
@@ -183,6 +194,10 @@ class CompensationAttempt(Attempt):
         )
         self.call = call
         self.compensation = compensation
+
+    def undoes_key(self) -> str | None:
+        call, owner = self.call, self.owner
+        return idempotency_key(owner.id, call.run or owner.run, call.number)
 
     def decode(self) -> dict[str, Any]:
         call = self.call

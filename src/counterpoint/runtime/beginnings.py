@@ -136,8 +136,8 @@ class Beginnings:
         prefix = prefix_of(records, mail.to)
         to = len(prefix)
         later = [one for one in records[to:] if isinstance(one, SignalReceived)]
-        began_in = fold(records).began_in_run or found.run
-        mark = ResetFrom(now, began_in, to, row.request_id, mail.actor, mail.reason)
+        began_in = fold(records).began_in_run
+        mark = ResetFrom(now, found.run, to, row.request_id, mail.actor, mail.reason, began_in)
         new = next_run(found, await node.next_key(), program.workflow, now, found.deadline_at)
         self._store(row, new, [*prefix, mark, *later], fold(prefix).attributes)
 

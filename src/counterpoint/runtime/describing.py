@@ -30,8 +30,6 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
     for record in records:
         _remember(history, now, record)
         _remember_attempt(history, record)
-        if isinstance(record, r.ResetFrom):
-            _remember_run(history, record.run)
         now = getattr(record, "at", now)
     cancel = next((one for one in records if isinstance(one, r.CancelRequested)), None)
     deadline = _time(row.deadline_at)
@@ -136,8 +134,6 @@ class _Past:
     cancelled: bool = False
     attempt_at: int | None = None
     """When its second or a later attempt began."""
-    run: int | None = None
-    """The run in which it settled, if that is an earlier one."""
     stated: bool = False
     """A person has said how it ended: what is recorded next of it is their word, no attempt."""
     failed: list[AttemptDescription] = field(default_factory=list[AttemptDescription])
@@ -172,13 +168,6 @@ def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:
             pass
 
 
-def _remember_run(history: dict[int, _Past], run: int) -> None:
-    """Note in which run the steps settled that were kept by a reset of it."""
-    for past in history.values():
-        if past.ended_at is not None and past.run is None:
-            past.run = run
-
-
 def _remember_attempt(history: dict[int, _Past], record: r.Record) -> None:
     match record:
         case r.CallFailed(call=call, at=at, attempts=attempt):
@@ -211,7 +200,7 @@ def _call(
         name=call.name,
         state=_state(call, status),
         arguments=plain(call.arguments),
-        idempotency_key=idempotency_key(row.id, history[number].run or row.run, number),
+        idempotency_key=idempotency_key(row.id, call.run or row.run, number),
         result=plain(call.result),
         error=_words(error),
         outcome_unknown=call.outcome_unknown,

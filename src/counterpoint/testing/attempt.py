@@ -43,6 +43,7 @@ def attempt(
     correlation_id: str | None = None,
     deadline: datetime | None = None,
     last_heartbeat: Any = None,
+    undoes_key: str | None = None,
 ) -> Generator[UnitAttempt]:
     """Run the block as if an app ran an attempt of an activity in it.
 
@@ -51,7 +52,13 @@ def attempt(
     assert running.heartbeats == ["asked the bank"]
     """
     facts = AttemptInfo(
-        activity, attempt, idempotency_key, execution_id, correlation_id or execution_id, deadline
+        activity,
+        attempt,
+        idempotency_key,
+        execution_id,
+        correlation_id or execution_id,
+        deadline,
+        undoes_key=undoes_key,
     )
     running = UnitAttempt(facts, last_heartbeat)
     token = current_attempt.set(running)

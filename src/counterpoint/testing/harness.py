@@ -186,11 +186,15 @@ class Harness:
         workflow: Workflow[R, Unpack[Ts]],
         *args: Unpack[Ts],
         id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
         correlation_id: str | None = None,
     ) -> Execution[R]:
         """Start an execution and let the app do what it can without time passing."""
         self._check()
-        execution = await self.app.start(workflow, *args, id=id, correlation_id=correlation_id)
+        execution = await self.app.start(
+            workflow, *args, id=id, delay=delay, at=at, correlation_id=correlation_id
+        )
         await self.settle()
         return execution
 
@@ -199,6 +203,8 @@ class Harness:
         workflow: Workflow[R, Unpack[Ts]],
         *args: Unpack[Ts],
         id: str | None = None,
+        delay: float | timedelta | None = None,
+        at: datetime | None = None,
         correlation_id: str | None = None,
         within: timedelta = FOREVER,
     ) -> R:
@@ -209,7 +215,9 @@ class Harness:
             StuckError: it waits for a signal or a person, or longer than *within*.
         """
         self._check()
-        execution = await self.app.start(workflow, *args, id=id, correlation_id=correlation_id)
+        execution = await self.app.start(
+            workflow, *args, id=id, delay=delay, at=at, correlation_id=correlation_id
+        )
         return await self.result(execution, within=within)
 
     async def result(self, execution: Execution[R], *, within: timedelta = FOREVER) -> R:

@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from counterpoint.authoring.activity import Activity
-from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.attempt import RunningAttempt, current_attempt, info
+from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import DefinitionError
 from counterpoint.runtime.attempt import Attempt
