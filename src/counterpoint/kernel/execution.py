@@ -24,7 +24,7 @@ Safety argument (P2, P8):
 import contextvars
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
@@ -165,7 +165,7 @@ class Execution:
             self.deliver(r.TimerFired(self.stamp(now), timer))
 
     def replay(self, records: Sequence[r.Record], retry: r.RetryRequested | None = None) -> None:
-        """Bring a new execution to where *records*, its whole journal, leave it.
+        """Bring a new execution to where *records*, its whole journal, leave it, at its `now`.
 
         *retry* is recorded after them: it takes back the failure with which they end, and the code
         may go on from there. Afterwards `divergence` is None, or says how the code differs; then
@@ -175,9 +175,9 @@ class Execution:
         self.state = history.fold(keep_calls=self.program.saga)
         if retry is not None:
             self.pending.append(retry)
-        self.now = self.state.updated_at
+        resumes_at, self.now = self.now, self.state.updated_at
         if self.state.code_lives or self.review is not None:
-            self._replay_code(history.turns())
+            self._replay_code(history.turns(), history.seen_late(resumes_at))
         self.now = max(self.now, self.state.updated_at)
         if self.divergence is not None:
             self.evict()
@@ -359,7 +359,7 @@ class Execution:
 
     # ---- replaying ----------------------------------------------------------------------------
 
-    def _replay_code(self, turns: Sequence[Turn]) -> None:
+    def _replay_code(self, turns: Sequence[Turn], seen_late: Mapping[int, int]) -> None:
         last = len(turns) - 1
         for index, turn in enumerate(turns):
             self._expected = turn.decisions
@@ -367,7 +367,7 @@ class Execution:
             for record in turn.inputs:
                 if self.divergence is not None:
                     break
-                self.now = record.at
+                self.now = max(record.at, seen_late.get(id(record), 0))
                 if self.review is not None:
                     self.review.before(record)
                 if self._main is not None or self._waits_to_begin(record):

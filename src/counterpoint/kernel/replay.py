@@ -9,7 +9,8 @@ Some things are written into a journal without the code having seen them in that
   and has failed (or will) because of that, has only lost an attempt.
 * A `ResetFrom` takes back everything that is not above it: the code goes on in the middle.
 * While an incident of non-determinism stands, inputs are recorded and no code runs. They are
-  applied when code that agrees with the journal goes on.
+  applied when code that agrees with the journal goes on, and the code sees them then: a timeout
+  that it set as of when they came would be over where the incident lasted longer than that.
 
 Either way several inputs share the decisions that follow them, and the code may go on from there.
 """
@@ -118,6 +119,28 @@ class History:
             elif id(record) in self._again:
                 turns[-1].unfinished = joining = True
         return turns
+
+    def seen_late(self, resumes_at: int) -> dict[int, int]:
+        """Return when the code saw inputs that it did not see when they came, by identity.
+
+        It sees at *resumes_at* what was recorded while it was stopped, unless the journal has the
+        end of that incident.
+        """
+        times: dict[int, int] = {}
+        unseen: list[r.Record] = []
+        stopped: r.IncidentRaised | None = None
+        for record in self.records:
+            if isinstance(record, r.IncidentRaised) and record.cause == Cause.NON_DETERMINISM:
+                stopped = record
+            elif stopped is None:
+                continue
+            elif isinstance(record, r.INPUTS):
+                unseen.append(record)
+            elif isinstance(record, r.IncidentResolved) and record.step == stopped.step:
+                times.update((id(one), record.at) for one in unseen)
+                unseen, stopped = [], None
+        times.update((id(one), resumes_at) for one in unseen)
+        return times
 
     def _take_back_end(self, retry: r.RetryRequested) -> None:
         kept = self.records

@@ -78,6 +78,7 @@ def revive(resident: Resident, records: list[r.Record], now: int) -> None:
         else:
             execution.begin_stored(records, arguments)
     else:
+        execution.now = now
         execution.replay(records)
     divergence = execution.divergence
     if divergence is None:
