@@ -57,6 +57,11 @@ def test_failed_child_is_not_retried_behind_the_back_of_its_parent() -> None:
     check(Case(plan, faults={2: ["declined"]}, at_rest=(Moment(2, "retry", 1),)))
 
 
+def test_retry_past_the_pivot_goes_on_although_the_node_dies_after_its_commit() -> None:
+    plan = ["seq", [["pivot"], ["fail"]]]
+    check(Case(plan, crashes=(Crash(3, "after"),), at_rest=(Moment(1, "retry"),)))
+
+
 @pytest.mark.xfail(reason="attempts are forgotten when their execution ends", strict=True)
 def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
     monkeypatch: pytest.MonkeyPatch,

@@ -437,16 +437,16 @@ class Committer:
 def next_wake(resident: Resident, now: int) -> int | None:
     """Return the execution's wake-up time for its row.
 
-    While an attempt is under way, or a call that was given up is about to settle, it is a time in
-    the past, so that a node that starts finds it; the same time is kept, so that a busy execution
-    does not write its row at every step.
+    While an attempt is under way, or a call that was given up is about to settle, or the code is
+    about to go on after a retry, it is a time in the past, so that a node that starts finds it; the
+    same time is kept, so that a busy execution does not write its row at every step.
     """
     state = resident.execution.state
     if not state.status.live:
         return None
     if any(incident.cause in STOPPED_BY_CODE for incident in state.incidents.values()):
         return None
-    if state.busy or state.settling:
+    if state.busy or state.settling or resident.reload:
         known = resident.wake_at
         return known if known is not None and known <= now else now
     return state.next_wake()
