@@ -233,6 +233,7 @@ async def test_terminate_of_an_execution_of_a_newer_version_ends_it() -> None:
         await execution.terminate()
 
         assert await ended(harness, execution) is Status.TERMINATED
+        assert (await execution.describe()).version == 2
 
 
 async def test_terminate_of_an_execution_whose_arguments_do_not_validate_any_more_ends_it() -> None:
@@ -267,18 +268,18 @@ async def test_terminate_undoes_nothing_and_runs_no_finally_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reach", "left"),
+    ("reach", "left", "unknown"),
     [
-        (waiting_for_a_signal, []),
-        (in_a_call, [3, 2, 1]),
-        (between_attempts, [3, 2, 1]),
-        (being_undone, [2, 1]),
-        (with_an_unknown_outcome, [1]),
-        (with_a_stuck_compensation, [2, 1]),
+        (waiting_for_a_signal, [], []),
+        (in_a_call, [3, 2, 1], [3]),
+        (between_attempts, [3, 2, 1], [3]),
+        (being_undone, [2, 1], []),
+        (with_an_unknown_outcome, [1], [2]),
+        (with_a_stuck_compensation, [2, 1], []),
     ],
 )
 async def test_describe_lists_what_a_terminated_execution_left(
-    reach: Callable[[Harness], Awaitable[Execution[Any]]], left: list[int]
+    reach: Callable[[Harness], Awaitable[Execution[Any]]], left: list[int], unknown: list[int]
 ) -> None:
     async with Harness(services=[desk, shop]) as harness:
         execution = await reach(harness)
@@ -288,6 +289,7 @@ async def test_describe_lists_what_a_terminated_execution_left(
         await harness.restart()
 
         assert list(known.left) == left
+        assert [c.call for c in known.calls if c.outcome_unknown] == unknown
         assert (await execution.describe()).left == known.left
         assert list(known.to_undo) == []
 

@@ -203,7 +203,7 @@ def _call(
         idempotency_key=idempotency_key(row.id, call.run or row.run, number),
         result=plain(call.result),
         error=_words(error),
-        outcome_unknown=call.outcome_unknown,
+        outcome_unknown=call.outcome_unknown or (_left_open(call) and not status.live),
         attempts=call.attempts if step is None else step.attempts,
         next_attempt_at=_retry_time(step or call.undo) if status.live else None,
         heartbeat=plain(step.heartbeat) if step is not None else None,
@@ -223,6 +223,12 @@ def _call(
         stays=call.stays,
         compensation_failed_attempts=() if undo is None else undo.failed,
     )
+
+
+def _left_open(call: Call) -> bool:
+    """Whether the call had not settled, and an attempt of it may have done something."""
+    step = call.step
+    return step is not None and (step.under_way or step.remote or step.may_have_happened)
 
 
 def _attempt_time(call: Call, history: dict[int, _Past], status: Status) -> datetime | None:
