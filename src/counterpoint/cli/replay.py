@@ -1,6 +1,8 @@
 """`counterpoint replay`: recorded executions against today's code."""
 
 import asyncio
+import contextlib
+import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from counterpoint.cli.target import Target, required
 from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption, parse_where
 from counterpoint.errors import StoreCorruptError
 from counterpoint.model.rows import ExecutionRow
-from counterpoint.runtime.exports import read_lines
+from counterpoint.runtime.exports import Export, read_lines
 from counterpoint.runtime.rehearsal import (
     ArgumentDifference,
     Rehearsal,
@@ -135,7 +137,7 @@ async def _from_files(app: App, files: Sequence[Path]) -> AsyncIterator[Rehearsa
     with counting(total) as advance:
         for file in files:
             for line in read_lines(file):
-                yield rehearse(app.registry, line.export())
+                yield _rehearse(app, line.export())
                 advance()
                 await asyncio.sleep(0)  # Ctrl-C
 
@@ -156,8 +158,13 @@ async def _from_store(target: Target, where: Where) -> AsyncIterator[Rehearsal |
                         yield _damaged(row, error)
                     else:
                         if export is not None:
-                            yield rehearse(registry, export)
+                            yield _rehearse(target.app, export)
                 advance()
+
+
+def _rehearse(app: App, export: Export) -> Rehearsal:
+    with contextlib.redirect_stdout(sys.stderr):  # what the code prints is no result
+        return rehearse(app.registry, export)
 
 
 def _damaged(row: ExecutionRow, error: StoreCorruptError) -> Rehearsal:

@@ -162,6 +162,15 @@ def test_mistakes_have_codes_of_their_own(shop: Path, monkeypatch: pytest.Monkey
     assert "no app is named" in no_app.stderr
 
 
+def test_what_the_code_prints_is_not_among_the_results(shop: Path) -> None:
+    change_code(shop, "    total = count(booked)", "    total = print('hello')")
+
+    result = counterpoint("replay", "--json")
+
+    assert json.loads(result.stdout)["ok"]
+    assert result.stderr == "hello\nhello\n"
+
+
 def test_nothing_to_replay_is_said(shop: Path) -> None:
     result = counterpoint("replay", "--where", "status=terminated")
 
