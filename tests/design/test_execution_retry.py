@@ -384,6 +384,16 @@ async def test_retry_does_nothing_where_nothing_has_to_be_retried(
         assert harness.calls == calls
 
 
+async def test_retry_of_what_completed_writes_nothing_at_all() -> None:
+    async with Harness(services=[desk]) as harness:
+        execution = await a_completed_one(harness)
+        before = harness.store.commits
+        await execution.retry()
+        await harness.settle()
+
+        assert harness.store.commits == before
+
+
 async def test_retry_of_a_running_execution_brings_a_waiting_attempt_forward() -> None:
     async with Harness(services=[desk]) as harness:
         harness.fail(patient, OSError("no route"))
