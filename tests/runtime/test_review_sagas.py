@@ -2,12 +2,26 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
+from typing import Annotated, Any
 
+import msgspec
 import pytest
+from pydantic import AfterValidator
 
-from counterpoint import ActivityFailed, BusinessError, ExecutionFailed, Retry, Service, workflow
+from counterpoint import (
+    ActivityFailed,
+    ArgumentsError,
+    BusinessError,
+    ExecutionFailed,
+    Retry,
+    Service,
+    workflow,
+)
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.model.rows import MailRow
 from counterpoint.model.states import Status
-from counterpoint.runtime.mail import TerminateMail, mail_row
+from counterpoint.runtime.mail import SignalMail, StartMail, TerminateMail, mail_row
 from counterpoint.testing import Harness
 
 review = Service("review")
@@ -241,3 +255,103 @@ async def test_it_is_undone_also_if_the_node_dies_at_any_commit() -> None:
             assert (await parent.describe()).status is Status.COMPENSATED
             child = await harness.execution("p/1").describe()
             assert child.undone == [1]
+
+
+def even(number: int) -> int:
+    if number % 2:
+        raise ValueError("odd")
+    return number
+
+
+Even = Annotated[int, AfterValidator(even)]
+
+
+@review.workflow
+async def takes_even(number: Even) -> int:
+    return number
+
+
+@review.activity
+async def undo_even(number: Even) -> None: ...
+
+
+@review.workflow
+async def calls_a_child_with(number: int) -> int:
+    return await takes_even(number)
+
+
+@review.saga
+async def compensates_with(number: int) -> None:
+    workflow.compensate_with(undo_even, number)
+
+
+@review.saga(deadline=timedelta(days=5_000))
+async def has_a_deadline() -> None:
+    await workflow.signal("go")
+
+
+@pytest.mark.parametrize("called", [calls_a_child_with, compensates_with])
+async def test_arguments_that_could_not_be_read_again_are_refused_where_they_are_given(
+    called: Workflow[Any, int],
+) -> None:
+    async with Harness(services=[review]) as harness:
+        with pytest.raises(ExecutionFailed, match="odd"):
+            await harness.run(called, 3, id="w")
+
+
+@pytest.mark.parametrize("delay", [float("nan"), float("inf"), -1, "soon"])
+async def test_a_delay_that_is_no_duration_is_refused(delay: Any) -> None:
+    async with Harness(services=[review]) as harness:
+        with pytest.raises(ArgumentsError, match="delay="):
+            await harness.app.start(waits, delay=delay)
+        with pytest.raises(ArgumentsError, match="at="):
+            await harness.app.start(waits, at="tomorrow")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("delay", [1e300, timedelta.max])
+async def test_an_execution_delayed_for_ever_can_be_looked_at(delay: float | timedelta) -> None:
+    async with Harness(services=[review]) as harness:
+        execution = await harness.app.start(has_a_deadline, delay=delay)
+
+        description = await execution.describe()
+
+        assert description.begins_at is not None
+        assert description.begins_at.year == 9999
+
+
+@pytest.mark.parametrize("to", [True, 1.5, "1", None])
+async def test_a_reset_to_what_is_no_number_is_refused(to: Any) -> None:
+    async with Harness(services=[review]) as harness:
+        await harness.run(one_step, id="w")
+        with pytest.raises(ArgumentsError, match="to="):
+            await harness.execution("w").reset(to=to)
+
+
+async def test_mail_to_what_has_not_been_started_here_is_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosted = Service("hosted")
+    hosted.activities.update(review.activities)
+    async with Harness(services=[hosted]) as harness:
+        node = harness.app.node
+        for number in range(200):
+            start = StartMail("review.waits", msgspec.Raw(b"{}"))
+            for mail in (start, SignalMail("go", msgspec.Raw(b"null"))):
+                letter = mail_row(f"w{number}", mail, node.clock.now(), node.codec)
+                node.committer.post(letter)
+        read = harness.store.mail
+        pages: list[int] = []
+
+        async def counted(*, after: int, limit: int) -> list[MailRow]:
+            pages.append(after)
+            return await read(after=after, limit=limit)
+
+        monkeypatch.setattr(harness.store, "mail", counted)
+        await harness.settle()
+        assert 1 <= len(pages) <= 3
+
+        await harness.restart(services=[review])
+        await harness.idle()
+        for number in (0, 199):
+            status = (await harness.execution(f"w{number}").describe()).status
+            assert status is Status.COMPLETED

@@ -53,6 +53,7 @@ def compensate_with(activity: Activity[P, Any], *args: P.args, **kwargs: P.kwarg
     execution = _saga("compensate_with()")
     _check(activity, Activity, "compensate_with takes an activity")
     arguments = encode_call(execution, activity.signature, activity.name, args, kwargs)
+    activity.signature.decode_arguments(arguments)  # later, only a person could mend it
     execution.calls.register_undo(activity.name, arguments)
 
 

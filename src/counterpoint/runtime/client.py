@@ -1,5 +1,6 @@
 """What a process can do with executions, whether it hosts them or not."""
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -229,17 +230,30 @@ def begin_time(now: int, delay: float | timedelta | None, at: datetime | None) -
     if delay is not None and at is not None:
         raise ArgumentsError("give delay= or at=, not both", fields=["delay", "at"])
     if at is not None:
+        if not isinstance(at, datetime):
+            raise ArgumentsError(f"at={at!r} is no datetime", fields=["at"])
         if at.tzinfo is None:
             raise ArgumentsError(
                 f"at={at!r} has no time zone: datetime(..., tzinfo=UTC)", fields=["at"]
             )
         moment = _microseconds(at)
     else:
-        span = delay if isinstance(delay, timedelta) else timedelta(seconds=delay or 0)
-        if span < timedelta(0):
-            raise ArgumentsError("delay= cannot be negative", fields=["delay"])
-        moment = now + microseconds(span)
+        moment = now + microseconds(_span(delay))
     return None if moment <= now else min(moment, FAR_FUTURE)
+
+
+def _span(delay: object) -> timedelta:
+    """Return how long a start is delayed; what is longer than any timedelta is the longest."""
+    if isinstance(delay, (int, float)):
+        if not -math.inf < delay < math.inf:
+            raise ArgumentsError(f"delay={delay} is no number of seconds", fields=["delay"])
+        longest = timedelta.max.total_seconds()
+        delay = timedelta.max if delay >= longest else timedelta(seconds=max(-1, delay))
+    if not isinstance(delay, timedelta):
+        raise ArgumentsError(f"delay={delay!r} is no duration", fields=["delay"])
+    if delay < timedelta(0):
+        raise ArgumentsError("delay= cannot be negative", fields=["delay"])
+    return delay
 
 
 def refuse_in_workflow() -> None:

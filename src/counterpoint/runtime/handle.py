@@ -303,9 +303,12 @@ class Execution(Generic[R]):
 
         Raises:
             ExecutionNotFoundError: there is no such execution.
+            ArgumentsError: that is no number.
             ExecutionRefusedError: it is live, has no such record, had ended or failed before it,
                 or a call before it was compensated.
         """
+        if type(to) is not int:
+            raise ArgumentsError(f"to= is the number of a record, not {to!r}", fields=["to"])
         access = self._access()
         row = await existing(access.store, self.id)
         records = await records_of(access.store, access.codec, row)

@@ -39,9 +39,11 @@ from counterpoint.runtime.mail import (
     read_mail,
 )
 from counterpoint.runtime.recovery import PROBE, is_damage
-from counterpoint.runtime.starts import about_to_begin, starts_decided
+from counterpoint.runtime.starts import starts_decided
 
 PAGE = 500
+START = "start"
+"""The kind of a `StartMail`."""
 
 
 class Intake:
@@ -53,6 +55,8 @@ class Intake:
         self._after = 0
         self._again: dict[str, int] = {}
         """By execution, the position of the first of its letters that has to be read again."""
+        self._left: set[str] = set()
+        """Ids whose starts were left in the mailbox; what is posted to them comes behind these."""
         self._woken = asyncio.Event()
         self._woken.set()
         self._reading = False
@@ -70,6 +74,7 @@ class Intake:
         """Read all mail again: the store was opened again."""
         self._after = 0
         self._again.clear()
+        self._left.clear()
         self._woken.set()
 
     def again(self, row: MailRow) -> None:
@@ -186,7 +191,7 @@ class Intake:
         if isinstance(mail, StartMail):
             return await self.beginnings.start(row, mail, found)
         if found is None:
-            if await about_to_begin(self.node.store, row.execution_id):
+            if row.execution_id in self._left:
                 self.beginnings.read_after(row)
                 return "its execution has not been started"
             self._discard(row, "the execution is unknown")
@@ -254,6 +259,8 @@ class Intake:
 
     def _leave(self, row: MailRow, why: str) -> None:
         """Leave an acknowledged letter in the mailbox: a node that can take it, will."""
+        if row.kind == START:
+            self._left.add(row.execution_id)
         logger.warning("a %s for %r waits where it is: %s", row.kind, row.execution_id, why)
 
     def _discard(self, row: MailRow, why: str) -> None:

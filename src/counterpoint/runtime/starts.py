@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ArgumentsError, ExecutionExistsError
+from counterpoint.kernel.timers import FAR_FUTURE
 from counterpoint.model.records import Delayed, Payload, Record, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
@@ -47,7 +48,7 @@ def execution_row(
         fingerprint_of(arguments),
         now,
         begins,
-        deadline_at=None if deadline is None else begins + microseconds(deadline),
+        deadline_at=None if deadline is None else min(begins + microseconds(deadline), FAR_FUTURE),
         parent_key=None if child is None else child.parent_key,
         root_key=None if child is None else child.root_key,
         correlation_id=correlation_id if correlation_id != execution_id else None,
