@@ -151,8 +151,8 @@ async def see(harness: Harness, flow: Any, *args: Any) -> tuple[Any, ...]:
     return live
 
 
-def wrong_facts() -> Exception:
-    error = ActivityFailed(
+def failed_with_facts() -> Exception:
+    return ActivityFailed(
         "other.call",
         call=7,
         attempts=3,
@@ -161,8 +161,6 @@ def wrong_facts() -> Exception:
         message="no route",
         facts={"host": "a"},
     )
-    assert str(error).endswith("no route")
-    return error
 
 
 # ---- the facts of a business error ---------------------------------------------------------------
@@ -309,7 +307,7 @@ async def test_activity_failed_tells_attempts_cause_and_doubt() -> None:
 
 async def test_activity_failed_has_the_facts_of_a_cause_that_has_facts() -> None:
     async with Harness(services=[desk]) as harness:
-        harness.fail(act, wrong_facts(), times=None)
+        harness.fail(act, failed_with_facts(), times=None)
         seen = await see(harness, look, "act")
 
         assert seen[6] == "counterpoint.ActivityFailed"
@@ -356,7 +354,7 @@ KINDS: dict[str, BaseException | type[BaseException]] = {
     "key error": KeyError("name"),
     "business": Short(sku="tea"),
     "business with a parent": NearlyShort(sku="tea", left=0),
-    "failed activity": wrong_facts(),
+    "failed activity": failed_with_facts(),
     "long": OSError("x" * 100_000),
     "unprintable": OSError("\udc80"),
 }
