@@ -227,7 +227,8 @@ def _call_waits(call: CallDescription, around: Surroundings, *, asks: bool) -> I
         yield f"attempt {attempts + 1} of {what} {due(moment, at)} ({absolute(moment, at)})"
     elif call.state in {"running", "being cancelled", "being undone"}:
         ended = "" if around.run_command is None else " when its node ended"
-        yield f"attempt {attempts} of {what}, under way{ended}"
+        since = "" if call.attempt_at is None else f", since {both(call.attempt_at, at)}"
+        yield f"attempt {attempts} of {what}, under way{ended}{since}"
 
 
 def _child(call: CallDescription, around: Surroundings) -> str:

@@ -587,3 +587,11 @@ def test_what_people_asked_for_is_told_with_who_and_why() -> None:
         "├── the outcome of the undoing of call 2, 1 s ago (11:59:59 UTC)",
         "└── this run, from a reset of run 1 to record 4 by Ada, just now (12:00:00 UTC)",
     ]
+
+
+def test_an_attempt_under_way_is_told_with_when_it_began() -> None:
+    call = replace(CALL, state="running", settled_at=None, attempts=2, attempt_at=AT - 3 * SECOND)
+
+    assert told_call(call)[-1] == (
+        "└── attempt 2 of orders.create (call 1), under way, since 3 s ago (11:59:57 UTC)"
+    )
