@@ -355,3 +355,43 @@ async def test_mail_to_what_has_not_been_started_here_is_read_once(
         for number in (0, 199):
             status = (await harness.execution(f"w{number}").describe()).status
             assert status is Status.COMPLETED
+
+
+@review.workflow
+async def says_that_it_failed() -> str:
+    try:
+        return await step("a")
+    except ActivityFailed:
+        workflow.set_attributes(state="failed")
+        raise
+
+
+async def found(harness: Harness, **attributes: str) -> list[str]:
+    return [one.id async for one in harness.app.executions(attributes=attributes)]
+
+
+async def test_attributes_that_a_retry_takes_back_find_nothing_any_more() -> None:
+    async with Harness(services=[review]) as harness:
+        harness.fail(step, ValueError("broken"))
+        with pytest.raises(ExecutionFailed):
+            await harness.run(says_that_it_failed, id="w")
+        assert await found(harness, state="failed") == ["w"]
+
+        await harness.execution("w").retry()
+        await harness.idle()
+
+        assert (await harness.execution("w").describe()).attributes == {}
+        assert await found(harness, state="failed") == []
+
+
+async def test_nor_do_those_that_a_retry_past_the_pivot_takes_back() -> None:
+    async with Harness(services=[review]) as harness:
+        harness.fail(step, Refused())
+        harness.hang(other)
+        execution = await harness.start(two_past_the_pivot, id="w")
+        assert await found(harness, state="refused") == ["w"]
+
+        await execution.retry()
+        await harness.result(execution)
+
+        assert await found(harness, state="refused") == []

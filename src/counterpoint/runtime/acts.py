@@ -260,6 +260,7 @@ def retry_failed(
     resident = _bring_back(node, row, records)
     execution = resident.execution
     execution.replay(records, request)
+    resident.take_back_attributes([*records, request])
     if child_of is not None:
         execution.note(child_of)
     if execution.divergence is not None:

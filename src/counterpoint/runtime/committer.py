@@ -327,8 +327,8 @@ class Committer:
             sent = letters(resident.row, state, records, now, self.codec)
             if sent:
                 batch.mail_of[resident.key] = sent
-        if state.attributed:
-            batch.attributes_of[resident.key] = _attribute_rows(resident.key, records)
+        if state.attributed or resident.attributes:
+            batch.attributes_of[resident.key] = _attribute_rows(resident, records)
         finished_at = None if status.live else state.updated_at
         wake_at = next_wake(resident, now)
         if resident.started is not None:
@@ -452,13 +452,13 @@ def next_wake(resident: Resident, now: int) -> int | None:
     return state.next_wake()
 
 
-def _attribute_rows(key: int, records: Sequence[Record]) -> list[AttributeRow]:
+def _attribute_rows(resident: Resident, records: Sequence[Record]) -> list[AttributeRow]:
     """Return what *records* say about their execution; the last word on each name."""
-    said: dict[str, str | None] = {}
+    said, resident.attributes = resident.attributes, {}
     for record in records:
         if isinstance(record, AttributesSet):
             said.update(record.values)
-    return [AttributeRow(key, name, value) for name, value in said.items()]
+    return [AttributeRow(resident.key, name, value) for name, value in said.items()]
 
 
 def _disappoint(batch: Batch, error: BaseException) -> None:

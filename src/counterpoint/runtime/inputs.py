@@ -57,6 +57,7 @@ def adopt(
         resident.history = list(records)
     node.adopt(resident)
     revive(resident, records, now)
+    resident.take_back_attributes(records)
     execution = resident.execution
     if execution.divergence is None:
         attempts.recover_attempts(execution, policies(node, resident), now)

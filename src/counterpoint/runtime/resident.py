@@ -1,10 +1,11 @@
 """An execution that a node holds in memory, with what the node has to remember about it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
-from counterpoint.model.records import Failure, Payload, Record
+from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Alarm
@@ -18,6 +19,7 @@ class Resident:
         "alarm",
         "alarm_at",
         "attempts",
+        "attributes",
         "beats",
         "execution",
         "history",
@@ -58,6 +60,8 @@ class Resident:
         self.attempts: dict[int, Attempt] = {}
         self.beats: dict[int, Payload] = {}
         """Newest heartbeat by step that is not recorded yet."""
+        self.attributes: dict[str, str | None] = {}
+        """What a retry has taken back of them, to be written with the next commit."""
         self.taken: list[int] = []
         """Positions of mail whose effect is in the next commit."""
         self.alarm: Alarm | None = None
@@ -73,6 +77,15 @@ class Resident:
     def correlation_id(self) -> str:
         """The flow that it belongs to."""
         return self.row.correlation_id or self.id
+
+    def take_back_attributes(self, records: Sequence[Record]) -> None:
+        """Note which attributes in the store a retry may have taken back."""
+        if not any(isinstance(one, RetryRequested) for one in records):
+            return
+        true = self.execution.state.attributes
+        for one in records:
+            if isinstance(one, AttributesSet):
+                self.attributes |= {name: true.get(name) for name in one.values}
 
     def release(self) -> None:
         """Drop the code's frames and the alarm: nobody wakes what is not in memory."""
