@@ -94,9 +94,9 @@ class WorkflowDebugger(pdb.Pdb):
         if not frame.f_code.co_flags & inspect.CO_COROUTINE:  # resumed, or stops at its first line
             super().user_call(frame, argument_list)
 
-    def user_line(self, frame: types.FrameType) -> None:
+    def interaction(self, frame: types.FrameType | None, traceback: Any) -> None:
         self.stops += 1
-        super().user_line(frame)
+        super().interaction(frame, traceback)
 
     def user_return(self, frame: types.FrameType, return_value: Any) -> None:
         waits = isinstance(return_value, asyncio.Future)

@@ -1,11 +1,18 @@
 """`counterpoint debug`: pdb in the code of one recorded execution, with its recorded results."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.unit.cli.recorded import BOOKED, GO, SHOP, change_code, counterpoint, make_shop
+
+from counterpoint import ExecutionFailed
+from counterpoint.cli.target import load_app
+
+WAIT = 'go = await workflow.signal("go", str)'
 
 
 @pytest.fixture
@@ -148,6 +155,28 @@ def test_a_failed_call_is_raised_where_it_was_awaited(shop: Path) -> None:
     assert "record 3 of 4: failed call=1 error=orders.Refused: why='no' attempts=1" in text
     assert "'no'" in text
     assert text.endswith("the journal ends here: 4 records, failed\n")
+
+
+def test_a_cancelled_wait_stops_with_its_error(shop: Path) -> None:
+    change_code(shop, WAIT, f"async with asyncio.timeout(0.05):\n        go = {WAIT[5:]}")
+    asyncio.run(run_too_late())
+
+    code, text = debug("late", "--at", "10", commands="n; n; n")
+
+    assert code == 0
+    assert "record 10 of 12: fired timer=1" in text
+    assert "CancelledError" in text
+    assert stops(text)
+    assert "did not run" not in text
+
+
+async def run_too_late() -> None:
+    app = load_app("shop:app")
+    async with app:
+        await app.start(app.registry.workflows["orders.place"], "late", id="late")
+        with contextlib.suppress(ExecutionFailed):
+            await app.execution("late").result(10)
+    sys.modules.pop("shop", None)
 
 
 def test_nothing_is_called_and_nothing_is_written(shop: Path) -> None:
