@@ -104,9 +104,23 @@ async def order() -> str:
     return await delivery("b")
 
 
+@abroad.saga
+async def storage(what: str) -> str:
+    return await do(what)
+
+
+@abroad.saga
+async def stores_and_waits() -> None:
+    await do("a")
+    await storage("b")
+    await asyncio.sleep(60)
+    raise ValueError("too late")
+
+
 home = Service("abroad")
 """The same service in a deployment without the child and its activity."""
 home.workflows["abroad.order"] = order
+home.workflows["abroad.stores_and_waits"] = stores_and_waits
 
 
 def services() -> list[Service]:
@@ -299,3 +313,18 @@ async def test_child_that_was_never_hosted_ends_with_its_cancelled_parent() -> N
             await harness.result(execution)
         assert undid(harness) == ["a"]
         assert "abroad.ship" not in [call.name for call in harness.calls]
+
+
+async def test_undoing_a_child_waits_visibly_for_a_deployment_that_hosts_it() -> None:
+    async with Harness(services=[desk, abroad]) as harness:
+        execution = await harness.start(stores_and_waits, id="one")
+        await harness.restart(services=[desk, home])
+        await harness.advance(hours=1)
+        found, before = await described(harness), undid(harness)
+        await harness.restart(services=[desk, abroad])
+
+        error = await failed(harness, execution)
+        assert [(one.cause, one.call) for one in found.incidents] == [("unknown-activity", 2)]
+        assert before == []
+        assert error.status == "compensated"
+        assert undid(harness) == ["b", "a"]

@@ -212,6 +212,19 @@ async def test_past_settle_the_execution_is_an_incident_that_names_the_call() ->
         await failed(harness, execution)
 
 
+async def test_asking_for_a_retry_before_settle_has_passed_raises_no_incident() -> None:
+    async with Harness(services=services()) as harness:
+        hold = harness.hang(thread)
+        execution = await harness.start(beside_a_thread, id="one")
+        await harness.advance(seconds=20)
+        await execution.retry()
+        status = (await described(harness)).status
+        hold.release()
+
+        assert status is Status.COMPENSATING
+        await failed(harness, execution)
+
+
 async def test_settle_is_a_setting() -> None:
     async with Harness(services=services(), settle=timedelta(seconds=3)) as harness:
         hold = harness.hang(thread)
