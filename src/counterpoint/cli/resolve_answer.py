@@ -198,9 +198,8 @@ def _error(
 ) -> Exception:
     kind, _, message = answer.error.partition(":")
     kind, message = kind.strip(), message.strip()
-    near = _nowhere if activity is None else activity.function
-    found = business_type(kind, near) if kind else None
-    if found is not None and target.name is not None:
+    found = _business_type(target, kind, activity)
+    if found is not None:
         if message:
             raise CommandError(
                 f"{kind} is a business error: its facts say what happened; pass --facts "
@@ -221,6 +220,19 @@ def _error(
         _no_business_error(target, kind)
     other: Exception = type(name, (Exception,), {"__module__": service})(message)
     return other
+
+
+def _business_type(
+    target: Target, kind: str, activity: Activity[..., Any] | None
+) -> type[BusinessError] | None:
+    """Return the app's business error of that name, or of its last part, or None."""
+    service, dot, _ = kind.rpartition(".")
+    if target.name is None or not kind:
+        return None
+    found = business_type(kind, _nowhere if activity is None else activity.function)
+    if found is None or found.recorded_name is not None or not dot:
+        return found
+    return found if service in target.app.registry.services else None
 
 
 def _business(

@@ -220,6 +220,7 @@ def test_a_business_error_is_recorded_with_its_facts_and_its_defaults(shop: Path
         ("TimeoutError:the bank said: no", ("builtins.TimeoutError", "the bank said: no")),
         ("ValueError", ("builtins.ValueError", "")),
         ("bank.Refused: no", ("bank.Refused", "no")),
+        ("bank.Declined: no", ("bank.Declined", "no")),
     ],
 )
 def test_another_error_is_recorded_by_its_name_and_message(
