@@ -62,6 +62,12 @@ def test_retry_past_the_pivot_goes_on_although_the_node_dies_after_its_commit() 
     check(Case(plan, crashes=(Crash(3, "after"),), at_rest=(Moment(1, "retry"),)))
 
 
+def test_word_of_a_person_on_a_call_whose_cancellation_was_taken_back_reaches_the_code() -> None:
+    plan = ["seq", [["gather", [["once-or-fail", 1], ["once", 2]]], ["fail"]]]
+    moments = (Moment(2, "retry"),)
+    check(Case(plan, "job", crashes=(Crash(1, "after"),), after_commits=moments))
+
+
 @pytest.mark.xfail(reason="attempts are forgotten when their execution ends", strict=True)
 def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
     monkeypatch: pytest.MonkeyPatch,

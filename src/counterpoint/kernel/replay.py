@@ -214,7 +214,7 @@ def _unless_kept_on(record: r.Record, kept_on: set[int]) -> r.Record:
         case r.CallFailed() | r.ChildFailed() if record.call in kept_on:
             kept_on.discard(record.call)
             return _as_attempt(record)
-        case r.CallCancelled(call=call) | r.AttemptStarted(step=call):
+        case r.CallCancelled(call=call) | r.AttemptStarted(step=call) | r.StepResolved(step=call):
             kept_on.discard(call)
         case _:
             pass
