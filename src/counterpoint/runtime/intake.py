@@ -42,6 +42,8 @@ from counterpoint.runtime.recovery import PROBE, is_damage
 from counterpoint.runtime.starts import starts_decided
 
 PAGE = 500
+ROOM_AFTER_SECONDS = 0.02
+"""How long mail to what does not fit in memory waits before somebody looks for room again."""
 START = "start"
 """The kind of a `StartMail`."""
 
@@ -60,11 +62,16 @@ class Intake:
         self._woken = asyncio.Event()
         self._woken.set()
         self._reading = False
+        self._first = True
+        """Nothing has been read since the store was opened: the scan for due work waits for it."""
+        self._waits_for_room = False
 
     @property
     def quiet(self) -> bool:
-        """Whether all mail that this node knows of is taken over."""
-        return not (self._reading or self._woken.is_set())
+        """Whether all mail that this node knows of is taken over, or waits for room in memory."""
+        if self._reading or self._woken.is_set():
+            return False
+        return not (self._again and self.node.room() > 0)
 
     def poke(self) -> None:
         """Look for mail now."""
@@ -75,6 +82,7 @@ class Intake:
         self._after = 0
         self._again.clear()
         self._left.clear()
+        self._first = True
         self._woken.set()
 
     def again(self, row: MailRow) -> None:
@@ -105,6 +113,9 @@ class Intake:
                 await self._read()
             finally:
                 self._reading = False
+                if self._first:
+                    self._first = False
+                    self.node.due.poke()
                 self.node.check_idle()
 
     async def _changed(self) -> bool:
@@ -118,9 +129,25 @@ class Intake:
         """Read what is new, and then what has to be read again."""
         await self._read_mail(self._after, None)
         while self._again and not self._stopped():
+            if self.node.room() <= 0:  # it would be evicted before its letter reached it, again
+                self._wait_for_room()
+                return
             execution_id = next(iter(self._again))
             first = self._again.pop(execution_id)
             await self._read_mail(first - 1, execution_id)
+
+    def _wait_for_room(self) -> None:
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            asyncio.get_running_loop().call_later(ROOM_AFTER_SECONDS, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        self._waits_for_room = False
+        if self._again and not self.node.stopping:
+            if self.node.room() > 0:
+                self._woken.set()
+            else:
+                self._wait_for_room()
 
     async def _read_mail(self, after: int, only: str | None) -> None:
         """Read the letters behind a position: the new ones, or those read before to one id."""
