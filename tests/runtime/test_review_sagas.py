@@ -395,3 +395,60 @@ async def test_nor_do_those_that_a_retry_past_the_pivot_takes_back() -> None:
         await harness.result(execution)
 
         assert await found(harness, state="refused") == []
+
+
+@review.workflow
+async def never_waits() -> None:
+    child = asyncio.ensure_future(waits())
+    await workflow.sleep(1)
+    while not child.done():  # noqa: ASYNC110 - the mistake that is looked at
+        await asyncio.sleep(0)
+
+
+async def test_a_workflow_that_is_stopped_for_never_waiting_cancels_its_children() -> None:
+    async with Harness(services=[review], rehearse=False) as harness:
+        with pytest.raises(ExecutionFailed, match="without waiting"):
+            await harness.run(never_waits, id="p")
+        await harness.idle()
+
+        assert (await harness.execution("p/1").describe()).status is Status.CANCELLED
+
+
+def undoing(*, compensable: bool) -> Service:
+    service = Service("undoing")
+
+    @service.activity
+    async def take() -> None: ...
+
+    if compensable:
+
+        @take.compensation(name="undoing.give")
+        async def give() -> None: ...
+
+    @service.saga
+    async def takes() -> None:
+        await take()
+        raise Refused()
+
+    return service
+
+
+async def test_a_compensation_that_was_removed_after_it_was_decided_is_an_incident() -> None:
+    with_it, without = undoing(compensable=True), undoing(compensable=False)
+    async with Harness(services=[with_it]) as harness:
+        harness.hang("undoing.give")
+        await harness.start(with_it.workflows["undoing.takes"], id="w")
+        execution = harness.execution("w")
+
+        await harness.restart(services=[without])
+        for _ in range(2):
+            description = await execution.describe()
+            assert description.status is Status.INCIDENT
+            assert description.incident is not None
+            assert "no service of this app has undoing.give" in description.incident
+            await execution.retry()
+            await harness.settle()
+
+        await harness.restart(services=[undoing(compensable=True)])
+        await harness.idle()
+        assert (await execution.describe()).status is Status.COMPENSATED

@@ -6,7 +6,9 @@ from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.incidents import (
     ask_before_again,
     close,
+    close_unknown,
     open_for_stuck,
+    open_for_unknown,
     raise_incident,
 )
 from counterpoint.kernel.retry import (
@@ -85,7 +87,10 @@ def recover_attempts(
             continue
         policy = policy_of(number)
         if policy is None:
+            if number < 0:
+                open_for_unknown(execution, number, at)
             continue
+        close_unknown(execution, number, at)
         if waits:
             ask_before_again(execution, number, policy, at)
             continue

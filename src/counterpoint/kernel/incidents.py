@@ -63,6 +63,22 @@ def open_for_stuck(execution: Execution, number: int, policy: StepPolicy, at: in
     raise_incident(execution, cause, message, number, at)
 
 
+def open_for_unknown(execution: Execution, number: int, at: int) -> None:
+    """Raise the incident of a compensation that was decided, and is not deployed any more."""
+    if number not in execution.state.incidents:
+        call = execution.state.calls[-number]
+        message = f"call {call.number} is being undone, and no service of this app has "
+        message += call.undo_name or call.name
+        raise_incident(execution, Cause.UNKNOWN_ACTIVITY, message, number, at)
+
+
+def close_unknown(execution: Execution, number: int, at: int) -> None:
+    """Say that a compensation is deployed again."""
+    incident = execution.state.incidents.get(number)
+    if incident is not None and incident.cause == Cause.UNKNOWN_ACTIVITY:
+        execution.note(r.IncidentResolved(at, number))
+
+
 def _nobody_knows(execution: Execution, number: int) -> str:
     call = execution.state.calls[number]
     return (
@@ -83,7 +99,7 @@ def review(execution: Execution, at: int) -> None:
     """Close the incidents that today's code has ended: what undoes a call is deployed again."""
     state = execution.state
     for number, incident in list(state.incidents.items()):
-        if incident.cause == Cause.UNKNOWN_ACTIVITY:
+        if incident.cause == Cause.UNKNOWN_ACTIVITY and number not in state.open_steps:
             found = next_decisions(state, execution.program, at)
             if not any(isinstance(one, r.IncidentRaised) for one in found):
                 execution.note(r.IncidentResolved(at, number))

@@ -95,7 +95,8 @@ def retry(node: Host, now: int, resident: Resident, request: r.RetryRequested) -
             if incident.cause == Cause.SETTLE and number in resident.attempts:
                 node.activities.cancel(resident.attempts[number])
             step = None if number is None else state.open_steps.get(number)
-            if step is None or not step.asks:
+            unknown = incident.cause == Cause.UNKNOWN_ACTIVITY  # only a deployment brings it back
+            if step is None or not (step.asks or unknown):
                 execution.note(r.IncidentResolved(request.at, number))
     execution.note(request)
     if replay:  # an incident of non-determinism is over when code that agrees has run

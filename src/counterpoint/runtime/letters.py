@@ -85,12 +85,15 @@ def _ended(row: ExecutionRow, state: ExecutionState, ended: r.Ended) -> list[tup
     sent: list[tuple[str, Mail]] = []
     if ended.status == Status.CONTINUED:
         return [(row.id, _continuation(row, state, ended))]
-    if ended.status == Status.TERMINATED:
-        for call in state.calls.values():
-            live = call.step is not None or (call.undo is not None and call.undo.remote)
-            if call.child is not None and live:
-                why = f"{row.id} was terminated"
-                sent.append((call.child, TerminateMail(None, why, _step(row, call.number))))
+    for call in state.calls.values():
+        if call.child is None:
+            continue
+        step, why = _step(row, call.number), f"{row.id} is {ended.status}"
+        if ended.status == Status.TERMINATED:
+            if call.step is not None or (call.undo is not None and call.undo.remote):
+                sent.append((call.child, TerminateMail(None, why, step)))
+        elif call.step is not None and not call.cancelled:  # the code was stopped where it was
+            sent.append((call.child, CancelMail(None, why, step)))
     if state.parent is not None:
         sent.append((state.parent.id, answer(state, state.parent)))
     return sent
