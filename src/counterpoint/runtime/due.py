@@ -22,6 +22,7 @@ TOGETHER = 200
 does not set the pace, and others still get their turn."""
 FEED_AFTER_SECONDS = 0.02
 """How long a little room waits to become more, before due executions are loaded into it."""
+MAIL_FIRST_SECONDS = 0.5
 BEGINNING = (-(1 << 62), 0)
 FAR_FUTURE = 1 << 62
 
@@ -66,13 +67,15 @@ class DueScan:
         return not (self.scanning or self._woken.is_set())
 
     def restart(self, newest: int = 0) -> None:
-        """Scan from before everything: the store was opened (again).
+        """Scan from before everything, once the mail is read: the store was opened (again).
 
-        What was due at *newest* is due now, even if the clock was set back since.
+        What was due at *newest* is due now, even if the clock was set back since. Mail comes first,
+        because it may hold a cancellation, or the end, of what would otherwise begin again; much
+        mail does not keep the scan waiting for longer than `MAIL_FIRST_SECONDS`.
         """
         self._began_at = max(self._began_at, newest)
         self._cursor = BEGINNING
-        self._woken.set()
+        asyncio.get_running_loop().call_later(MAIL_FIRST_SECONDS, self.poke)
 
     def poke(self) -> None:
         """Look again: there is room, or something was written."""

@@ -61,6 +61,7 @@ def adopt(
     execution = resident.execution
     if execution.divergence is None:
         attempts.recover_attempts(execution, policies(node, resident), now)
+    node.arrived(resident)
     look(node, now, resident)
     _set(loaded, resident)
 

@@ -10,6 +10,7 @@ it is, for the next node to read.
 """
 
 import asyncio
+import functools
 
 import msgspec
 
@@ -39,6 +40,7 @@ from counterpoint.runtime.mail import (
     read_mail,
 )
 from counterpoint.runtime.recovery import PROBE, is_damage
+from counterpoint.runtime.resident import Resident
 from counterpoint.runtime.starts import starts_decided
 
 PAGE = 500
@@ -200,11 +202,8 @@ class Intake:
             return
         await starts_decided(node.starting, row.execution_id)
         if not isinstance(mail, StartMail) or mail.again:
-            resident = await node.load(row.execution_id)
-            if resident is not None:
-                if isinstance(mail, UndoMail):  # it runs again: undone is what has ended
-                    self.beginnings.read_after(row)
-                node.push(acts.deliver_mail, resident, row, mail)
+            deliver = functools.partial(self._deliver, row, mail)
+            if await node.load(row.execution_id, deliver) is not None:
                 return
         if node.fault is not None:
             return
@@ -212,6 +211,11 @@ class Intake:
         why = await self._begin(row, mail, found)
         if why is not None:
             self._leave(row, why)
+
+    def _deliver(self, row: MailRow, mail: Mail, resident: Resident) -> None:
+        if isinstance(mail, UndoMail):  # it runs again: undone is what has ended
+            self.beginnings.read_after(row)
+        self.node.push(acts.deliver_mail, resident, row, mail)
 
     async def _begin(self, row: MailRow, mail: Mail, found: ExecutionRow | None) -> str | None:
         """Take over a letter to what is not in memory; return why it has to wait, if it has."""

@@ -5,7 +5,8 @@ execution in memory that is ahead of the store would be believed after the recov
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from counterpoint.errors import CounterpointError, StoreError
 from counterpoint.model.rows import DueRow, ExecutionRow, Query
@@ -19,6 +20,7 @@ from counterpoint.runtime.resident import Resident
 from counterpoint.runtime.starts import starts_decided
 
 DAMAGED_MAX = 1_000
+Then: TypeAlias = Callable[[Resident], None]
 STOPPED_PAGE = 200
 
 
@@ -32,23 +34,38 @@ class Loading:
         self.unhosted: set[str] = set()
         """Workflows, with their versions, and activities that no service of this app has."""
         self._loading: dict[str, Loaded] = {}
+        self._then: dict[str, list[Then]] = {}
+        """What is done with an execution as soon as it is in memory."""
 
     @property
     def quiet(self) -> bool:
         """Whether nothing is being read."""
         return not self._loading
 
-    async def load(self, execution_id: str) -> Resident | None:
+    async def load(self, execution_id: str, then: Then | None = None) -> Resident | None:
         """Return an execution in memory, read from the store if need be.
 
         None if it is unknown, has ended, or belongs to a workflow that this app does not have.
+        *then* is called with it before anything of it begins again.
         """
         node = self.node
         await starts_decided(node.starting, execution_id)
         resident = node.residents.get(execution_id)
-        if resident is not None:
-            return resident
-        return await asyncio.shield(await self._fetch(execution_id))
+        if resident is None:
+            if then is not None:
+                self._then.setdefault(execution_id, []).append(then)
+            resident = await asyncio.shield(await self._fetch(execution_id))
+            waiting = self._then.pop(execution_id, ())
+            if then not in waiting:
+                return resident
+        if then is not None and resident is not None:
+            then(resident)
+        return resident
+
+    def arrived(self, resident: Resident) -> None:
+        """Let those who loaded an execution act on it before anything of it begins again."""
+        for then in self._then.pop(resident.id, ()):
+            then(resident)
 
     async def load_due(self, rows: Sequence[DueRow]) -> None:
         """Bring those into memory that are not there yet."""

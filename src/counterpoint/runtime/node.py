@@ -37,7 +37,7 @@ from counterpoint.runtime.effects import Effects
 from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.idle import Idlers
 from counterpoint.runtime.intake import Intake
-from counterpoint.runtime.loading import Loading
+from counterpoint.runtime.loading import Loading, Then
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.maintenance import Maintenance
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
@@ -87,6 +87,7 @@ class Node:
         self.threads = Threads(settings.threads_max)
         self.effects = Effects(self)
         self.loading = Loading(self)
+        self.arrived = self.loading.arrived
         self.activities = Activities(
             self.clock,
             self.threads,
@@ -397,9 +398,9 @@ class Node:
         """Read a letter again: its execution left memory before the letter reached it."""
         self.intake.again(mail)
 
-    async def load(self, execution_id: str) -> Resident | None:
+    async def load(self, execution_id: str, then: Then | None = None) -> Resident | None:
         """Return an execution in memory, read from the store if need be; see `runtime.loading`."""
-        return await self.loading.load(execution_id)
+        return await self.loading.load(execution_id, then)
 
     def _drop_residents(self) -> None:
         for resident in list(self.residents.values()):
