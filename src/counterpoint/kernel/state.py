@@ -310,7 +310,7 @@ class ExecutionState:
         self.updated_at = max(self.updated_at, record.at)
         self.request_ids.add(record.request_id)
         if self.began_in_run is None:
-            self.began_in_run = record.began_in or record.run
+            self.began_in_run = record.run
         for call in self.calls.values():
             if call.step is None and call.run is None:
                 call.run = record.run

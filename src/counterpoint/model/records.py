@@ -295,8 +295,6 @@ class ResetFrom(_Record, frozen=True, tag="reset"):
     request_id: str
     actor: str | None = None
     reason: str | None = None
-    began_in: int | None = None
-    """The run in which the code began, where that is an earlier one."""
 
 
 class AttemptStarted(_Record, frozen=True, tag="attempt"):

@@ -36,7 +36,7 @@ from counterpoint.runtime.mail import (
     StartMail,
     mail_row,
 )
-from counterpoint.runtime.resetting import prefix_of, refused_reset
+from counterpoint.runtime.resetting import prefix_of, refused_reset, run_of
 from counterpoint.runtime.starts import execution_row, first_records, next_run
 
 TAKEN = "counterpoint.ExecutionExistsError"
@@ -136,8 +136,8 @@ class Beginnings:
         prefix = prefix_of(records, mail.to)
         to = len(prefix)
         later = [one for one in records[to:] if isinstance(one, SignalReceived)]
-        began_in = fold(records).began_in_run
-        mark = ResetFrom(now, found.run, to, row.request_id, mail.actor, mail.reason, began_in)
+        run = run_of(found, records, to)
+        mark = ResetFrom(now, run, to, row.request_id, mail.actor, mail.reason)
         new = next_run(found, await node.next_key(), program.workflow, now, found.deadline_at)
         self._store(row, new, [*prefix, mark, *later], fold(prefix).attributes)
 

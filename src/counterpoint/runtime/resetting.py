@@ -34,6 +34,12 @@ def prefix_of(records: Sequence[r.Record], to: int) -> Sequence[r.Record]:
     return records[: max(to, len(list(beginning)))]
 
 
+def run_of(row: ExecutionRow, records: Sequence[r.Record], to: int) -> int:
+    """Return the run in which record *to* was made: an earlier one, if resets have kept it."""
+    later = (record.run for record in records[to:] if isinstance(record, r.ResetFrom))
+    return next(later, row.run)
+
+
 def happened_since(records: Sequence[r.Record], to: int) -> list[int]:
     """Return the calls after record *to* that happened or may have: they will happen again.
 
