@@ -32,6 +32,7 @@ class Shell:
 
     directory: Path
     deployment: str = "first"
+    hosting: subprocess.Popen[str] | None = None
     said: list[str] = field(default_factory=list[str])
     """Commands and their output, for a runbook."""
 
@@ -91,7 +92,9 @@ class Shell:
             line = process.stdout.readline()
             if not line or json.loads(line)["event"] != "hosting":
                 raise RehearsalError(f"{self.app} does not host:\n{log.read_text()[-2000:]}")
+            self.hosting = process
             yield
+            self.hosting = None
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=STOPS_WITHIN_SECONDS)
             if process.returncode:
@@ -102,14 +105,17 @@ class Shell:
                 process.communicate()
 
 
-def wait_until(what: str, is_so: Callable[[], bool], seconds: float) -> None:
+def wait_until(shell: Shell, what: str, is_so: Callable[[], bool], seconds: float) -> None:
     """Look again and again until it is so.
 
     Raises:
-        RehearsalError: it was not within that time.
+        RehearsalError: it was not within that time, or the node has ended.
     """
     end = time.monotonic() + seconds
     while not is_so():
+        if shell.hosting is not None and shell.hosting.poll() is not None:
+            log = (shell.directory / f"{shell.deployment}.log").read_text()
+            raise RehearsalError(f"the node ended before: {what}\n{log[-2000:]}")
         if time.monotonic() > end:
             raise RehearsalError(f"not within {seconds:g} s: {what}")
         time.sleep(POLL_SECONDS)

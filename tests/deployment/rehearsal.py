@@ -227,7 +227,12 @@ class Rehearsal:
         return [json.loads(line)["id"] for line in text.splitlines()]
 
     def _until(self, what: str, name: str, count: int) -> None:
-        wait_until(what, lambda: books.count(self.directory, name) >= count, self.patience_seconds)
+        wait_until(
+            self.shell,
+            what,
+            lambda: books.count(self.directory, name) >= count,
+            self.patience_seconds,
+        )
 
     def _until_statuses(self, wanted: dict[Status, int]) -> None:
         def are_so() -> bool:
@@ -235,7 +240,7 @@ class Rehearsal:
             return all(counts[status] == count for status, count in wanted.items())
 
         words = ", ".join(f"{count} {status}" for status, count in wanted.items())
-        wait_until(words, are_so, self.patience_seconds)
+        wait_until(self.shell, words, are_so, self.patience_seconds)
 
     def _expect(self, wanted: dict[Status, int], when: str) -> None:
         counts = journals.statuses(self.directory)
