@@ -72,10 +72,15 @@ async def with_a_deadline() -> None:
     await never_ends_by_itself()
 
 
+async def refuse_later() -> None:
+    await asyncio.sleep(5)
+    await refuse("no")
+
+
 @family.saga
 async def beside_one_that_waits() -> None:
     await do("first")
-    await asyncio.gather(never_ends_by_itself(), refuse("no"))
+    await asyncio.gather(never_ends_by_itself(), refuse_later())
 
 
 @family.saga

@@ -348,7 +348,6 @@ async def test_saga_waits_for_a_child_in_flight_as_for_any_call() -> None:
         assert undid(harness) == ["base"]
 
 
-@pytest.mark.xfail(strict=True, reason="kernel/attempts.py raise_overdue passes over children")
 async def test_past_settle_a_child_that_does_not_end_is_named_too() -> None:
     async with Harness(services=services()) as harness:
         execution = await harness.start(beside_a_deaf_child, id="one")

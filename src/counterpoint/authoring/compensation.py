@@ -154,9 +154,13 @@ def check_reserved(name: str, signature: Signature) -> None:
     """
     for reserved in RESERVED:
         if reserved in signature.parameters:
+            renamed = [
+                str(p.replace(name=f"the_{p.name}", default=p.empty) if p.name == reserved else p)
+                for p in signature.parameters.values()
+            ]
             raise DefinitionError(
-                f"{name}: a parameter cannot be called {reserved!r}, "
-                "its compensation gets one by that name; choose another"
+                f"{name}: a parameter cannot be called {reserved!r}, its compensation gets one by "
+                f"that name; its signature can be: ({', '.join(renamed)})"
             )
 
 

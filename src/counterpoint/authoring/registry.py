@@ -79,6 +79,8 @@ class Registry:
         self.services: dict[str, Service] = {}
         self.activities: dict[str, AnyActivity] = {}
         self.workflows: dict[str, AnyWorkflow] = {}
+        self.compensations: dict[str, Compensation] = {}
+        """By the recorded name of the activity or workflow whose calls they undo."""
         self.programs: dict[str, WorkflowProgram] = {}
         for service in services:
             if service.name in self.services:
@@ -92,6 +94,8 @@ class Registry:
                 raise DefinitionError(f"two activities are called {name}; pass name= to one")
             activity.resolve()
             self.activities[name] = activity
+            if activity.undo is not None:
+                self.compensations[name] = activity.undo
         for name, workflow in service.workflows.items():
             if name in self.workflows:
                 raise DefinitionError(f"two workflows are called {name}; pass name= to one")
@@ -99,6 +103,8 @@ class Registry:
             for finding in findings(name, workflow.function):
                 warnings.warn(str(finding), NonDeterminismWarning, stacklevel=4)
             self.workflows[name] = workflow
+            if workflow.undo is not None:
+                self.compensations[name] = workflow.undo
             self.programs[name] = WorkflowProgram(workflow, self)
 
     def program(self, workflow: str) -> WorkflowProgram | None:
@@ -111,5 +117,4 @@ class Registry:
 
     def compensation(self, activity: str) -> Compensation | None:
         """Return the compensation of an activity's or workflow's recorded name, or None."""
-        found = self.activities.get(activity) or self.workflows.get(activity)
-        return found.undo if found is not None else None
+        return self.compensations.get(activity)

@@ -21,7 +21,7 @@ from counterpoint.kernel.steps import Step
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome, Raised, Returned
 from counterpoint.model.policies import StepPolicy
-from counterpoint.model.states import Cause, Status
+from counterpoint.model.states import Cause
 
 
 def end_attempt(
@@ -113,21 +113,23 @@ def begin_due_attempts(execution: Execution, now: int) -> None:
 def raise_overdue(execution: Execution, settle: int, now: int) -> None:
     """Tell a person about calls that go on although undoing waits for them since *settle*.
 
-    Children are not named: each is an execution of its own, and an incident itself if it is stuck.
+    Children are among them: one that is past its pivot, or lets no cancellation through, may go on
+    for ever without being an incident itself.
     """
     state = execution.state
-    if state.status is not Status.COMPENSATING or not state.unsettled:
-        return
     at = execution.stamp(now)
-    if at < state.undoing_since + settle:
+    overdue_at = state.overdue_at(settle)
+    if overdue_at is None or at < overdue_at:
         return
-    for number in list(state.under_way):
-        if number > 0 and number not in state.incidents:
+    for number, step in list(state.open_steps.items()):
+        if number > 0 and (step.remote or number in state.under_way):
+            child = state.calls[number].child
+            what = name_of(execution, number) if child is None else f"the child {child}"
             raise_incident(
                 execution,
                 Cause.SETTLE,
-                f"{name_of(execution, number)} (call {number}) does not end although it was "
-                f"cancelled {settle / 1e6:g} s ago, and undoing waits for it",
+                f"{what} (call {number}) does not end although it was cancelled "
+                f"{settle / 1e6:g} s ago, and undoing waits for it",
                 number,
                 at,
             )

@@ -16,6 +16,7 @@ Safety argument (P1, P2, P4):
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 
 from counterpoint.errors import (
@@ -37,6 +38,7 @@ from counterpoint.model.rows import (
     MailRow,
 )
 from counterpoint.model.states import Cause, Status
+from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
@@ -140,6 +142,7 @@ class Committer:
         failed: Callable[[BaseException], None],
         committed: Callable[[], None],
         posted: Callable[[], None],
+        settle: timedelta,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -149,6 +152,8 @@ class Committer:
         self._failed = failed
         self._committed = committed
         self._posted = posted
+        self._settle = microseconds(settle)
+        """Microseconds after which a call that does not end is told to a person."""
         self._dirty: dict[Resident, None] = {}
         self._mail: list[tuple[MailRow, asyncio.Future[None]]] = []
         self._taken: list[int] = []
@@ -330,7 +335,7 @@ class Committer:
         if state.attributed or resident.attributes:
             batch.attributes_of[resident.key] = _attribute_rows(resident, records)
         finished_at = None if status.live else state.updated_at
-        wake_at = next_wake(resident, now)
+        wake_at = next_wake(resident, now, self._settle)
         if resident.started is not None:
             row = resident.row
             if status is not row.status or wake_at != row.wake_at:
@@ -434,7 +439,7 @@ class Committer:
         _disappoint(batch, NodeStoppedError("the node stopped during a commit: look again later"))
 
 
-def next_wake(resident: Resident, now: int) -> int | None:
+def next_wake(resident: Resident, now: int, settle: int) -> int | None:
     """Return the execution's wake-up time for its row.
 
     While an attempt is under way, or a call that was given up is about to settle, or the code is
@@ -449,7 +454,8 @@ def next_wake(resident: Resident, now: int) -> int | None:
     if state.busy or state.settling or resident.reload:
         known = resident.wake_at
         return known if known is not None and known <= now else now
-    return state.next_wake()
+    times = (state.next_wake(), state.overdue_at(settle))
+    return min((at for at in times if at is not None), default=None)
 
 
 def _attribute_rows(resident: Resident, records: Sequence[Record]) -> list[AttributeRow]:

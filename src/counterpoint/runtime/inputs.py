@@ -141,10 +141,10 @@ def look(node: Host, now: int, resident: Resident) -> None:
 
 def _look_at_settling(node: Host, now: int, resident: Resident) -> None:
     settle = microseconds(node.settings.settle)
-    state = resident.execution.state
     attempts.raise_overdue(resident.execution, settle, now)
-    if now < state.undoing_since + settle:
-        node.set_alarm(resident, state.undoing_since + settle)
+    overdue_at = resident.execution.state.overdue_at(settle)
+    if overdue_at is not None:
+        node.set_alarm(resident, overdue_at)
 
 
 def alarm(node: Host, now: int, resident: Resident, at: int) -> None:

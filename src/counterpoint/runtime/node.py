@@ -103,6 +103,7 @@ class Node:
             failed=self.store_failed,
             committed=self.check_idle,
             posted=lambda: self.intake.poke(),
+            settle=settings.settle,
         )
         self.due = DueScan(
             self.store,

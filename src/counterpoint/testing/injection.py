@@ -135,14 +135,17 @@ class Injection:
         """Return a copy of *registry* whose functions follow the rules."""
         copied = copy.copy(registry)
         copied.activities = {}
+        copied.compensations = {}
         self._works.clear()
         self._originals.clear()
         for name, activity in registry.activities.items():
             own = copied.activities[name] = copy.copy(activity)
             self._add(own)
-            if own.undo is not None:
-                own.undo = copy.copy(own.undo)
-                self._add(own.undo)
+        for name, compensation in registry.compensations.items():
+            undo = copied.compensations[name] = copy.copy(compensation)
+            self._add(undo)
+            if name in copied.activities:
+                copied.activities[name].undo = undo
         return copied
 
     def name_of(self, target: Target) -> str:
