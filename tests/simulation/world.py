@@ -95,10 +95,14 @@ class World:
             await self._fail(facts, kind, tag)
         if kind == "slow":
             await self.harness.sleep(SLOW)
+        self.note_undone(key)
+        await self._fail(facts, kind, tag)
+
+    def note_undone(self, key: str) -> None:
+        """Undo the effect of a call: a compensation does, or a person by hand."""
         if key not in self.undid:
             self.undid.append(key)
         self.there[key] = False
-        await self._fail(facts, kind, tag)
 
     # ---- inside ------------------------------------------------------------------------------
 
