@@ -452,3 +452,18 @@ async def test_a_compensation_that_was_removed_after_it_was_decided_is_an_incide
         await harness.restart(services=[undoing(compensable=True)])
         await harness.idle()
         assert (await execution.describe()).status is Status.COMPENSATED
+
+
+@review.activity(at_most_once=True)
+async def only_once() -> None: ...
+
+
+@review.saga
+async def undone_only_once() -> None:
+    workflow.compensate_with(only_once)
+
+
+async def test_what_may_be_called_only_once_cannot_undo() -> None:
+    async with Harness(services=[review]) as harness:
+        with pytest.raises(ExecutionFailed, match="called until it succeeds"):
+            await harness.run(undone_only_once, id="w")

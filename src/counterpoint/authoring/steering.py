@@ -48,10 +48,16 @@ def compensate_with(activity: Activity[P, Any], *args: P.args, **kwargs: P.kwarg
 
     Raises:
         WorkflowRefusedError: this workflow is no saga: nothing would ever be undone.
+        DefinitionError: the activity may be called only once.
         ArgumentsError: the arguments do not fit the activity's parameters.
     """
     execution = _saga("compensate_with()")
     _check(activity, Activity, "compensate_with takes an activity")
+    if activity.policy.at_most_once:
+        raise DefinitionError(
+            f"{activity.name} may be called only once, and what undoes is called until it succeeds:"
+            " name an activity without at_most_once=True"
+        )
     arguments = encode_call(execution, activity.signature, activity.name, args, kwargs)
     activity.signature.decode_arguments(arguments)  # later, only a person could mend it
     execution.calls.register_undo(activity.name, arguments)
