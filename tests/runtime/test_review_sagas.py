@@ -14,6 +14,7 @@ from counterpoint import (
     ArgumentsError,
     BusinessError,
     ExecutionFailed,
+    NodeStoppedError,
     Retry,
     Service,
     workflow,
@@ -467,3 +468,31 @@ async def test_what_may_be_called_only_once_cannot_undo() -> None:
     async with Harness(services=[review]) as harness:
         with pytest.raises(ExecutionFailed, match="called until it succeeds"):
             await harness.run(undone_only_once, id="w")
+
+
+@review.workflow
+async def child_by_a_name() -> str:
+    kept = await workflow.child(one_step, id="named")
+    return kept + await step("b")
+
+
+@pytest.mark.parametrize("crash", [0, 1, 2, 3, 4])
+async def test_a_reset_parent_runs_a_child_anew_that_it_calls_by_the_same_name(crash: int) -> None:
+    async with Harness(services=[review]) as harness:
+        parent = await harness.start(child_by_a_name, id="p")
+        assert await parent.result() == "ab"
+        if crash:
+            harness.crash_at_commit(crash, when="before")
+
+        with contextlib.suppress(NodeStoppedError):
+            await parent.reset(to=1)
+        await harness.settle()
+        if not harness.running:
+            await harness.restart()
+        await harness.idle()
+
+        child = await harness.execution("named").describe()
+        described = await parent.describe()
+        assert described.status is Status.COMPLETED
+        assert described.run == child.run
+        assert child.calls[0].idempotency_key == f"named/{child.run}/1"

@@ -154,6 +154,9 @@ class Beginnings:
         state = fold(records)
         parent = state.parent
         same = parent is not None and (parent.id, parent.call) == (child.of.id, child.of.call)
+        older = parent is not None and parent.id == child.of.id and parent.run < child.of.run
+        if mail.anew and older and found.name == mail.workflow:
+            return await self._call_anew(row, mail, found, child)
         if not (mail.again and same):
             self._answer(row, child.of, _id_is_taken(child.of, row.execution_id))
         elif found.status is Status.COMPLETED:
@@ -171,6 +174,16 @@ class Beginnings:
             return "the child runs, and not here"
         else:
             await self._run_anew(row, mail, found, child)
+        return None
+
+    async def _call_anew(
+        self, row: MailRow, mail: StartMail, found: ExecutionRow, child: ChildLink
+    ) -> str | None:
+        """Run the child of an earlier run of its parent again, once that has ended."""
+        if found.status.live or found.status is Status.CONTINUED:
+            self.read_after(row)
+            return f"run {found.run} of the child has not ended"
+        await self._run_anew(row, mail, found, child)
         return None
 
     async def _run_anew(

@@ -77,7 +77,12 @@ def _start(row: ExecutionRow, state: ExecutionState, number: int, attempt: int) 
     call = state.calls[number]
     link = ChildLink(r.ChildOf(row.id, row.run, number, attempt), row.key, row.root_key or row.key)
     return StartMail(
-        call.name, call.arguments, row.correlation_id or row.id, child=link, again=attempt > 1
+        call.name,
+        call.arguments,
+        row.correlation_id or row.id,
+        child=link,
+        again=attempt > 1,
+        anew=attempt == 1 and state.began_in_run is not None,
     )
 
 

@@ -28,6 +28,8 @@ class StartMail(msgspec.Struct, frozen=True, tag="start"):
     child: ChildLink | None = None
     again: bool = False
     """The parent tries the call again: what has become of the child is used, or it runs anew."""
+    anew: bool = False
+    """The parent was reset: the child that an earlier run of it called by this id runs anew."""
 
 
 class SignalMail(msgspec.Struct, frozen=True, tag="signal"):
