@@ -68,6 +68,14 @@ def test_word_of_a_person_on_a_call_whose_cancellation_was_taken_back_reaches_th
     check(Case(plan, "job", crashes=(Crash(1, "after"),), after_commits=moments))
 
 
+def test_mail_that_is_read_again_after_a_broken_commit_keeps_no_time_from_passing() -> None:
+    plan = ["seq", [["pivot"], ["act", 1], ["act", 2], ["fail"]]]
+    broken = Crash(5, "applied-but-failed")
+    check(
+        Case(plan, crashes=(broken,), after_commits=(Moment(3, "terminate"), Moment(3, "signal")))
+    )
+
+
 @pytest.mark.xfail(reason="attempts are forgotten when their execution ends", strict=True)
 def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
     monkeypatch: pytest.MonkeyPatch,

@@ -73,6 +73,8 @@ class Intake:
         """Whether all mail that this node knows of is taken over, or waits for room in memory."""
         if self._reading or self._woken.is_set():
             return False
+        if self.node.fault is not None:
+            return True  # all mail is read again after the recovery, which waits for time to pass
         return not (self._again and self.node.room() > 0)
 
     def poke(self) -> None:
