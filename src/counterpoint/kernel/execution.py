@@ -45,7 +45,7 @@ from counterpoint.kernel.review import Review
 from counterpoint.kernel.settled import MISSING, Completed
 from counterpoint.kernel.signals import Signals
 from counterpoint.kernel.state import ExecutionState
-from counterpoint.kernel.timers import due_time
+from counterpoint.kernel.timers import FAR_FUTURE, due_time
 from counterpoint.model import records as r
 from counterpoint.model.states import Cause, Status
 
@@ -83,6 +83,8 @@ class Execution:
         """Where in `pending` they are."""
         self._silent_timers: dict[int, r.TimerSet] = {}
         """Set during a replay, with no record to meet (point 4)."""
+        self._late = 0
+        """How long after the moment that the code sees it goes on: timers begin only now."""
         self._timer_number = 0
         self._expected: deque[r.Decision] | None = None
         self._random: random.Random | None = None
@@ -114,7 +116,7 @@ class Execution:
             self.state.apply(record)
         self.now = self.state.started_at
         if self.state.begins_at is None:
-            self._begin(self.state.started_at, arguments)
+            self._begin(self.now, arguments)
             self._run()
             self.advance_saga()
 
@@ -126,7 +128,7 @@ class Execution:
     def deliver(self, record: r.Input, value: Any = MISSING) -> None:
         """Record an input and apply it to the code."""
         self.record(record)
-        self.now = record.at
+        self.now, self._late = record.at, 0
         if self._main is not None or self._waits_to_begin(record):
             self._feed(record, value)
             self._run()
@@ -148,16 +150,6 @@ class Execution:
         """End the execution by somebody's order; its code is dropped as it stands."""
         self.record(record)
         self.evict()
-
-    def undo_all(self, error: r.Failure) -> None:
-        """Begin to undo a saga whose code has long ended."""
-        self.record(r.CompensationStarted(self.now, error))
-        self.advance_saga()
-
-    def due_timers(self, now: int) -> list[int]:
-        """Return the numbers of the timers that are due, in order of their times."""
-        due = [(at, number) for number, at in self.state.timers.items() if at <= now]
-        return [number for _, number in sorted(due)]
 
     def fire_timer(self, timer: int, now: int) -> None:
         """Fire a timer if the code still waits for it."""
@@ -227,11 +219,12 @@ class Execution:
     def pass_pivot(self) -> None:
         """Say that from here on nothing is undone; saying it again changes nothing."""
         self.loop.check_open()
-        if not self.pivoted and not self.loop.is_closed():
-            self.pivoted = True
-            self.decide(r.PivotPassed())
-            if self.on_pivot is not None:
-                self.on_pivot()
+        if self.pivoted or self.loop.is_closed():
+            return
+        self.pivoted = True
+        self.decide(r.PivotPassed())
+        if self.on_pivot is not None:
+            self.on_pivot()
 
     def patched(self, change: str) -> bool:
         """Whether this execution has had the change from where it was first asked for."""
@@ -321,6 +314,9 @@ class Execution:
         if self._expected is not None and not self._expected and self._may_go_on and live:
             self._go_live()
         if self._expected is None:
+            if self._late:
+                due_at = min(decision.due_at + self._late, FAR_FUTURE)
+                decision = r.TimerSet(decision.timer, due_at)
             self._unwritten_timers[decision.timer] = len(self.pending)
             self.decide(decision)
         elif (recorded := matching_timer(self._expected, decision.timer)) is not None:
@@ -344,12 +340,12 @@ class Execution:
 
     def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
         """Say that a recorded value (of *call*) does not validate; the code stops here."""
-        if self.divergence is None:
-            if self._expected is None:
-                self._unreadable_call = call
-            if self.review is not None:
-                self.review.unreadable = what
-            self._diverge(None, f"not accept {what}: {error_in_words(error)}")
+        if self.divergence is not None:
+            return
+        self._unreadable_call = call if self._expected is None else None
+        if self.review is not None:
+            self.review.unreadable = what
+        self._diverge(None, f"not accept {what}: {error_in_words(error)}")
 
     def _stop(self) -> None:
         """Make an incident of what a live call recorded and the code could not read."""
@@ -395,6 +391,7 @@ class Execution:
     def _go_live(self) -> None:
         """The recorded past is over; the code agrees with it, whatever an incident said."""
         self._expected = None
+        self._late = max(0, self.state.updated_at - self.now)
         at = self.stamp(self.state.updated_at)
         for step, incident in list(self.state.incidents.items()):
             if incident.cause == Cause.NON_DETERMINISM:

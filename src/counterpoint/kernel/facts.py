@@ -105,6 +105,11 @@ class Facts:
         waits = self.status is Status.COMPENSATING and self.unsettled
         return self.undoing_since + settle if waits else None
 
+    def due_timers(self, now: int) -> list[int]:
+        """Return the numbers of the timers that are due, in order of their times."""
+        due = [(at, number) for number, at in self.timers.items() if at <= now]
+        return [number for _, number in sorted(due)]
+
     def next_wake(self) -> int | None:
         """Return the earliest timer or retry, or None; meaningful while not `busy`."""
         if self.begins_at is not None:

@@ -64,8 +64,8 @@ class History:
     def __init__(self, records: Sequence[r.Record]) -> None:
         self.count = len(records)
         self.records: list[r.Record] = []
-        self._again: set[int] = set()
-        """Identities of what took back an end: a `RetryRequested`, a `ResetFrom`."""
+        self._again: dict[int, int | None] = {}
+        """What took back an end (a `RetryRequested`, a `ResetFrom`), by identity, and its time."""
         self._joined: set[int] = set()
         """Identities of the inputs that belong to the turn of the input before them."""
         self._kept_on: set[int] = set()
@@ -74,7 +74,7 @@ class History:
             if isinstance(record, r.RetryRequested):
                 self._take_back_end(record)
             elif isinstance(record, r.ResetFrom):
-                self._again.add(id(record))
+                self._again[id(record)] = None
             kept_on = self._kept_on
             self.records.append(_unless_kept_on(record, kept_on) if kept_on else record)
 
@@ -83,7 +83,7 @@ class History:
         state = ExecutionState(keep_calls=keep_calls)
         for record in self.records:
             if isinstance(record, (r.RetryRequested, r.ResetFrom)) and id(record) in self._again:
-                state.begin_again(record)
+                state.begin_again(record, self._again[id(record)])
             state.apply(record)
         state.count = self.count
         return state
@@ -152,7 +152,7 @@ class History:
             return
         if isinstance(end, r.Ended) and end.status != Status.FAILED:
             return
-        self._again.add(id(retry))
+        self._again[id(retry)] = end.at
         meanwhile = kept[index + 1 :]
         del kept[index:]
         cancelled: set[int] = set()

@@ -12,6 +12,7 @@ from typing import Any
 
 from counterpoint.kernel.facts import Facts
 from counterpoint.kernel.steps import Call, Step
+from counterpoint.kernel.timers import FAR_FUTURE
 from counterpoint.model import records as r
 from counterpoint.model.states import Cause, Status
 
@@ -339,10 +340,16 @@ class ExecutionState(Facts):
         self.unsettled = self.uncancelled = 0
         self.undo_asked = True
 
-    def begin_again(self, record: r.RetryRequested | r.ResetFrom) -> None:
-        """Prepare for what takes back an end: what was under way was cut off."""
+    def begin_again(self, record: r.RetryRequested | r.ResetFrom, ended_at: int | None) -> None:
+        """Prepare for what takes back an end: what was under way was cut off.
+
+        The time since the end does not count: what waits for a moment waits as long as it had to.
+        """
         self.incidents.clear()
         self.status = Status.RUNNING
+        late = max(0, record.at - (self.updated_at if ended_at is None else ended_at))
+        for timer, due_at in self.timers.items():
+            self.timers[timer] = min(due_at + late, FAR_FUTURE)
         for number, step in self.open_steps.items():
             if number > 0 and self.calls[number].cancelled:
                 step.remote = False

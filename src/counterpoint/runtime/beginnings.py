@@ -138,8 +138,12 @@ class Beginnings:
         later = [one for one in records[to:] if isinstance(one, SignalReceived)]
         run = run_of(found, records, to)
         mark = ResetFrom(now, run, to, row.request_id, mail.actor, mail.reason)
-        new = next_run(found, await node.next_key(), program.workflow, now, found.deadline_at)
-        self._store(row, new, [*prefix, mark, *later], fold(prefix).attributes)
+        state = fold(prefix)
+        deadline_at = found.deadline_at
+        if deadline_at is not None:  # the time in between does not count
+            deadline_at += now - state.updated_at
+        new = next_run(found, await node.next_key(), program.workflow, now, deadline_at)
+        self._store(row, new, [*prefix, mark, *later], state.attributes)
 
     # ---- a child whose id is in the store already ---------------------------------------------
 

@@ -126,7 +126,7 @@ def look(node: Host, now: int, resident: Resident) -> None:
     if execution.divergence is None:
         if state.begins_at is not None and state.begins_at <= now:
             execution.begin_delayed(now)
-        for timer in execution.due_timers(now):
+        for timer in state.due_timers(now):
             execution.fire_timer(timer, now)
         attempts.begin_due_attempts(execution, now)
         if state.undoing and state.unsettled:

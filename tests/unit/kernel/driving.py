@@ -101,9 +101,7 @@ class Driver:
 
     def _end(self, step: int, outcome: Returned | Raised) -> "Driver":
         self.now += 1
-        attempts.end_attempt(
-            self.execution, step, outcome, StepPolicy(Retry()), self.now, 0.5
-        )
+        attempts.end_attempt(self.execution, step, outcome, StepPolicy(Retry()), self.now, 0.5)
         self.commit()
         return self
 
@@ -115,7 +113,7 @@ class Driver:
             if wake is None or wake > until or not self.state.status.live:
                 break
             self.now = max(self.now, wake)
-            for timer in self.execution.due_timers(self.now):
+            for timer in self.execution.state.due_timers(self.now):
                 self.execution.fire_timer(timer, self.now)
             attempts.begin_due_attempts(self.execution, self.now)
             self.commit()
