@@ -7,6 +7,7 @@ from tests.unit.kernel.driving import Driver
 from counterpoint import BusinessError, Retry, Service
 from counterpoint.kernel import attempts
 from counterpoint.model import records as r
+from counterpoint.model.policies import StepPolicy
 from counterpoint.model.states import Status
 
 service = Service("shop")
