@@ -71,7 +71,9 @@ def test_activity_parameter_called_result_or_error_is_refused(reserved: str) -> 
 
     wrong = {"result": with_result, "error": with_error}[reserved]
 
-    with pytest.raises(DefinitionError, match=f"cannot be called '{reserved}'.*its signature can be"):
+    with pytest.raises(
+        DefinitionError, match=f"cannot be called '{reserved}'.*its signature can be"
+    ):
         service.activity(wrong)
 
 
