@@ -71,8 +71,13 @@ class ReadableStore(Protocol):
         """
         ...
 
-    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
-        """Return mail with a position above *after*, in order, at most *limit*."""
+    async def mail(
+        self, *, after: int, limit: int, execution_id: str | None = None
+    ) -> list[MailRow]:
+        """Return mail with a position above *after*, in order, at most *limit*.
+
+        With *execution_id* only what is addressed to it, found by an index.
+        """
         ...
 
     async def changed(self) -> bool:

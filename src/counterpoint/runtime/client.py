@@ -210,12 +210,12 @@ class Client:
         """
         access = self._access()
         after = 0
-        while rows := await access.store.mail(after=after, limit=500):
+        store, codec = access.store, access.codec
+        while rows := await store.mail(after=after, limit=500, execution_id=execution_id):
             for row in rows:
-                if execution_id is None or row.execution_id == execution_id:
-                    detail: dict[str, Any] = msgspec.json.decode(access.codec.decode(row.body))
-                    detail.pop("type", None)
-                    yield PostedRequest(row.execution_id, row.kind, time_of(row.at), detail)
+                detail: dict[str, Any] = msgspec.json.decode(codec.decode(row.body))
+                detail.pop("type", None)
+                yield PostedRequest(row.execution_id, row.kind, time_of(row.at), detail)
             after = rows[-1].position
 
 

@@ -133,8 +133,8 @@ async def about_to_begin(store: Store, execution_id: str) -> bool:
         return not row.status.live
     kinds = ("start",) if row is None else ("retry", "reset")
     after = 0
-    while letters := await store.mail(after=after, limit=500):
-        if any(one.execution_id == execution_id and one.kind in kinds for one in letters):
+    while letters := await store.mail(after=after, limit=500, execution_id=execution_id):
+        if any(one.kind in kinds for one in letters):
             return True
         after = letters[-1].position
     return False

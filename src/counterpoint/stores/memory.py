@@ -118,9 +118,16 @@ class MemoryStore:
         found = nsmallest(limit, (moment for moment in moments if moment > after))
         return [DueRow(wake_at, key, self._executions[key].id) for wake_at, key in found]
 
-    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+    async def mail(
+        self, *, after: int, limit: int, execution_id: str | None = None
+    ) -> list[MailRow]:
         self._check()
-        return list(islice((row for row in self._mail.values() if row.position > after), limit))
+        wanted = (
+            row
+            for row in self._mail.values()
+            if row.position > after and execution_id in (None, row.execution_id)
+        )
+        return list(islice(wanted, limit))
 
     async def changed(self) -> bool:
         self._check()

@@ -183,8 +183,14 @@ class SqliteStore:
         rows = self._read(_SQL["due_executions"], *after, until, limit)
         return [DueRow._make(row) for row in rows]
 
-    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
-        return [MailRow._make(row) for row in self._read(_SQL["read_mail"], after, limit)]
+    async def mail(
+        self, *, after: int, limit: int, execution_id: str | None = None
+    ) -> list[MailRow]:
+        if execution_id is None:
+            rows = self._read(_SQL["read_mail"], after, limit)
+        else:
+            rows = self._read(_SQL["read_mail_of"], execution_id, after, limit)
+        return [MailRow._make(row) for row in rows]
 
     async def changed(self) -> bool:
         if self._db is not None and self._lost():

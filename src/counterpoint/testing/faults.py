@@ -165,9 +165,11 @@ class FaultyStore:
         _strike(self._read_faults)
         return await self.inner.due(after=after, until=until, limit=limit)
 
-    async def mail(self, *, after: int, limit: int) -> list[MailRow]:
+    async def mail(
+        self, *, after: int, limit: int, execution_id: str | None = None
+    ) -> list[MailRow]:
         _strike(self._read_faults)
-        return await self.inner.mail(after=after, limit=limit)
+        return await self.inner.mail(after=after, limit=limit, execution_id=execution_id)
 
     async def changed(self) -> bool:
         _strike(self._read_faults)

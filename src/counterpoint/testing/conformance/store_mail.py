@@ -41,6 +41,16 @@ class StoreMail(StoreCase):
         second = await node.mail(after=first[-1].position, limit=2)
         assert [row.request_id for row in first + second] == ["a", "b", "c"]
 
+    async def test_mail_of_one_execution_is_read_page_by_page(self, node: Store) -> None:
+        letters = [letter(name, "a" if n % 2 else "b") for n, name in enumerate("uvwxyz")]
+        await node.commit(Commit(mail=letters))
+        first = await node.mail(after=0, limit=2, execution_id="a")
+        second = await node.mail(after=first[-1].position, limit=2, execution_id="a")
+
+        assert [row.request_id for row in first] == ["v", "x"]
+        assert [row.request_id for row in second] == ["z"]
+        assert await node.mail(after=0, limit=2, execution_id="c") == []
+
     async def test_request_that_is_there_already_is_not_posted_again(self, node: Store) -> None:
         await post(node, "a")
         await post(node, "b", "a", "b")
