@@ -90,5 +90,5 @@ def test_completed_child_is_undone_with_a_grandchild_that_it_gave_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(judge, "FORGIVES_GIVEN_UP_CHILDREN", False)
-    leg = ["leg", 1, ["first", [["act", 2], ["leg", 3, ["act", 4]]]]]
-    check(Case(["seq", [leg, ["fail"]]]))
+    leg = ["leg", 1, ["first", [["sleep", 3], ["leg", 3, ["act", 4]]]]]
+    check(Case(["seq", [leg, ["fail"]]], faults={4: ["slow"]}))
