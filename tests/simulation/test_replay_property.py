@@ -17,7 +17,7 @@ from tests.unit.kernel.driving import Driver
 from counterpoint import BusinessError, Service, workflow
 from counterpoint.kernel import attempts
 from counterpoint.model import records as r
-from counterpoint.model.policies import Retry
+from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.states import Status
 
 PROGRAMS = int(os.environ.get("COUNTERPOINT_SIMULATION", "60"))
@@ -397,7 +397,7 @@ def test_lost_attempts_are_found_by_the_next_node(program: Program, dice: list[i
         return
     again = driver.replayed()
 
-    attempts.recover_attempts(again.execution, lambda _: Retry(), again.now)
+    attempts.recover_attempts(again.execution, lambda _: StepPolicy(Retry()), again.now)
     again.commit()
 
     assert again.replayed().state == again.state

@@ -229,17 +229,18 @@ def begin_time(now: int, delay: float | timedelta | None, at: datetime | None) -
         return None
     if delay is not None and at is not None:
         raise ArgumentsError("give delay= or at=, not both", fields=["delay", "at"])
-    if at is not None:
-        if not isinstance(at, datetime):
-            raise ArgumentsError(f"at={at!r} is no datetime", fields=["at"])
-        if at.tzinfo is None:
-            raise ArgumentsError(
-                f"at={at!r} has no time zone: datetime(..., tzinfo=UTC)", fields=["at"]
-            )
-        moment = _microseconds(at)
-    else:
-        moment = now + microseconds(_span(delay))
+    moment = now + microseconds(_span(delay)) if at is None else _microseconds(_moment(at))
     return None if moment <= now else min(moment, FAR_FUTURE)
+
+
+def _moment(at: object) -> datetime:
+    if not isinstance(at, datetime):
+        raise ArgumentsError(f"at={at!r} is no datetime", fields=["at"])
+    if at.tzinfo is None:
+        raise ArgumentsError(
+            f"at={at!r} has no time zone: datetime(..., tzinfo=UTC)", fields=["at"]
+        )
+    return at
 
 
 def _span(delay: object) -> timedelta:
