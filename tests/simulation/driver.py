@@ -124,8 +124,13 @@ class Driver:
                 self.harness.clock.move_to(at)  # the store recovers
 
     async def _restart(self) -> None:
-        self._arm()
-        await self.harness.restart()
+        if self.harness.running:
+            self.harness.store.heal()  # it is stopped in peace
+            await self.harness.restart()
+            self._arm()
+        else:
+            self._arm()
+            await self.harness.restart()
 
     def _arm(self) -> None:
         crash = next(self._crashes, None)

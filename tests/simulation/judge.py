@@ -66,7 +66,8 @@ class Run:
     @property
     def left_something(self) -> bool:
         """Whether, not being undone, it left what has to be."""
-        return not self.pivoted and bool(self.calls or self.children or self.registered)
+        pivoted = self.pivoted or _continued(self)
+        return not pivoted and bool(self.calls or self.children or self.registered)
 
     def key(self, call: int) -> str:
         return idempotency_key(self.row.id, self.row.run, call)
