@@ -274,7 +274,7 @@ async def test_terminate_undoes_nothing_and_runs_no_finally_block() -> None:
         (in_a_call, [3, 2, 1], [3]),
         (between_attempts, [3, 2, 1], [3]),
         (being_undone, [2, 1], []),
-        (with_an_unknown_outcome, [1], [2]),
+        (with_an_unknown_outcome, [2, 1], [2]),
         (with_a_stuck_compensation, [2, 1], []),
     ],
 )

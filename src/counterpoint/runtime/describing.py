@@ -1,8 +1,9 @@
 """How the description of an execution is read out of its journal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from counterpoint.kernel.replay import fold
 from counterpoint.kernel.retry import LOST
@@ -21,9 +22,32 @@ from counterpoint.runtime.description import (
     time_of,
 )
 
+CHILDREN_LOOKED_AT = 100
+"""Open children whose status a description asks for."""
+NO_CHILDREN: Mapping[str, Status] = MappingProxyType({})
 
-def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
-    """Return the description of an execution from its row and its whole journal."""
+
+def open_children(records: Sequence[r.Record]) -> list[str]:
+    """Return the ids of the children that an execution waits for."""
+    if not any(isinstance(record, r.ChildScheduled) for record in records):
+        return []
+    waiting = [
+        call.child
+        for call in fold(records).calls.values()
+        if call.child is not None and (call.step is not None or call.undo is not None)
+    ]
+    return waiting[:CHILDREN_LOOKED_AT]
+
+
+def describe(
+    row: ExecutionRow,
+    records: Sequence[r.Record],
+    children: Mapping[str, Status] = NO_CHILDREN,
+) -> Description:
+    """Return the description of an execution from its row and its whole journal.
+
+    *children* says how those stand that it waits for.
+    """
     state = fold(records)
     history: dict[int, _Past] = {}
     now = 0
@@ -52,11 +76,11 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
         error_type=None if failed is None else failed.type,
         incident=None if state.incident is None else state.incident.message,
         incident_at=None if state.incident is None else time_of(state.incident.at),
-        calls=[_call(row, call, history, state.status) for call in state.calls.values()],
+        calls=[_call(row, call, history, state.status, children) for call in state.calls.values()],
         timers=sorted(time_of(at) for at in state.timers.values()),
         awaited_signals=sorted(state.waits.values()),
         unread_signals=sorted(name for name, kept in state.unread.items() for _ in kept),
-        waits_for=_waits(state, deadline) if state.status.live else [],
+        waits_for=_waits(state, deadline, children) if state.status.live else [],
         traceback=None if failed is None else failed.traceback,
         cancel_requested_at=None if cancel is None else time_of(cancel.at),
         cancel_requested_by=None if cancel is None else cancel.actor,
@@ -70,8 +94,8 @@ def describe(row: ExecutionRow, records: Sequence[r.Record]) -> Description:
         pivot_passed=state.pivoted,
         undone=sorted(n for n, call in state.calls.items() if call.undone),
         to_undo=_to_undo(state) if state.undoing and state.status.live else [],
-        stay=_stay(state) if state.undoing else [],
-        left=_to_undo(state) if state.status is Status.TERMINATED else [],
+        stay=_stay(state) if state.undoing or _saga_failed(row, state) else [],
+        left=_left(state) if state.status is Status.TERMINATED else [],
     )
 
 
@@ -107,6 +131,17 @@ def _to_undo(state: ExecutionState) -> list[int]:
         ),
         reverse=True,
     )
+
+
+def _left(state: ExecutionState) -> list[int]:
+    """Return what somebody has to look at: to be undone, or of unknown outcome when it ended."""
+    unknown = {n for n, call in state.calls.items() if call.step is not None}
+    return sorted(unknown.union(_to_undo(state)), reverse=True)
+
+
+def _saga_failed(row: ExecutionRow, state: ExecutionState) -> bool:
+    """Whether a saga ended that had nothing to undo."""
+    return row.kind == "saga" and state.status in (Status.FAILED, Status.CANCELLED)
 
 
 def _stay(state: ExecutionState) -> list[int]:
@@ -189,7 +224,11 @@ def _remember_failed(past: _Past, at: int, attempt: int, error: r.Failure | None
 
 
 def _call(
-    row: ExecutionRow, call: Call, history: dict[int, _Past], status: Status
+    row: ExecutionRow,
+    call: Call,
+    history: dict[int, _Past],
+    status: Status,
+    children: Mapping[str, Status],
 ) -> CallDescription:
     step = call.step
     number = call.number
@@ -219,7 +258,7 @@ def _call(
         failed_attempts=history[number].failed,
         attempt_at=_attempt_time(call, history, status),
         child=call.child,
-        child_status=call.child_status,
+        child_status=_child_status(call, children),
         stays=call.stays,
         compensation_failed_attempts=() if undo is None else undo.failed,
     )
@@ -229,6 +268,15 @@ def _left_open(call: Call) -> bool:
     """Whether the call had not settled, and an attempt of it may have done something."""
     step = call.step
     return step is not None and (step.under_way or step.remote or step.may_have_happened)
+
+
+def _child_status(call: Call, children: Mapping[str, Status]) -> str | None:
+    if call.child is None:
+        return None
+    if call.undone and call.undo_name == call.name:
+        return Status.COMPENSATED.value
+    standing = children.get(call.child)
+    return call.child_status if standing is None else standing.value
 
 
 def _attempt_time(call: Call, history: dict[int, _Past], status: Status) -> datetime | None:
@@ -277,7 +325,9 @@ def _state(call: Call, status: Status) -> str:
     return "being cancelled" if call.cancelled else "running"
 
 
-def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
+def _waits(
+    state: ExecutionState, deadline: datetime | None, children: Mapping[str, Status]
+) -> list[str]:
     words: list[str] = []
     words += [f"a person: {incident.message}" for incident in state.incidents.values()]
     if state.begins_at is not None:
@@ -288,7 +338,9 @@ def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
                 continue  # its incident has said what a person is to do
             if step.remote and not step.stuck:
                 undo = "to undo itself" if step is call.undo else "to end"
-                words.append(f"the child {call.child} (call {call.number}) {undo}")
+                stuck = children.get(call.child or "") is Status.INCIDENT
+                needs = ", which needs a person," if stuck else ""
+                words.append(f"the child {call.child} (call {call.number}){needs} {undo}")
             else:
                 name = call.name if number > 0 else call.undo_name
                 words.append(_wait(step, f"{name} (call {call.number})"))

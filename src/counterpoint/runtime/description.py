@@ -65,7 +65,7 @@ class CallDescription:
     child: str | None = None
     """The id of the child execution, for a call of a workflow."""
     child_status: str | None = None
-    """How the child ended; None while it has not."""
+    """How the child stands; None while nobody has begun it."""
     stays: str | None = None
     """Why it is not undone although it happened."""
 
@@ -137,8 +137,8 @@ class Description:
     stay: Sequence[int] = ()
     """Calls that happened, or may have, and are not undone: nothing undoes them."""
     left: Sequence[int] = ()
-    """Calls of a terminated execution that have a compensation, may have happened, and were not
-    undone, and children that were ended with it: somebody has to look."""
+    """Calls of a terminated execution that somebody has to look at: those that would have been
+    undone, and those that were cut off, so that nobody knows whether they happened."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; times in ISO 8601."""

@@ -34,7 +34,7 @@ from counterpoint.runtime.access import (
     records_of,
 )
 from counterpoint.runtime.acts import open_step
-from counterpoint.runtime.describing import describe
+from counterpoint.runtime.describing import describe, open_children
 from counterpoint.runtime.description import (
     CallDescription,
     Description,
@@ -129,7 +129,13 @@ class Execution(Generic[R]):
         """
         access = self._access()
         row = await existing(access.store, self.id)
-        return describe(row, await records_of(access.store, access.codec, row))
+        records = await records_of(access.store, access.codec, row)
+        children: dict[str, Status] = {}
+        for child in open_children(records):
+            found = await access.store.execution(child)
+            if found is not None:
+                children[child] = found.status
+        return describe(row, records, children)
 
     async def journal(self) -> list[JournalEntry]:
         """Return the records of the execution's journal, oldest first.
