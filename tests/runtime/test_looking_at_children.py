@@ -1,6 +1,6 @@
 """A parent says how the children stand that it waits for."""
 
-from counterpoint import Service
+from counterpoint import Service, workflow
 from counterpoint.testing import Harness
 
 yard = Service("yard")
@@ -51,3 +51,30 @@ async def test_a_saga_that_failed_lists_what_stays() -> None:
 
         assert described.status == "failed"
         assert list(described.stay) == [1, 2]
+
+
+@yard.saga
+async def past_its_pivot() -> None:
+    workflow.pivot()
+
+
+@yard.saga
+async def fails_after_it() -> None:
+    await past_its_pivot()
+    await fails()
+
+
+async def test_the_journal_of_a_failed_saga_says_that_a_child_past_its_pivot_stays() -> None:
+    async with Harness(services=[yard]) as harness:
+        execution = await harness.start(fails_after_it, id="f")
+        await harness.idle()
+        entries = await execution.journal()
+
+        assert [(one.data["call"], one.data["why"]) for one in entries if one.type == "stays"] == [
+            (1, "it passed its pivot")
+        ]
+        assert (await execution.describe()).status == "failed"
+
+        harness.replace(fails, lambda: None)
+        await execution.retry()
+        await harness.result(execution)

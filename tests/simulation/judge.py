@@ -19,9 +19,6 @@ from counterpoint.runtime.describing import describe
 from counterpoint.runtime.description import Description
 
 UNDONE = (Status.COMPENSATED, Status.CANCELLED)
-FORGIVES_GIVEN_UP_CHILDREN = True
-"""Whether a completed saga that is undone with its parent may leave what a child saga did that it
-had given up: how such a child ended is told to nobody once its parent has completed."""
 REASONS = ("a person", "the child", "the signal")
 """What an execution may wait for when time brings nothing any more."""
 
@@ -41,10 +38,6 @@ class Run:
         self.registered = self._calls(r.UndoRegistered)
         self.completed = set(self._calls(r.CallCompleted, r.ChildCompleted))
         self.cancelled = set(self._calls(r.CallCancelled))
-        settled = {*self.completed, *self._calls(r.CallFailed, r.ChildFailed)}
-        undone_later = any(isinstance(one, r.UndoRequested) for one in records)
-        self.given_up = self.cancelled - settled if undone_later else set[int]()
-        """Calls that had not settled when the run completed, which is undone with its parent."""
         self.undone = self._calls(r.CompensationCompleted)
         self.stays = set(self._calls(r.CompensationSkipped))
         self.asked = self._calls(r.CompensationScheduled, r.ChildUndoScheduled)
@@ -207,7 +200,7 @@ def _live(world: World, run: Run, newest: dict[str, Run]) -> Iterator[str]:
 def _named(world: World, run: Run) -> Iterator[str]:
     """Check that what is there, and not yet undone, is named."""
     for call in run.compensable():
-        there = world.there.get(run.key(call)) and run.key(call) not in world.orphans
+        there = world.there.get(run.key(call))
         if run.undoing and there and call not in run.known.to_undo:
             yield f"call {call} is there, and not named among {run.known.to_undo}"
         if not run.undoing and world.there.get(run.key(call)) is False:
@@ -216,7 +209,7 @@ def _named(world: World, run: Run) -> Iterator[str]:
 
 def _nothing_left(world: World, run: Run) -> Iterator[str]:
     for call in run.compensable():
-        if world.there.get(run.key(call)) and run.key(call) not in world.orphans:
+        if world.there.get(run.key(call)):
             yield f"call {call} ({run.calls[call].name}) is still there"
     expected = [run.key(n) for n in run.undone if n not in run.children]
     order = [key for key in world.undid if key in expected]
@@ -231,8 +224,6 @@ def _no_child_left(world: World, run: Run, newest: dict[str, Run]) -> Iterator[s
     for call, child in run.children.items():
         found = newest.get(child.id)
         if not child.saga or call in run.stays or found is None:
-            continue
-        if FORGIVES_GIVEN_UP_CHILDREN and call in run.given_up:
             continue
         if child.compensable and call in run.undone:
             if run.key(call) not in world.undid:

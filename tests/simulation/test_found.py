@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from tests.simulation import judge, world
+from tests.simulation import judge
 from tests.simulation.driver import Driver
 from tests.simulation.plans import Case, Crash, Moment
 
@@ -76,19 +76,11 @@ def test_mail_that_is_read_again_after_a_broken_commit_keeps_no_time_from_passin
     )
 
 
-@pytest.mark.xfail(reason="attempts are forgotten when their execution ends", strict=True)
-def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(world, "FORGIVES_ORPHANS", False)
+def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended() -> None:
     plan = ["seq", [["leg", 1, ["try", ["timeout", 1, ["act", 2]], ["sleep", 1]]], ["fail"]]]
     check(Case(plan, faults={2: ["stubborn"]}))
 
 
-@pytest.mark.xfail(reason="nobody learns how a child ended that was given up", strict=True)
-def test_completed_child_is_undone_with_a_grandchild_that_it_gave_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(judge, "FORGIVES_GIVEN_UP_CHILDREN", False)
+def test_completed_child_is_undone_with_a_grandchild_that_it_gave_up() -> None:
     leg = ["leg", 1, ["first", [["sleep", 3], ["leg", 3, ["act", 4]]]]]
     check(Case(["seq", [leg, ["fail"]]], faults={4: ["slow"]}))

@@ -27,11 +27,6 @@ STUBBORN = timedelta(seconds=12)
 FORGIVABLE = ("incident in", "%s %s: %s%s", "the store failed")
 """How messages begin that tell of users' code and of injected faults; all others are defects."""
 
-FORGIVES_ORPHANS = True
-"""Whether an attempt may still have an effect when its execution has ended without it, and has been
-undone since: the engine forgets attempts when an execution ends, and a child that completed while
-one of its given-up calls went on (it ignores its cancellation) is undone without waiting for it."""
-
 
 class Declined(BusinessError):
     tag: int
@@ -64,8 +59,6 @@ class World:
     violations: list[str] = field(default_factory=list[str])
     accepted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Acts that were acknowledged, and of which execution."""
-    orphans: set[str] = field(default_factory=set[str])
-    """Effects of attempts that went on when their execution had ended."""
     calm: bool = False
     """Nothing fails any more: people put right what is open."""
     at_most_once: frozenset[str] = frozenset()
@@ -163,13 +156,11 @@ class World:
                 task.uncancel()
 
     def _come_late(self, key: str) -> None:
-        if FORGIVES_ORPHANS:
-            self.orphans.add(key)
         self._do(key)
 
     def _do(self, key: str) -> None:
         self.did[key] += 1
-        if key in self.undid and key not in self.orphans:
+        if key in self.undid:
             self.violations.append(f"{key} came about after it had been undone")
         self.there[key] = True
 

@@ -21,11 +21,18 @@ class Calls:
         self.child_ids: dict[int, str] = {}
         self._undoable: set[int] = set()
         """Calls that would be undone, as far as the code has been told."""
+        self._open: set[int] = set()
+        """Calls that have not settled, whether the code still waits for them or not."""
 
     @property
     def anything_to_undo(self) -> bool:
         """Whether the code, if it failed now, would leave something to undo."""
         return bool(self._undoable)
+
+    @property
+    def anything_open_to_undo(self) -> bool:
+        """Whether a call that would be undone has not settled."""
+        return not self._undoable.isdisjoint(self._open)
 
     def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
         """Call an activity; the future gets `Completed` or what failed."""
@@ -77,6 +84,7 @@ class Calls:
 
     def settle(self, number: int, settled: Settled) -> None:
         """Hand an outcome to what waits for it."""
+        self._open.discard(number)
         if self._undoable and not isinstance(settled, Completed) and not settled.outcome_unknown:
             self._undoable.discard(number)
         future = self._waiting.pop(number, None)
@@ -91,4 +99,5 @@ class Calls:
         self._number = number = self._number + 1
         future: Future[Settled] = self.execution.loop.new_future()
         self._waiting[number] = future
+        self._open.add(number)
         return number, future

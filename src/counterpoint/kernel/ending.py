@@ -17,6 +17,18 @@ from counterpoint.model import records as r
 from counterpoint.model.states import Status
 
 
+def settles_first(execution: Running, main: WorkflowTask[Any]) -> bool:
+    """Whether code that has returned waits for calls that it gave up, before it has ended.
+
+    A child saga may be undone long after it has completed. What it called and no longer waited for
+    has to have settled by then, or it could happen after its own undoing.
+    """
+    if main.cancelled() or main.exception() is not None or execution.pivoted:
+        return False
+    child = execution.program.saga and execution.state.parent is not None
+    return child and execution.calls.anything_open_to_undo
+
+
 def end(execution: Running, main: WorkflowTask[Any]) -> None:
     """Decide what the end of the code means."""
     if main.cancelled():
@@ -81,6 +93,9 @@ def _undo_or_end(
     elif program.saga and saga.anything_to_undo(execution.state, program):
         execution.finish(r.CompensationStarted(at, error, cancelled))
     else:
+        if program.saga and not execution.replaying:
+            for skipped in saga.what_stays(execution.state):
+                execution.record(skipped)
         status = Status.CANCELLED if cancelled else Status.FAILED
         execution.finish(r.Ended(at, status.value, r.NULL, error, failed_call))
 

@@ -471,7 +471,7 @@ class Execution:
             self.loop.halt()
             ending.end_with_error(self, error)
             return
-        if over and self.divergence is None:
+        if over and not ending.settles_first(self, main) and self.divergence is None:
             ending.end(self, main)
 
     def _wind_up(self) -> bool:

@@ -45,7 +45,7 @@ _NEW_STEPS = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
 _BEGIN = (r.Started, r.Begun)
 _CODE_OVER = (r.CompensationStarted, r.Stopped, r.Ended)
 _ENDS = (r.Ended, r.Stopped, r.UndoRequested)
-_CANCELLATIONS = (r.CallCancelled, r.TimerCancelled, r.SignalWaitEnded)
+_CANCELLATIONS = (r.CallCancelled, r.TimerCancelled, r.SignalWaitEnded, r.CompensationSkipped)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,15 @@ from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 
 
+class OpenCalls(Protocol):
+    """The calls of an execution, as far as its end asks for them."""
+
+    @property
+    def anything_open_to_undo(self) -> bool:
+        """Whether a call that would be undone has not settled."""
+        ...
+
+
 class Running(Protocol):
     """An execution whose code runs; `kernel.execution` says what each of these does."""
 
@@ -18,6 +27,20 @@ class Running(Protocol):
     now: int
     loop: WorkflowLoop
     pivoted: bool
+
+    @property
+    def calls(self) -> OpenCalls:
+        """What the code has called."""
+        ...
+
+    @property
+    def replaying(self) -> bool:
+        """Whether a recorded past is being repeated."""
+        ...
+
+    def record(self, record: r.Record) -> None:
+        """Add a record to the journal."""
+        ...
 
     def decide(self, decision: r.Decision) -> None:
         """Record what the code decides, or compare it with what it decided then."""

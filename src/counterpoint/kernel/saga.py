@@ -40,6 +40,15 @@ def anything_to_undo(state: ExecutionState, program: Program) -> bool:
     )
 
 
+def what_stays(state: ExecutionState) -> list[r.CompensationSkipped]:
+    """Return what the journal says of completed children that nothing undoes any more."""
+    return [
+        r.CompensationSkipped(number, PASSED_ITS_PIVOT)
+        for number, call in sorted(state.calls.items(), reverse=True)
+        if call.saga and call.pivoted and call.stays is None
+    ]
+
+
 def next_decisions(
     state: ExecutionState, program: Program, now: int
 ) -> list[r.Decision | r.IncidentRaised]:

@@ -163,6 +163,8 @@ class Harness:
         if self._crashing is not None:
             await self._crashing
         await self.app.stop(timedelta(0))
+        if self._crashing is not None:  # an armed crash met a commit of the stop itself
+            await self._crashing
         self._leave()
         if services:
             limit = self.app.settings.payload_bytes_max
