@@ -19,6 +19,7 @@ from counterpoint.errors import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from counterpoint.stores.migrate import MIGRATIONS
 from counterpoint.stores.sqlite import SqliteStore
 
 SECONDS = 15
@@ -197,7 +198,7 @@ async def test_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> None
             raise AssertionError
 
     assert path.read_bytes() == before
-    _execute(path, "PRAGMA user_version = 1")
+    _execute(path, f"PRAGMA user_version = {len(MIGRATIONS)}")
     async with app:
         await finish_all(app, ["one"], 3)
 

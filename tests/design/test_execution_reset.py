@@ -291,14 +291,18 @@ async def test_reset_in_the_middle_of_a_gather_makes_only_what_is_missing_again(
         assert [call.call for call in report.happened] == [2]
 
 
-async def test_a_timer_of_the_prefix_is_not_waited_for_again() -> None:
+async def test_a_timer_of_the_prefix_has_the_time_that_was_left() -> None:
     async with Harness(services=[desk]) as harness:
         await harness.run(sleep_an_hour, id="one")
         execution = harness.execution("one")
         types = [entry.type for entry in await execution.journal()]
+        await harness.advance(days=1)
         await execution.reset(to=types.index("timer") + 1)
+        await harness.settle()
+        began = harness.now
 
-        assert await execution.result(timeout=5) == "slept"
+        assert await harness.result(execution) == "slept"
+        assert harness.now - began == timedelta(hours=1)
 
 
 async def test_children_of_a_run_that_was_reset_are_others() -> None:

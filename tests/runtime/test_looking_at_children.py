@@ -40,7 +40,7 @@ async def test_a_parent_says_that_a_child_needs_a_person() -> None:
         described = await execution.describe()
 
         assert described.calls[0].child_status == "incident"
-        assert described.waits_for == ["the child o/1 (call 1), which needs a person, to end"]
+        assert described.waits_for == ["the child o/1 (call 1) to end"]
 
 
 async def test_a_saga_that_failed_lists_what_stays() -> None:

@@ -11,7 +11,12 @@ from tests.simulation.plans import Case, Crash, Moment
 pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and cannot run
     "ignore:coroutine .* was never awaited:RuntimeWarning",
 )
-logging.getLogger("counterpoint").setLevel(logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Say nothing of the faults that the cases have."""
+    caplog.set_level(logging.ERROR, logger="counterpoint")
 
 
 def check(case: Case) -> None:

@@ -67,7 +67,7 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         description = await describe(client, execution_id)
         posted = await posted_requests(client, execution_id)
         earlier = await earlier_runs(client, description)
-        children = await open_children(client, description)
+        children = open_children(description)
         acts = await operator_acts(client, execution_id)
     if as_json:
         known = target.hosts(description.workflow)

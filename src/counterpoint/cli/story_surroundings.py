@@ -4,12 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from counterpoint.errors import ExecutionNotFoundError
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import Description, JournalEntry
 
-CHILDREN_MAX = 50
 RUNS_MAX = 5
 _FLOW_MAX = 1_000
 ACTS = frozenset({"retry-requested", "resolved", "reset", "terminate-requested", "cancel-refused"})
@@ -42,19 +40,15 @@ class Surroundings:
     """What a command needs behind its arguments to reach the same store."""
 
 
-async def open_children(client: Client, description: Description) -> dict[str, Status]:
-    """Return how the children stand whose end the journal does not have."""
-    statuses: dict[str, Status] = {}
-    for call in description.calls:
-        if call.child is None or not (call.child_status is None or call.state == "being undone"):
-            continue
-        try:
-            statuses[call.child] = (await client.execution(call.child).describe()).status
-        except ExecutionNotFoundError:  # its start is posted only
-            continue
-        if len(statuses) == CHILDREN_MAX:
-            break
-    return statuses
+def open_children(description: Description) -> dict[str, Status]:
+    """Return how the children stand that the execution waits for."""
+    return {
+        call.child: Status(call.child_status)
+        for call in description.calls
+        if call.child is not None
+        and call.child_status is not None
+        and (call.settled_at is None or call.state == "being undone")
+    }
 
 
 async def earlier_runs(client: Client, description: Description) -> list[ExecutionSummary]:

@@ -80,7 +80,7 @@ def describe(
         timers=sorted(time_of(at) for at in state.timers.values()),
         awaited_signals=sorted(state.waits.values()),
         unread_signals=sorted(name for name, kept in state.unread.items() for _ in kept),
-        waits_for=_waits(state, deadline, children) if state.status.live else [],
+        waits_for=_waits(state, deadline) if state.status.live else [],
         traceback=None if failed is None else failed.traceback,
         cancel_requested_at=None if cancel is None else time_of(cancel.at),
         cancel_requested_by=None if cancel is None else cancel.actor,
@@ -325,9 +325,7 @@ def _state(call: Call, status: Status) -> str:
     return "being cancelled" if call.cancelled else "running"
 
 
-def _waits(
-    state: ExecutionState, deadline: datetime | None, children: Mapping[str, Status]
-) -> list[str]:
+def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
     words: list[str] = []
     words += [f"a person: {incident.message}" for incident in state.incidents.values()]
     if state.begins_at is not None:
@@ -338,9 +336,7 @@ def _waits(
                 continue  # its incident has said what a person is to do
             if step.remote and not step.stuck:
                 undo = "to undo itself" if step is call.undo else "to end"
-                stuck = children.get(call.child or "") is Status.INCIDENT
-                needs = ", which needs a person," if stuck else ""
-                words.append(f"the child {call.child} (call {call.number}){needs} {undo}")
+                words.append(f"the child {call.child} (call {call.number}) {undo}")
             else:
                 name = call.name if number > 0 else call.undo_name
                 words.append(_wait(step, f"{name} (call {call.number})"))

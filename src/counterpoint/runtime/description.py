@@ -65,7 +65,7 @@ class CallDescription:
     child: str | None = None
     """The id of the child execution, for a call of a workflow."""
     child_status: str | None = None
-    """How the child stands; None while nobody has begun it."""
+    """How the child stands; None while nobody has begun it, or where it ended with its parent."""
     stays: str | None = None
     """Why it is not undone although it happened."""
 

@@ -131,7 +131,7 @@ class Execution(Generic[R]):
         row = await existing(access.store, self.id)
         records = await records_of(access.store, access.codec, row)
         children: dict[str, Status] = {}
-        for child in open_children(records):
+        for child in open_children(records) if row.status.live else ():
             found = await access.store.execution(child)
             if found is not None:
                 children[child] = found.status

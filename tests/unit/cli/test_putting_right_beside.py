@@ -147,7 +147,7 @@ def test_terminate_has_what_it_left_in_its_json(node: Node) -> None:
     plain = json.loads(counterpoint("terminate", "ask-1", "--json").stdout)
 
     assert (plain["id"], plain["taken"], plain["status"]) == ("ask-1", True, "terminated")
-    assert [call["call"] for call in plain["left"]] == [1]
+    assert [call["call"] for call in plain["left"]] == [1, 2]
 
 
 def test_a_reset_begins_a_run_that_show_tells_of(node: Node) -> None:
