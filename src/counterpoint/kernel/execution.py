@@ -325,17 +325,15 @@ class Execution:
             self._silent_timers[decision.timer] = decision
 
     def _diverge(self, expected: r.Decision | None, found: str) -> None:
+        recorded = in_words(expected) if expected is not None else "nothing"
+        self._halt(f"the journal says {recorded}, today's code does {found}", recorded, found)
+
+    def _halt(self, message: str, expected: str, found: str) -> None:
         line = code_line() if self.loop.is_running() else None
         if line is None and self._main is not None:
             line = suspended_line(self._main.get_coro())
-        recorded = in_words(expected) if expected is not None else "nothing"
-        self.divergence = NonDeterminismError(
-            f"{self.id}: the journal says {recorded}, today's code does {found}"
-            + (f" ({line})" if line else ""),
-            expected=recorded,
-            found=found,
-            line=line,
-        )
+        message = f"{self.id}: {message}" + (f" ({line})" if line else "")
+        self.divergence = NonDeterminismError(message, expected=expected, found=found, line=line)
         self.loop.halt()
 
     def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
@@ -345,7 +343,8 @@ class Execution:
         self._unreadable_call = call if self._expected is None else None
         if self.review is not None:
             self.review.unreadable = what
-        self._diverge(None, f"not accept {what}: {error_in_words(error)}")
+        found = error_in_words(error)
+        self._halt(f"today's code does not accept {what}: {found}", what, found)
 
     def _stop(self) -> None:
         """Make an incident of what a live call recorded and the code could not read."""

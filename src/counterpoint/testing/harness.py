@@ -82,6 +82,8 @@ class Harness:
         self._defects: list[Exception] = []
         self.story = ""
         """What the executions did, once a test has failed in the harness."""
+        self.test_failed = False
+        """The test has failed outside the block of the harness, which a fixture may hold open."""
 
     def __repr__(self) -> str:
         return f"<harness of {self.app!r} at {self.now.isoformat()}>"
@@ -112,7 +114,7 @@ class Harness:
         try:
             if self._crashing is not None:
                 await self._crashing
-            if error is not None and self._node is not None:
+            if (error is not None or self.test_failed) and self._node is not None:
                 self.story = await tell(self.app)
             await self.app.stop(timedelta(0))
         finally:

@@ -223,7 +223,7 @@ async def takes_a_number(text: int) -> int:
 def test_recorded_arguments_that_no_longer_validate_are_reported() -> None:
     divergence = replay_on(begin(takes_text, "many"), takes_a_number)
 
-    assert "recorded arguments" in divergence.found
+    assert "recorded arguments" in divergence.expected
     assert "text" in divergence.found
 
 
@@ -243,7 +243,7 @@ def test_a_recorded_result_that_no_longer_validates_is_reported_where_it_is_awai
 
     divergence = divergence_of(driver.journal, other, main)
 
-    assert "recorded result of call 1" in divergence.found
+    assert "recorded result of call 1" in divergence.expected
     assert divergence.line == line_of(main.function, "await renamed")
 
 
@@ -256,7 +256,7 @@ def test_a_recorded_error_that_no_longer_validates_is_reported() -> None:
 
     divergence = replay_on(driver, one_and_returns)
 
-    assert "recorded error of call 1" in divergence.found
+    assert "recorded error of call 1" in divergence.expected
     assert "reason" in divergence.found
 
 
