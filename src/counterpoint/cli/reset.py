@@ -1,6 +1,7 @@
 """`counterpoint reset`: begins a new run of an execution from a part of its journal."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
@@ -39,6 +40,8 @@ from counterpoint.runtime.client import Client
 from counterpoint.runtime.handle import Execution, ResetReport
 
 _ENDED = tuple(status for status in Status if status not in LIVE and status != Status.CONTINUED)
+CALLS_SHOWN = 5
+"""Calls of one execution that a dry run of many names."""
 
 ToOption: TypeAlias = Annotated[
     int,
@@ -73,8 +76,9 @@ def reset(
     """Begin a new run of an execution that has ended, from the first records of its journal.
 
     What came later runs again, under new idempotency keys: the command lists the calls that had
-    happened already and will happen again, and acts with --yes. What was compensated, and an
-    execution that has not ended, are refused.
+    happened already and will happen again, and acts with --yes. Signals are kept and read again,
+    so nobody is asked again. What was compensated, and an execution that has not ended, are
+    refused.
     With --where it is about many, by default all that have ended.
 
     Example: counterpoint reset order-7 --to 4 --reason "wrong price" --yes --app shop:app
@@ -121,6 +125,7 @@ async def _one(
                 "dry_run": not yes,
                 "taken": by_node,
                 "happened": report.happened,
+                "kept_signals": report.kept_signals,
             }
         )
     else:
@@ -148,12 +153,14 @@ async def _check_ended(client: Client, execution_id: str) -> None:
 def _say(report: ResetReport, *, yes: bool) -> None:
     will = "begins" if yes else "would begin"
     say(f"{report.id}: run {report.run} {will} from record {report.to}")
-    if not report.happened:
+    if report.happened:
+        say("these had happened, or may have, and happen again under new idempotency keys:")
+        for line in _again(report):
+            say(f"  {line}")
+    else:
         say("nothing that had happened happens again")
-        return
-    say("these had happened, or may have, and happen again under new idempotency keys:")
-    for line in _again(report):
-        say(f"  {line}")
+    for line in _kept(report):
+        say(line)
 
 
 def _again(report: ResetReport) -> list[str]:
@@ -162,6 +169,25 @@ def _again(report: ResetReport) -> list[str]:
         + (", its outcome is unknown" if call.outcome_unknown else "")
         for call in report.happened
     ]
+
+
+def _kept(report: ResetReport) -> list[str]:
+    return [
+        f"the signal {clean(name)!r} is kept and will be read again"
+        if count == 1
+        else f"the {count:,} signals {clean(name)!r} are kept and will be read again"
+        for name, count in Counter(report.kept_signals).items()
+    ]
+
+
+def _label(report: ResetReport) -> str:
+    """Return what a dry run of many says of one."""
+    count = len(report.happened)
+    again = f"{count} calls happen" if count != 1 else "1 call happens"
+    lines = [f"{report.id}: {again} again", *_again(report)[:CALLS_SHOWN]]
+    if count > CALLS_SHOWN:
+        lines.append(f"and {count - CALLS_SHOWN:,} more")
+    return "\n    ".join([*lines, *_kept(report)])
 
 
 async def _many(
@@ -184,7 +210,5 @@ async def _many(
                 why = error.reason if isinstance(error, ExecutionRefusedError) else str(error)
                 report.refused.append(Refusal(execution_id, why))
                 continue
-            count = len(found.happened)
-            again = f"{count} calls happen" if count != 1 else "1 call happens"
-            tasks.append(Task(execution_id, act, f"{execution_id}: {again} again"))
+            tasks.append(Task(execution_id, act, _label(found)))
         await act_on_each(client, target, batch, "reset", tasks, report)

@@ -49,7 +49,7 @@ from counterpoint.runtime.mail import (
     SignalMail,
     TerminateMail,
 )
-from counterpoint.runtime.resetting import happened_since, refused_reset
+from counterpoint.runtime.resetting import happened_since, kept_signals, refused_reset
 
 R = TypeVar("R")
 UNSET: Any = object()
@@ -66,6 +66,9 @@ class ResetReport:
     to: int
     happened: Sequence[CallDescription]
     """Calls after that record which had happened, or may have; they are made again."""
+    kept_signals: Sequence[str] = ()
+    """Names of the signals that the new run reads without anybody being asked, in order: those that
+    were unread at that record, and all that came later."""
 
 
 class Execution(Generic[R]):
@@ -325,7 +328,7 @@ class Execution(Generic[R]):
         calls = [call for call in describe(row, records).calls if call.call in happened]
         if not dry_run:
             await access.post(self.id, ResetMail(to, actor, reason))
-        return ResetReport(self.id, row.run + 1, to, calls)
+        return ResetReport(self.id, row.run + 1, to, calls, kept_signals(records, to))
 
     async def _state(self, access: Access) -> ExecutionState | None:
         """Return what the journal says; None where the execution is about to begin."""

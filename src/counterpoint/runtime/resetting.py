@@ -58,6 +58,17 @@ def happened_since(records: Sequence[r.Record], to: int) -> list[int]:
     ]
 
 
+def kept_signals(records: Sequence[r.Record], to: int) -> list[str]:
+    """Return the names of the signals that the code of a new run finds without waiting, in order.
+
+    They are those that record *to* leaves unread, and all that came later.
+    """
+    prefix = prefix_of(records, to)
+    unread = [name for name, found in fold(prefix).unread.items() for _ in found]
+    later = records[len(prefix) :]
+    return unread + [record.name for record in later if isinstance(record, r.SignalReceived)]
+
+
 def _end(records: Sequence[r.Record]) -> int | None:
     """Return the number of the record with which the code was over; None where it goes on."""
     end: int | None = None
