@@ -8,8 +8,8 @@ from benchmarks.children import in_child
 COUNT = 10_000
 BURST_BYTES_MAX = 500 * 2**20 * COUNT // 100_000
 """Their share of the 500 MiB that 100,000 may take, beside what a process needs to begin with."""
-RESIDENT_BYTES_MAX = 10 * 1024
-"""For each execution in memory; measured 8 KiB, and 9.5 where the child measures its coverage."""
+RESIDENT_BYTES_MAX = 12 * 1024
+"""For each execution in memory; measured 9 KiB, and 10.5 where the child measures its coverage."""
 
 
 @pytest.mark.slow

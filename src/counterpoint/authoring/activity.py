@@ -130,9 +130,8 @@ class Activity(Generic[P, R]):
     def call_inside(
         self, owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Generator[Any, Any, R]:
-        """Return the generator of a call in the workflow that *owner* runs; see `Call`."""
+        """Make a call in the workflow that *owner* runs, and return what waits for its outcome."""
         execution = execution_of(owner)
         arguments = encode_call(execution, self.signature, self.name, args, kwargs)
         number, future = execution.calls.schedule(self.name, arguments)
-        result: R = yield from await_call(execution, number, future, self.name, self.signature)
-        return result
+        return await_call(execution, number, future, self.name, self.signature)

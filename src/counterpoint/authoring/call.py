@@ -27,7 +27,7 @@ class Callee(Protocol[R_co]):
     def call_inside(
         self, owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Generator[Any, Any, R_co]:
-        """Return the generator of a call in the workflow that *owner* runs."""
+        """Make a call in the workflow that *owner* runs, and return what waits for its outcome."""
         ...
 
     def direct(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Coroutine[Any, Any, R_co]:

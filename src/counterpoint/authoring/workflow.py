@@ -143,7 +143,7 @@ class Child(Generic[R_co]):
     def call_inside(
         self, owner: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Generator[Any, Any, R_co]:
-        """Return the generator of a call in the workflow that *owner* runs; see `Call`."""
+        """Make a call in the workflow that *owner* runs, and return what waits for its outcome."""
         execution = execution_of(owner)
         workflow = self.workflow
         arguments = encode_call(execution, workflow.signature, self.name, args, kwargs)
@@ -151,10 +151,7 @@ class Child(Generic[R_co]):
         number, future = execution.calls.schedule_child(
             self.name, arguments, saga=workflow.saga, given_id=self.id
         )
-        result: R_co = yield from await_call(
-            execution, number, future, self.name, workflow.signature
-        )
-        return result
+        return await_call(execution, number, future, self.name, workflow.signature)
 
     def direct(self, *_: object) -> Coroutine[Any, Any, R_co]:
         """Refuse: a call that was made in a workflow is awaited there."""

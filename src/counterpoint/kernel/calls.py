@@ -14,15 +14,15 @@ from counterpoint.model.ids import child_id
 class Calls:
     """What one execution's code has called, as far as it has run."""
 
+    __slots__ = ("_number", "_undoable", "_waiting", "child_ids", "execution")
+
     def __init__(self, execution: Running) -> None:
         self.execution = execution
         self._waiting: dict[int, Future[Settled]] = {}
         self._number = 0
         self.child_ids: dict[int, str] = {}
-        self._undoable: set[int] = set()
-        """Calls that would be undone, as far as the code has been told."""
-        self._open: set[int] = set()
-        """Calls that have not settled, whether the code still waits for them or not."""
+        self._undoable: dict[int, bool] = {}
+        """Calls that would be undone, as far as the code has been told; whether they settled."""
 
     @property
     def anything_to_undo(self) -> bool:
@@ -32,7 +32,7 @@ class Calls:
     @property
     def anything_open_to_undo(self) -> bool:
         """Whether a call that would be undone has not settled."""
-        return not self._undoable.isdisjoint(self._open)
+        return not all(self._undoable.values())
 
     def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
         """Call an activity; the future gets `Completed` or what failed."""
@@ -44,7 +44,7 @@ class Calls:
         compensable = program.saga and program.compensation_of(name) is not None
         number, future = self._next()
         if compensable:
-            self._undoable.add(number)
+            self._undoable[number] = False
         execution.decide(r.CallScheduled(number, name, arguments, compensable))
         return number, future
 
@@ -60,7 +60,7 @@ class Calls:
         compensable = program.saga and program.compensation_of(name) is not None
         number, future = self._next()
         if compensable or (saga and program.saga):
-            self._undoable.add(number)
+            self._undoable[number] = False
         its_id = given_id or child_id(execution.id, execution.run, number)
         self.child_ids[number] = its_id
         execution.decide(r.ChildScheduled(number, its_id, name, arguments, saga, compensable))
@@ -73,7 +73,7 @@ class Calls:
         if execution.loop.is_closed():
             return
         self._number = number = self._number + 1
-        self._undoable.add(number)
+        self._undoable[number] = True
         execution.decide(r.UndoRegistered(number, name, arguments))
 
     def abandon(self, number: int) -> None:
@@ -84,9 +84,11 @@ class Calls:
 
     def settle(self, number: int, settled: Settled) -> None:
         """Hand an outcome to what waits for it."""
-        self._open.discard(number)
-        if self._undoable and not isinstance(settled, Completed) and not settled.outcome_unknown:
-            self._undoable.discard(number)
+        if number in self._undoable:
+            if isinstance(settled, Completed) or settled.outcome_unknown:
+                self._undoable[number] = True
+            else:
+                del self._undoable[number]
         future = self._waiting.pop(number, None)
         if future is not None and not future.done():
             future.set_result(settled)
@@ -99,5 +101,4 @@ class Calls:
         self._number = number = self._number + 1
         future: Future[Settled] = self.execution.loop.new_future()
         self._waiting[number] = future
-        self._open.add(number)
         return number, future

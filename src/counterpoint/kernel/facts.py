@@ -25,8 +25,8 @@ class Facts:
     calls_made: int = 0
     calls: dict[int, Call] = field(default_factory=dict[int, Call])
     open_steps: dict[int, Step] = field(default_factory=dict[int, Step])
-    under_way: set[int] = field(default_factory=set[int])
-    """Open steps of which an attempt runs (or did when the node died)."""
+    under_way: dict[int, None] = field(default_factory=dict[int, None])
+    """Open steps of which an attempt runs (or did when the node died); a set is larger."""
     unsettled: int = 0
     """Open calls; their compensations not counted."""
     uncancelled: int = 0

@@ -10,6 +10,8 @@ from counterpoint.model import records as r
 class Signals:
     """What one execution's code has not read yet, and what it waits for."""
 
+    __slots__ = ("_decide", "_unread", "_wait_number", "_waits", "loop")
+
     def __init__(self, loop: WorkflowLoop, decide: Callable[[r.Decision], None]) -> None:
         self.loop = loop
         self._decide = decide

@@ -39,7 +39,7 @@ class ExecutionState(Facts):
         call.compensable = record.compensable
         self.calls[number] = call
         self.open_steps[number] = step
-        self.under_way.add(number)
+        self.under_way[number] = None
         self.unsettled += 1
         self.uncancelled += 1
 
@@ -101,7 +101,7 @@ class ExecutionState(Facts):
             if not call.cancelled:
                 self.uncancelled -= 1
         self.open_steps.pop(number, None)
-        self.under_way.discard(number)
+        self.under_way.pop(number, None)
         return call
 
     def call_cancelled(self, record: r.CallCancelled) -> None:
@@ -176,7 +176,7 @@ class ExecutionState(Facts):
         call.undo_name = record.name
         self.undo_from = record.call
         call.undo = self.open_steps[-record.call] = Step(scheduled_at=self.updated_at)
-        self.under_way.add(-record.call)
+        self.under_way[-record.call] = None
 
     def child_undo_scheduled(self, record: r.ChildUndoScheduled) -> None:
         call = self.calls[record.call]
@@ -197,7 +197,7 @@ class ExecutionState(Facts):
         call.undo = None
         call.undone = True
         self.open_steps.pop(-record.call, None)
-        self.under_way.discard(-record.call)
+        self.under_way.pop(-record.call, None)
 
     def ended(self, record: r.Ended) -> None:
         self.updated_at = record.at
@@ -254,7 +254,7 @@ class ExecutionState(Facts):
         step.retry_at = None
         step.stuck = False
         if not step.remote:
-            self.under_way.add(record.step)
+            self.under_way[record.step] = None
 
     def attempt_failed(self, record: r.AttemptFailed) -> None:
         self.updated_at = record.at
@@ -264,7 +264,7 @@ class ExecutionState(Facts):
         step.retry_at = record.retry_at
         step.stuck = record.retry_at is None
         step.lost_in_a_row = 0
-        self.under_way.discard(record.step)
+        self.under_way.pop(record.step, None)
 
     def attempt_lost(self, record: r.AttemptLost) -> None:
         self.updated_at = record.at
@@ -273,14 +273,14 @@ class ExecutionState(Facts):
         step.retry_at = record.retry_at
         step.stuck = record.retry_at is None
         step.lost_in_a_row += 1
-        self.under_way.discard(record.step)
+        self.under_way.pop(record.step, None)
 
     def attempt_postponed(self, record: r.AttemptPostponed) -> None:
         self.updated_at = record.at
         step = self.open_steps[record.step]
         step.attempts = record.attempt - 1
         step.retry_at = record.at
-        self.under_way.discard(record.step)
+        self.under_way.pop(record.step, None)
 
     def heartbeat(self, record: r.HeartbeatRecorded) -> None:
         self.updated_at = record.at
@@ -360,7 +360,7 @@ class ExecutionState(Facts):
                 step.attempts = 0
             step.asks = step.stuck = False
             step.retry_at = record.at
-            self.under_way.discard(number)
+            self.under_way.pop(number, None)
 
 
 _FOLD: dict[type, Callable[[ExecutionState, Any], None]] = {
