@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -20,6 +22,7 @@ from counterpoint.cli.target import Target, required
 from counterpoint.cli.where import SinceOption, UntilOption, Where, WhereOption, parse_where
 from counterpoint.errors import StoreCorruptError
 from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.states import Status
 from counterpoint.runtime.exports import Export, read_lines
 from counterpoint.runtime.rehearsal import (
     ArgumentDifference,
@@ -33,6 +36,26 @@ NAMED_MAX = 5
 """Ids that a difference is shown with."""
 Place: TypeAlias = tuple[str, str]
 """A difference in words, and the `file:line` of the code that makes it."""
+
+
+class LeftOut(Enum):
+    """Why an execution of the store is not replayed."""
+
+    WORKFLOW = auto()
+    """The app does not have its workflow, and nobody named it."""
+    TERMINATED = auto()
+    """A person ended it, often because it fits no code, and nobody asked for that status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to be replayed."""
+
+    files: Sequence[Path]
+    where: Where
+    words: str
+    """What was asked for, as it was written; empty where nothing was."""
+    allow_none: bool
 
 
 @dataclass(slots=True)
@@ -69,6 +92,7 @@ class ReplaySummary:
     counts: dict[str, int]
     other_arguments: int
     left_out: int
+    terminated: int
     findings: Sequence[Rehearsal]
 
 
@@ -88,51 +112,100 @@ def replay(
         bool,
         typer.Option("--strict-arguments", help="Calls with other arguments are a failure, too."),
     ] = False,
+    allow_none: Annotated[
+        bool,
+        typer.Option("--allow-none", help="No executions to replay are no failure: a new project."),
+    ] = False,
     app: AppOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run today's code on recorded executions and say where it differs; nothing is really called.
 
-    Executions are read from the store (by default all of the app's workflows) or from exported
-    files. The exit code is 0 where all agree and 6 where one does not.
+    Executions are read from the store (by default all of the app's workflows, but not what was
+    terminated) or from exported files. The exit code is 0 where all agree, 6 where one does not,
+    and 3 where none is what was asked for.
 
     Example: counterpoint replay --app shop:app --since 30d
     """
     if files and (where or since or until):
         raise CommandError("files and --where exclude each other: filter when you export")
     target = required(app, store)
-    wanted = parse_where(where, since, until)
-    asyncio.run(_replay(target, files or (), wanted, strict=strict_arguments, as_json=as_json))
+    words = _words(where, since, until)
+    choice = Choice(files or (), parse_where(where, since, until), words, allow_none)
+    asyncio.run(_replay(target, choice, strict=strict_arguments, as_json=as_json))
 
 
-async def _replay(
-    target: Target, files: Sequence[Path], where: Where, *, strict: bool, as_json: bool
-) -> None:
+def _words(where: Sequence[str] | None, since: str | None, until: str | None) -> str:
+    words = [f"--where {text}" for text in where or ()]
+    words += [] if since is None else [f"--since {since}"]
+    words += [] if until is None else [f"--until {until}"]
+    return one_line(" ".join(words))
+
+
+async def _replay(target: Target, choice: Choice, *, strict: bool, as_json: bool) -> None:
     report = ReplayReport()
-    left_out = 0
-    rehearsals = _from_files(target.app, files) if files else _from_store(target, where)
+    left_out: Counter[LeftOut] = Counter()
+    files = choice.files
+    rehearsals = _from_files(target.app, files) if files else _from_store(target, choice.where)
     async for rehearsal in rehearsals:
-        if rehearsal is None:
-            left_out += 1
+        if isinstance(rehearsal, LeftOut):
+            left_out[rehearsal] += 1
         else:
             keep = rehearsal.verdict is not Verdict.AGREES or bool(rehearsal.arguments)
             report.add(rehearsal, keep=keep)
-    failed = not report.ok or (strict and report.other_arguments > 0)
+    differs = not report.ok or (strict and report.other_arguments > 0)
+    missing = None if choice.allow_none else _missing(choice, report, left_out)
     if as_json:
-        counts = {verdict.value: report.counts[verdict] for verdict in Verdict}
-        findings = report.rehearsals
-        more = (report.total, report.records, counts, report.other_arguments, left_out, findings)
-        say_json(ReplaySummary(not failed, *more))
+        say_json(_summary(report, left_out, ok=not differs and missing is None))
     else:
         _say(report, strict=strict)
-    if left_out:
-        hint(f"{left_out:,} of workflows that this app does not have were left out")
-    if failed:
+    _say_left_out(left_out)
+    if not files and not report.total and not left_out and missing is None:
+        hint("the store has nothing to replay")
+    if differs:
         raise typer.Exit(Exit.DIVERGED)
+    if missing is not None:
+        raise CommandError(f"no executions match: {missing}", Exit.NOT_FOUND)
 
 
-async def _from_files(app: App, files: Sequence[Path]) -> AsyncIterator[Rehearsal | None]:
+def _missing(choice: Choice, report: ReplayReport, left_out: Counter[LeftOut]) -> str | None:
+    """Return what was asked for and is not there: to agree with nothing would say nothing."""
+    empty = [str(file) for file in choice.files if next(iter(read_lines(file)), None) is None]
+    if empty:
+        return f"{', '.join(empty)} {'has' if len(empty) == 1 else 'have'} none"
+    if report.total:
+        return None
+    if choice.words:
+        return choice.words
+    lacking = left_out[LeftOut.WORKFLOW]
+    return "this app has none of the workflows in the store" if lacking else None
+
+
+def _summary(report: ReplayReport, left_out: Counter[LeftOut], *, ok: bool) -> ReplaySummary:
+    return ReplaySummary(
+        ok,
+        report.total,
+        report.records,
+        {verdict.value: report.counts[verdict] for verdict in Verdict},
+        report.other_arguments,
+        left_out[LeftOut.WORKFLOW],
+        left_out[LeftOut.TERMINATED],
+        report.rehearsals,
+    )
+
+
+def _say_left_out(left_out: Counter[LeftOut]) -> None:
+    lacking, terminated = left_out[LeftOut.WORKFLOW], left_out[LeftOut.TERMINATED]
+    if lacking:
+        hint(f"{lacking:,} of workflows that this app does not have were left out")
+    if terminated:
+        are, them = ("one is", "it") if terminated == 1 else ("ones are", "them")
+        shown = f"--where status=terminated shows {them}"
+        hint(f"{terminated:,} terminated {are} left out: {shown}")
+
+
+async def _from_files(app: App, files: Sequence[Path]) -> AsyncIterator[Rehearsal | LeftOut]:
     total = sum(1 for file in files for _ in read_lines(file))
     with counting(total) as advance:
         for file in files:
@@ -142,15 +215,17 @@ async def _from_files(app: App, files: Sequence[Path]) -> AsyncIterator[Rehearsa
                 await asyncio.sleep(0)  # Ctrl-C
 
 
-async def _from_store(target: Target, where: Where) -> AsyncIterator[Rehearsal | None]:
-    """Rehearse what matches; None stands for a workflow that the app lacks and nobody named."""
+async def _from_store(target: Target, where: Where) -> AsyncIterator[Rehearsal | LeftOut]:
+    """Rehearse what matches."""
     registry = target.app.registry
     async with open_source(target) as source:
         await source.of_matching(where)
         with counting(source.total) as advance:
             async for row in source.rows():
                 if row is not None and where.workflow is None and row.name not in registry.programs:
-                    yield None
+                    yield LeftOut.WORKFLOW
+                elif row is not None and row.status is Status.TERMINATED and not where.statuses:
+                    yield LeftOut.TERMINATED
                 elif row is not None:
                     try:
                         export = await source.read(row)

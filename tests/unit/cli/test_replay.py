@@ -78,6 +78,7 @@ def test_json_has_the_totals_and_every_finding(shop: Path) -> None:
         },
         "other_arguments": 1,
         "left_out": 0,
+        "terminated": 0,
     }
     assert (finding["id"], finding["verdict"]) == ("done", "diverges")
     assert finding["line"] == f"{shop}/shop.py:{GO}"
@@ -169,12 +170,6 @@ def test_what_the_code_prints_is_not_among_the_results(shop: Path) -> None:
 
     assert json.loads(result.stdout)["ok"]
     assert result.stderr == "hello\nhello\n"
-
-
-def test_nothing_to_replay_is_said(shop: Path) -> None:
-    result = counterpoint("replay", "--where", "status=terminated")
-
-    assert (result.exit_code, result.stdout) == (0, "no executions\n")
 
 
 def test_long_work_says_how_far_it_is(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
