@@ -9,6 +9,7 @@ import typer
 from counterpoint.cli.arguments import read_value
 from counterpoint.cli.completion import complete_signals
 from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOption
+from counterpoint.cli.output import clean, hint
 from counterpoint.cli.posting import describe, report
 from counterpoint.cli.target import Target, open_client, resolve
 
@@ -36,7 +37,8 @@ def signal(
 ) -> None:
     """Hand a value to an execution under a name.
 
-    It is kept until the workflow reads it, so it may come before the workflow waits for it.
+    It is kept until the workflow reads it, so it may come before the workflow waits for it. If the
+    workflow waits for others only, the command says so: it may be misspelt.
 
     Example: counterpoint signal order-7 approved '{"by": "Ada"}' --app shop:app
     """
@@ -49,7 +51,11 @@ async def _signal(
     target: Target, execution_id: str, name: str, value: object, *, as_json: bool
 ) -> None:
     async with open_client(target) as client:
-        await describe(client, execution_id)
+        awaited = (await describe(client, execution_id)).awaited_signals
         await client.execution(execution_id).signal(name, value)
         done = f"the signal {name!r} is sent"
         await report(client, target, execution_id, done, as_json=as_json)
+        if awaited and name not in awaited:
+            others = ", ".join(repr(clean(other)) for other in dict.fromkeys(awaited))
+            which = f"{others}, not {clean(name)!r}"
+            hint(f"{execution_id} waits for {which}; it is kept until it is read")
