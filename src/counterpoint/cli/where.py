@@ -22,6 +22,8 @@ WITH_ERROR = (
     *(Status.COMPENSATING, Status.INCIDENT, Status.FAILED),
     *(Status.COMPENSATED, Status.CANCELLED, Status.TERMINATED),
 )
+ROOTS = "none"
+"""As a parent: only executions that are nobody's children."""
 _USE = f"use {', '.join(KEYS)}, or @NAME for an attribute, such as --where @customer=c-1"
 
 WhereOption: TypeAlias = Annotated[
@@ -31,7 +33,8 @@ WhereOption: TypeAlias = Annotated[
         metavar="KEY=VALUE",
         show_default=False,
         help="Only those that match: by status, workflow, service, correlation, parent (the id of "
-        "the execution whose children they are), id (a pattern such as 'order-*'), error or "
+        "the execution whose children they are; `none`: those that are nobody's, also where an "
+        "execution has that id), id (a pattern such as 'order-*'), error or "
         "incident (part of the message, or the kind), or @NAME (an attribute). Several have to "
         "match all; of several statuses one has to.",
     ),
@@ -59,7 +62,7 @@ class Where:
     service: str | None = None
     correlation: str | None = None
     parent: str | None = None
-    """The execution whose children they are."""
+    """The execution whose children they are; `ROOTS` for those that are nobody's."""
     id: str | None = None
     """A pattern with `*`, `?` and `[…]`, as for file names."""
     error: str | None = None
@@ -86,7 +89,7 @@ class Where:
         """
         children: frozenset[str] | None = None
         correlation = self.correlation
-        if self.parent is not None:
+        if self.parent is not None and self.parent != ROOTS:
             parent = await describe(client, self.parent)
             children = frozenset(call.child for call in parent.calls if call.child is not None)
             correlation = correlation or parent.correlation_id  # a child is in its parent's flow
@@ -103,6 +106,8 @@ class Where:
             newest_runs=newest_runs or in_journal,
         ):
             if children is not None and summary.id not in children:
+                continue
+            if self.parent == ROOTS and summary.parent is not None:
                 continue
             if where.id is not None and not fnmatchcase(summary.id, where.id):
                 continue

@@ -43,6 +43,8 @@ class ExecutionSummary:
     created_at: datetime
     finished_at: datetime | None
     correlation_id: str
+    parent: str | None = None
+    """The id of the execution whose step this one is; None for one that was started by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +193,9 @@ class Client:
         )
         while True:
             rows = await access.store.executions(query)
+            ids = {row.key: row.id for row in rows}
             for row in rows:
-                yield _summary(row)
+                yield _summary(row, await _parent(access, row.parent_key, ids))
             if len(rows) < query.limit:
                 return
             query = replace(query, before=rows[-1].key)
@@ -315,7 +318,16 @@ def _microseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1e6)
 
 
-def _summary(row: ExecutionRow) -> ExecutionSummary:
+async def _parent(access: Access, key: int | None, ids: dict[int, str]) -> str | None:
+    """Return the id that belongs to the key of a parent; *ids* has those that are known."""
+    if key is None or key in ids:
+        return None if key is None else ids[key]
+    for row in await access.store.executions(Query(before=key + 1, limit=1)):
+        ids[row.key] = row.id
+    return ids.get(key)
+
+
+def _summary(row: ExecutionRow, parent: str | None) -> ExecutionSummary:
     return ExecutionSummary(
         row.id,
         row.run,
@@ -324,4 +336,5 @@ def _summary(row: ExecutionRow) -> ExecutionSummary:
         time_of(row.created_at),
         None if row.finished_at is None else time_of(row.finished_at),
         row.correlation_id or row.id,
+        parent,
     )

@@ -105,7 +105,8 @@ def test_list_filters_and_writes_a_line_of_json_each(shop: Path) -> None:
 
     assert [entry["id"] for entry in found] == ["bug", "refused"]
     assert found[0].keys() == {
-        *("id", "run", "workflow", "status", "created_at", "finished_at", "correlation_id")
+        *("id", "run", "workflow", "status", "created_at", "finished_at", "correlation_id"),
+        "parent",
     }
     assert none == []
 
@@ -257,8 +258,9 @@ def test_a_start_as_json_says_whether_a_node_has_it(shop: Path) -> None:
     (new,) = lines("start", "place", "--json-args", '{"order": "x"}', "--id", "new", "--json")
     (old,) = lines("start", "place", "a", "--id", "done", "--json")
 
-    assert new == {"id": "new", "workflow": "orders.place", "existed": False, "taken": False}
-    assert old == {"id": "done", "workflow": "orders.place", "existed": True, "taken": True}
+    same = {"workflow": "orders.place", "begins_at": None}
+    assert new == {"id": "new", "existed": False, "taken": False, **same}
+    assert old == {"id": "done", "existed": True, "taken": True, **same}
 
 
 def test_waiting_for_what_has_ended_writes_its_result(shop: Path) -> None:
