@@ -1,7 +1,9 @@
 """Acts on many executions: first what would be done, then one after the other.
 
 *Choosing.* What matches is collected before the first act, as an act changes what matches. Of each
-id only the newest run is looked at, since that is what an act reaches.
+id only the newest run is looked at, since that is what an act reaches. The oldest come first, and
+so parents before their children. Where an act on a parent reaches its children too, those whose
+parent is chosen are left out: one that ended first would be a failure to its parent.
 
 *Stopping.* Ctrl-C stops between two executions: an act that has begun is finished and counted, so
 that the number at the end is true. So does an error of the store; what an execution refuses stops
@@ -37,13 +39,14 @@ from counterpoint.cli.target import Target
 from counterpoint.cli.where import Where, parse_where
 from counterpoint.errors import (
     CounterpointError,
+    ExecutionNotFoundError,
     ExecutionRefusedError,
     NodeStoppedError,
     StoreCorruptError,
     StoreError,
 )
 from counterpoint.model.states import Status
-from counterpoint.runtime.client import Client
+from counterpoint.runtime.client import Client, ExecutionSummary
 from counterpoint.runtime.handle import Execution
 
 RATE = 50.0
@@ -93,6 +96,8 @@ class Batch:
     """What is counted: `execution`, or `call` where an execution may have several."""
     shown_max: int = IDS_SHOWN
     """Lines of a dry run."""
+    skip_refused: bool = True
+    """Act on the others where some are refused before the first act; else on none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class Report:
     counts: list[Count] = field(default_factory=list[Count])
     ids: list[str] = field(default_factory=list[str])
     """The first ones."""
+    children: int = 0
+    """How many are left out, as they end with their parents."""
     done: int = 0
     refused: list[Refusal] = field(default_factory=list[Refusal])
     interrupted: bool = False
@@ -177,16 +184,17 @@ async def act_on_many(
     act: Act,
     *,
     statuses: Sequence[Status] = (),
+    families: bool = False,
 ) -> None:
     """Do *act* on all that match; without `--yes` only say what that would be.
 
     *what* is the verb of the command, such as `retry`; *statuses* are chosen unless the filters say
-    which.
+    which. *families*: as for `find_many`.
 
     Raises:
         as `act_on_each`.
     """
-    ids, report = await find_many(client, batch, statuses)
+    ids, report = await find_many(client, batch, statuses, families=families)
     tasks = [Task(execution_id, act, execution_id) for execution_id in ids]
     await act_on_each(client, target, batch, what, tasks, report)
 
@@ -204,12 +212,17 @@ async def act_on_each(
     *report* counts what was found, and has what is refused already.
 
     Raises:
-        typer.Exit: an execution refused it, or Ctrl-C stopped it.
+        typer.Exit: an execution refused it, or would refuse it, or Ctrl-C stopped it.
         StoreError, NodeStoppedError: it could not go on; how many were done is said before.
     """
     if not batch.yes:
         _preview(batch, report, what, tasks)
+        if report.refused:
+            raise typer.Exit(Exit.FAILED)
         return
+    if report.refused and not batch.skip_refused:
+        _refuse_all(batch, report)
+        raise typer.Exit(Exit.FAILED)
     try:
         last = await _act_on_all(client, tasks, batch.rate, report)
     except STOPPING:
@@ -247,22 +260,55 @@ class Pace:
 
 
 async def find_many(
-    client: Client, batch: Batch, statuses: Sequence[Status]
+    client: Client, batch: Batch, statuses: Sequence[Status], *, families: bool = False
 ) -> tuple[list[str], Report]:
-    """Return the ids that match, newest first, and a report that counts them."""
-    ids: list[str] = []
+    """Return the ids that match, oldest first, and a report that counts them.
+
+    With *families* the act on a parent reaches its children: those of a chosen one are left out.
+    """
+    found: list[ExecutionSummary] = []
     report = Report(dry_run=not batch.yes)
-    counts: Counter[tuple[str, Status]] = Counter()
     async for summary in batch.where.or_statuses(statuses).find(client, newest_runs=True):
-        if len(ids) == batch.limit:
+        if len(found) == batch.limit and not families:
             report.more = True
             break
-        ids.append(summary.id)
-        counts[summary.workflow, summary.status] += 1
+        found.append(summary)
+    above = await _above(client, found) if families else {}
+    heads = [summary for summary in found if summary.id not in above]
+    if batch.limit is not None and len(heads) > batch.limit:
+        report.more = True
+        del heads[batch.limit :]
+    ids = [summary.id for summary in reversed(heads)]
+    counts = Counter((summary.workflow, summary.status) for summary in heads)
     report.matched = len(ids)
     report.ids = ids[:IDS_SHOWN]
+    kept = set(ids)
+    report.children = sum(head in kept for head in above.values())
     report.counts = [Count(*kind, count) for kind, count in counts.most_common()]
     return ids, report
+
+
+async def _above(client: Client, found: Sequence[ExecutionSummary]) -> dict[str, str]:
+    """Return, of each that has an ancestor among *found*, the highest such ancestor."""
+    live = {summary.id for summary in found if summary.status.live}
+    parents = {summary.id: summary.parent for summary in found}
+    above: dict[str, str] = {}
+    for summary in found:
+        name = summary.parent
+        while name is not None:
+            if name in live:
+                above[summary.id] = name
+            if name not in parents:
+                parents[name] = await _parent(client, name)
+            name = parents[name]
+    return above
+
+
+async def _parent(client: Client, execution_id: str) -> str | None:
+    try:
+        return (await client.execution(execution_id).describe()).parent
+    except (ExecutionNotFoundError, StoreCorruptError):  # then nobody can tell
+        return None
 
 
 async def _act_on_all(
@@ -344,22 +390,44 @@ def _preview(batch: Batch, report: Report, what: str, tasks: Sequence[Task]) -> 
     if not report.matched:
         say(f"no such {batch.noun}s")
         return
-    say(f"this would {what} {_counted(batch, report)}:")
+    if report.refused:
+        noun = batch.noun if len(tasks) == 1 else f"{batch.noun}s"
+        refused = f"{len(report.refused):,} would be refused"
+        say(f"this would {what} {len(tasks):,} {noun}; {refused}:")
+    else:
+        say(f"this would {what} {_counted(batch, report)}:")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("workflow", overflow="fold")
     table.add_column("status", no_wrap=True)
     table.add_column("count", justify="right", no_wrap=True)
     for found in report.counts:
         table.add_row(clean(found.workflow), status_text(found.status), f"{found.count:,}")
-    show_parts(out(), table)
+    if tasks:
+        show_parts(out(), table)
     shown = tasks if len(tasks) <= batch.shown_max else tasks[: batch.shown_max]
     for task in shown:
         say(f"  {task.label}")
     left = len(tasks) - len(shown)
     if left:
         say(f"  … and {left:,} more")
-    _say_refused(report)
-    hint("nothing was done: pass --yes to do it")
+    _say_children(report)
+    _say_refused(report, would=True)
+    if report.refused and not batch.skip_refused:
+        hint("nothing was done, and --yes would send none: put these right, or use --skip-refused")
+    else:
+        hint("nothing was done: pass --yes to do it")
+
+
+def _refuse_all(batch: Batch, report: Report) -> None:
+    """Say that nothing is done, as some would be refused."""
+    if batch.as_json:
+        say_json(report)
+    else:
+        _say_refused(report, would=True)
+    hint(
+        f"nothing was done, as {len(report.refused):,} of {_counted(batch, report)} would be "
+        "refused: put these right, or pass --skip-refused to leave them out"
+    )
 
 
 def _counted(batch: Batch, report: Report) -> str:
@@ -373,16 +441,24 @@ def _say(batch: Batch, report: Report, what: str) -> None:
         say(f"no such {batch.noun}s")
         return
     say(f"the request to {what} is sent to {report.done:,} of {_counted(batch, report)}")
+    _say_children(report)
     _say_refused(report)
     if report.interrupted:
         untouched = report.matched - report.done - len(report.refused)
         hint(f"interrupted: {untouched:,} were not reached")
 
 
-def _say_refused(report: Report) -> None:
+def _say_children(report: Report) -> None:
+    if report.children == 1:
+        say("1 child ends with its parent")
+    elif report.children:
+        say(f"{report.children:,} children end with their parents")
+
+
+def _say_refused(report: Report, *, would: bool = False) -> None:
     if not report.refused:
         return
-    say(f"{len(report.refused):,} {'would be ' if report.dry_run else ''}refused:")
+    say(f"{len(report.refused):,} {'would be ' if would else ''}refused:")
     for refusal in report.refused[:REFUSED_SHOWN]:
         say(f"  {refusal.id}: {one_line(refusal.reason)}")
     left = len(report.refused) - REFUSED_SHOWN

@@ -41,7 +41,7 @@ def cancel(
     """Ask an execution to stop; a saga undoes what it did and ends cancelled.
 
     With --where it is about many, by default those that run and incidents: it says which, and acts
-    with --yes.
+    with --yes. Children of a chosen one end with it and get no request of their own.
 
     Example: counterpoint cancel order-7 --reason "the customer called" --app shop:app
     """
@@ -65,6 +65,7 @@ async def _cancel(
                 "cancel",
                 lambda execution: execution.cancel(actor=actor, reason=reason),
                 statuses=(Status.RUNNING, Status.INCIDENT),
+                families=True,
             )
             return
         await describe(client, chosen)

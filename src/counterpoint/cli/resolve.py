@@ -40,6 +40,7 @@ from counterpoint.cli.resolve_answer import (
     ONE_OF,
     Answer,
     being_undone,
+    check_activity,
     check_fits,
     read_answer,
     send,
@@ -100,7 +101,7 @@ CallOfOption: TypeAlias = Annotated[
         "--call-of",
         metavar="ACTIVITY",
         help="With --where or --from: the call of this activity that needs a person, instead of a "
-        "number.",
+        "number. With --from, for lines without a call.",
     ),
 ]
 FromOption: TypeAlias = Annotated[
@@ -108,8 +109,17 @@ FromOption: TypeAlias = Annotated[
     typer.Option(
         "--from",
         metavar="FILE",
-        help="An answer for each of many: CSV with a header, or JSON Lines; columns id, call, "
-        "outcome (done, not-done), result, error, facts, reason. `-` is stdin.",
+        help="An answer for each of many: CSV with a header, or JSON Lines; columns id, call (its "
+        "number, or the name of its activity), outcome (done, not-done), result, error, "
+        "facts, reason. `-` is stdin.",
+    ),
+]
+
+SkipRefusedOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--skip-refused",
+        help="With --from: leave out the answers that would be refused; without, none is sent.",
     ),
 ]
 
@@ -124,6 +134,7 @@ def resolve(
     not_done: NotDoneOption = False,
     call_of: CallOfOption = None,
     answers: FromOption = None,
+    skip_refused: SkipRefusedOption = False,
     where: WhereOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -148,15 +159,19 @@ def resolve(
     answered = any((result is not None, error is not None, facts is not None, done, not_done))
     only = answers is not None and not answered
     answer = None if only else read_answer(result, error, facts, done=done, not_done=not_done)
+    if call_of is not None:
+        check_activity(target, call_of)
     speaker = Speaker(target, answer, actor or current_user(), reason)
     if answers is not None:
         if execution_id is not None or where or since or until or limit is not None:
             raise CommandError("--from names the executions: leave ID, --where and --limit out")
-        lines = read_lines(answers)
+        lines = read_lines(answers, needs_call=call_of is None)
         pace = RATE if rate is None else rate
-        batch = Batch(Where(), yes, pace, None, as_json, noun="call", shown_max=ANSWERS_SHOWN)
+        batch = Batch(Where(), yes, pace, None, as_json, "call", ANSWERS_SHOWN, skip_refused)
         asyncio.run(_from_file(speaker, batch, lines, call_of))
         return
+    if skip_refused:
+        raise CommandError("--skip-refused is for --from")
     chosen = choose(
         *(execution_id, where, since, until), yes=yes, rate=rate, limit=limit, as_json=as_json
     )
@@ -223,10 +238,8 @@ async def _one(speaker: Speaker, execution_id: str, number: int | None, *, as_js
 async def _many(speaker: Speaker, batch: Batch, call_of: str | None) -> None:
     async with open_client(speaker.target) as client:
         ids, report = await find_many(client, batch, (Status.INCIDENT,))
-        tasks: list[Task] = []
-        for execution_id in ids:
-            line = Line(0, execution_id, None, None, None)
-            await _plan(client, speaker, line, call_of, tasks, report)
+        lines = [Line(0, execution_id, call_of, None, None) for execution_id in ids]
+        tasks = await _plans(client, speaker, lines, report)
         await act_on_each(client, speaker.target, batch, "resolve", tasks, report)
 
 
@@ -236,37 +249,63 @@ async def _from_file(
     async with open_client(speaker.target) as client:
         ids = [line.id for line in lines[:IDS_SHOWN]]
         report = Report(dry_run=not batch.yes, matched=len(lines), ids=ids)
-        tasks: list[Task] = []
-        counts: Counter[tuple[str, Status]] = Counter()
-        for line in lines:
-            found = await _plan(client, speaker, line, call_of, tasks, report)
-            if found is not None:
-                counts[found.workflow, found.status] += 1
-        report.counts = [Count(*kind, count) for kind, count in counts.most_common()]
+        lines = [line if line.call is not None else replace(line, call=call_of) for line in lines]
+        tasks = await _plans(client, speaker, lines, report)
         await act_on_each(client, speaker.target, batch, "resolve", tasks, report)
 
 
-async def _plan(
-    client: Client,
-    speaker: Speaker,
-    line: Line,
-    call_of: str | None,
-    tasks: list[Task],
-    report: Report,
-) -> Description | None:
-    """Add what is going to be said of one execution, or why that is refused."""
-    answer = line.answer or speaker.said
-    found = None
-    try:
-        found = await describe(client, line.id)
-        call = _waiting(found, call_of) if line.call is None else _call(found, line.call)
-        check_fits(speaker.target, line.id, call, answer)
-    except (CommandError, ExecutionNotFoundError, StoreCorruptError) as error:
-        report.refused.append(Refusal(line.id, str(error).removeprefix(f"{line.id}: ")))
-        return found
-    label = f"{line.id}: call {call.call}, {call.name}, {answer.words}"
-    tasks.append(Task(line.id, speaker.act(call, answer, line.reason), label))
-    return found
+async def _plans(
+    client: Client, speaker: Speaker, lines: Sequence[Line], report: Report
+) -> list[Task]:
+    """Return what is going to be said; *report* gets what is refused, and counts the others."""
+    tasks: list[Task] = []
+    counts: Counter[tuple[str, Status]] = Counter()
+    answered: set[tuple[str, int]] = set()
+    for line in lines:
+        answer = line.answer or speaker.said
+        try:
+            found = await describe(client, line.id)
+            call = _chosen(found, line.call)
+            check_fits(speaker.target, line.id, call, answer)
+            if (line.id, call.call) in answered:
+                raise CommandError(f"call {call.call} is answered in an earlier line already")
+        except (CommandError, ExecutionNotFoundError, StoreCorruptError) as error:
+            report.refused.append(Refusal(line.id, str(error).removeprefix(f"{line.id}: ")))
+            continue
+        answered.add((line.id, call.call))
+        label = f"{line.id}: call {call.call}, {call.name}, {answer.words}"
+        tasks.append(Task(line.id, speaker.act(call, answer, line.reason), label))
+        counts[found.workflow, found.status] += 1
+    report.counts = [Count(*kind, count) for kind, count in counts.most_common()]
+    return tasks
+
+
+def _chosen(description: Description, call: int | str | None) -> CallDescription:
+    if isinstance(call, int):
+        return _open_call(description, call)
+    return _waiting(description, call)
+
+
+def _open_call(description: Description, number: int) -> CallDescription:
+    """Return the call of that number, whose outcome a person may state.
+
+    Raises:
+        CommandError: there is none, it has settled, or an attempt of it is under way.
+    """
+    call = _call(description, number)
+    stuck = any(incident.call == number for incident in description.incidents)
+    why = None
+    if description.finished_at is not None:
+        why = f"it is {description.status}"
+    elif call.state not in _OPEN:
+        why = f"call {number} has settled: it is {call.state}"
+    elif call.child is not None and not being_undone(call):
+        why = f"call {number} is the child {call.child}: resolve or end that"
+    elif call.attempt_at is not None and not stuck:
+        why = f"an attempt of call {number} is under way: wait for its end"
+    if why is not None:
+        raise CommandError(why, Exit.FAILED)
+    return call
 
 
 def _call(description: Description, number: int | None) -> CallDescription:

@@ -134,6 +134,27 @@ async def send(
             await execution.resolve(number, error=NotDone(), actor=actor, reason=reason)
 
 
+def check_activity(target: Target, name: str) -> None:
+    """Refuse an activity, or compensation, that the app does not have; without one, none is.
+
+    Raises:
+        CommandError: names those that are like it.
+    """
+    if target.name is None:
+        return
+    registry = target.app.registry
+    known = {*registry.activities, *(undo.name for undo in registry.compensations.values())}
+    parts = {full.rpartition(".")[2]: full for full in known}
+    if name in known or name in parts:
+        return
+    close = [parts[part] for part in get_close_matches(name.rpartition(".")[2], parts)]
+    close = close or get_close_matches(name, known)
+    advice = (
+        f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(sorted(known))}"
+    )
+    raise CommandError(f"--call-of: {target.name} has no activity {name!r}: {advice}")
+
+
 def being_undone(call: CallDescription) -> bool:
     """Whether it is the undoing of a call that an answer is about."""
     return call.compensation is not None and call.compensated_at is None

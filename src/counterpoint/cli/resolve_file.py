@@ -1,7 +1,8 @@
 """Answers in a file: CSV with a header, or JSON Lines; one for each call that waits for a person.
 
-The columns (or keys) are `id`, `call`, `outcome`, `result`, `error`, `facts` and `reason`. Only
-`id` is always needed. `outcome` is `done` or `not-done`; with `result` or `error` it may be left
+The columns (or keys) are `id`, `call`, `outcome`, `result`, `error`, `facts` and `reason`. `id` is
+always needed, and `call` unless the command line names the call of all: the answer to one call
+must never reach another. `outcome` is `done` or `not-done`; with `result` or `error` it may be left
 out. The whole file is read before the first answer is sent: one wrong line stops all of it.
 """
 
@@ -21,7 +22,7 @@ from counterpoint.cli.resolve_answer import Answer, Outcome, read_facts
 
 COLUMNS = ("id", "call", "outcome", "result", "error", "facts", "reason")
 LINES_MAX = 100_000
-_WRITE = f"write the columns {', '.join(COLUMNS)}; only id is always needed"
+_WRITE = f"write the columns {', '.join(COLUMNS)}; id and call are always needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,18 @@ class Line:
     number: int
     """Where it stands, from 1."""
     id: str
-    call: int | None
+    call: int | str | None
+    """Its number, or the recorded name of its activity; None where the command line has it."""
     answer: Answer | None
     """None where the line has none: the one of the command line counts."""
     reason: str | None
 
 
-def read_lines(path: str) -> list[Line]:
+def read_lines(path: str, *, needs_call: bool = True) -> list[Line]:
     """Return the answers of a file, or of stdin for `-`.
 
     Raises:
-        CommandError: it cannot be read; names the line.
+        CommandError: it cannot be read, or does not name a call that is needed; names the line.
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
@@ -51,9 +53,14 @@ def read_lines(path: str) -> list[Line]:
         raise CommandError(f"--from {path}: it is not UTF-8") from None
     rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
     lines: list[Line] = []
-    places: dict[tuple[str, int | None], int] = {}
+    places: dict[tuple[str, int | str | None], int] = {}
     for number, row in rows:
         line = _line(number, row)
+        if needs_call and line.call is None:
+            raise CommandError(
+                f"line {number} names no call of {line.id}: write its number, or the name of its "
+                "activity, into the column call, or pass --call-of ACTIVITY for all lines"
+            )
         first = places.setdefault((line.id, line.call), number)
         if first != number:
             raise CommandError(f"line {number}: {line.id} is answered in line {first} already")
@@ -110,10 +117,11 @@ def _check_columns(number: int, names: set[str]) -> None:
 
 def _line(number: int, row: dict[str, Any]) -> Line:
     call = row.get("call")
-    try:
-        call = None if call is None else int(str(call))
-    except ValueError:
-        raise CommandError(f"line {number}: call {call!r} is no number") from None
+    if isinstance(call, str):
+        call = call.strip()
+        call = int(call) if call.isdecimal() else call or None
+    elif isinstance(call, bool) or not isinstance(call, int | None):
+        raise CommandError(f"line {number}: call is a number, or the name of an activity")
     for name in ("id", "outcome", "error", "reason"):
         if not isinstance(row.get(name, ""), str):
             raise CommandError(f"line {number}: {name} is text")

@@ -46,7 +46,7 @@ def terminate(
     It says afterwards what was left: calls that happened, or may have, and that something would
     have undone. To undo them, use cancel instead.
     With --where it is about many, by default all that have not ended: it says which, and acts with
-    --yes.
+    --yes. Children of a chosen one end with it and get no request of their own.
 
     Example: counterpoint terminate order-7 --reason "undone by hand" --app shop:app
     """
@@ -70,6 +70,7 @@ async def _terminate(
                 "terminate",
                 lambda execution: execution.terminate(actor=actor, reason=reason),
                 statuses=sorted(LIVE),
+                families=True,
             )
             return
         await describe(client, chosen)

@@ -44,9 +44,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def row(key: int, id: str, status: Status, *, run: int = 1) -> ExecutionRow:
+def row(
+    key: int, id: str, status: Status, *, run: int = 1, parent: int | None = None
+) -> ExecutionRow:
     end = None if status.live else 5
-    return execution(key, id, run=run, status=status, wake_at=None, finished_at=end)
+    return execution(
+        *(key, id), run=run, status=status, wake_at=None, finished_at=end, parent_key=parent
+    )
 
 
 def keep(rows: list[ExecutionRow]) -> None:
@@ -113,7 +117,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(shop: Path) -> None:
         ["orders.place_order", "failed", "2"],
         ["orders.place_order", "incident", "1"],
     ]
-    assert lines[4:] == ["  failed-2", "  failed-1", "  incident"]
+    assert lines[4:] == ["  incident", "  failed-1", "  failed-2"]
     assert result.stderr == "nothing was done: pass --yes to do it\n"
     assert posted() == []
 
@@ -125,7 +129,7 @@ def test_a_dry_run_shows_the_first_ten_ids(shop: Path) -> None:
     plain = json.loads(counterpoint("retry", "--where", "id=more-*", "--json").stdout)
 
     assert text.stdout.splitlines()[-1] == "  … and 2 more"
-    assert plain["ids"] == [f"more-{key}" for key in range(21, 11, -1)]
+    assert plain["ids"] == [f"more-{key}" for key in range(10, 20)]
     assert (plain["matched"], plain["more"], plain["dry_run"]) == (12, False, True)
     assert plain["counts"] == [{"workflow": "orders.place_order", "status": "failed", "count": 12}]
 
@@ -190,7 +194,7 @@ def test_retry_asks_incidents_and_what_failed(shop: Path) -> None:
     assert "no node has taken it yet" in result.stderr
     assert posted() == [
         {"id": id, "kind": "retry", "actor": "Ada", "reason": "it is back"}
-        for id in ("failed-2", "failed-1", "incident")
+        for id in ("incident", "failed-1", "failed-2")
     ]
 
 
@@ -204,7 +208,8 @@ def test_cancel_asks_what_runs_and_incidents(shop: Path) -> None:
         "matched": 2,
         "more": False,
         "counts": plain["counts"],
-        "ids": ["incident", "running"],
+        "ids": ["running", "incident"],
+        "children": 0,
         "done": 2,
         "refused": [],
         "interrupted": False,
@@ -246,8 +251,8 @@ def test_many_refused_ones_are_not_all_written_out(
     assert code == 1
     assert lines[1:] == [
         "6 refused:",
-        "  undone: no execution has the id 'undone'",
-        "  completed: no execution has the id 'completed'",
+        "  running: no execution has the id 'running'",
+        "  incident: no execution has the id 'incident'",
         "  … and 4 more, which --json lists",
     ]
 
@@ -258,6 +263,85 @@ def test_earlier_runs_of_an_id_are_not_acted_on(shop: Path) -> None:
     counterpoint("retry", "--where", "status=failed", "--yes", "--rate", "10000")
 
     assert [request["id"] for request in posted()] == ["failed-2"]
+
+
+# ---- families -----------------------------------------------------------------------------------
+
+
+FAMILY = [
+    row(10, "top", Status.RUNNING),
+    row(11, "top/1", Status.RUNNING, parent=10),
+    row(12, "other", Status.COMPLETED),
+    row(13, "top/1/1", Status.RUNNING, parent=11),
+    row(14, "other/1", Status.RUNNING, parent=12),
+]
+
+
+@pytest.mark.parametrize("command", ["cancel", "terminate"])
+def test_children_of_a_chosen_one_get_no_request_of_their_own(shop: Path, command: str) -> None:
+    keep(FAMILY)
+    choice = (command, "--where", "id=*o*", "--since", "1970-01-01")
+
+    dry = counterpoint(*choice)
+    real = counterpoint(*choice, "--yes", "--rate", "10000")
+
+    assert dry.stdout.splitlines()[0] == f"this would {command} 2 executions:"
+    assert dry.stdout.splitlines()[-3:] == [
+        *("  top", "  other/1", "2 children end with their parents")
+    ]
+    assert real.stdout.splitlines() == [
+        f"the request to {command} is sent to 2 of 2 executions",
+        "2 children end with their parents",
+    ]
+    assert [request["id"] for request in posted()] == ["top", "other/1"]
+
+
+def test_a_grandchild_of_a_chosen_one_is_left_out_where_its_parent_is_not_chosen(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep([one._replace(status=Status.COMPENSATING) if one.key == 11 else one for one in FAMILY])
+    monkeypatch.setattr("counterpoint.cli.batch._parent", parent_of)
+
+    result = counterpoint("cancel", "--where", "id=top*", "--json")
+
+    plain = json.loads(result.stdout)
+    assert (plain["ids"], plain["matched"], plain["children"]) == (["top"], 1, 1)
+
+
+async def parent_of(_: object, execution_id: str) -> str | None:
+    return {"top/1": "top"}.get(execution_id)
+
+
+def test_a_limit_counts_what_is_acted_on_and_only_its_children(shop: Path) -> None:
+    keep(FAMILY)
+
+    result = counterpoint("cancel", "--where", "id=*o*", "--limit", "1", "--json")
+
+    plain = json.loads(result.stdout)
+    assert (plain["ids"], plain["matched"], plain["children"]) == (["other/1"], 1, 0)
+    assert plain["more"] is True
+
+
+def test_parents_are_acted_on_before_their_children(shop: Path) -> None:
+    keep(FAMILY)
+    seen: list[str] = []
+
+    async def poke(execution: Execution[Any]) -> None:
+        seen.append(execution.id)
+
+    act_on(poke, where=Where(id="top*"))
+
+    assert seen == ["top", "top/1", "top/1/1"]
+
+
+def test_roots_are_those_that_are_nobodys_children(shop: Path) -> None:
+    keep([*FAMILY, row(15, "none", Status.RUNNING), row(16, "none/1", Status.RUNNING, parent=15)])
+
+    result = counterpoint("list", "--where", "parent=none", "--since", "1970-01-01", "--json")
+
+    found = {one["id"]: one["parent"] for one in map(json.loads, result.stdout.splitlines())}
+    assert found.keys() == {*STATUSES, "top", "other", "none"}
+    assert set(found.values()) == {None}
 
 
 # ---- on the way -------------------------------------------------------------------------------
@@ -278,7 +362,7 @@ def test_ctrl_c_stops_between_two_and_says_how_many_were_done(
 
     plain = json.loads(capsys.readouterr().out)
     assert code == 130
-    assert finished == ["undone", "completed"]
+    assert finished == ["running", "incident"]
     assert (plain["done"], plain["interrupted"]) == (2, True)
 
 
@@ -308,7 +392,7 @@ def test_what_is_refused_at_ctrl_c_is_counted(
 
     plain = json.loads(capsys.readouterr().out)
     assert (code, plain["done"]) == (130, 0)
-    assert plain["refused"] == [{"id": "undone", "reason": "it is late"}]
+    assert plain["refused"] == [{"id": "running", "reason": "it is late"}]
 
 
 def test_ctrl_c_while_a_node_is_awaited_loses_no_report(
@@ -334,7 +418,7 @@ def test_a_store_that_fails_ends_it_and_says_how_far_it_was(
     shop: Path, capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
     async def poke(execution: Execution[Any]) -> None:
-        if execution.id == "failed-2":
+        if execution.id == "failed-1":
             raise StoreBusyError("it is busy")
 
     with pytest.raises(StoreBusyError):

@@ -299,8 +299,8 @@ def test_many_get_one_answer_after_a_dry_run(shop: Path) -> None:
     real = counterpoint(*choice, "--not-done", "--yes", "--rate", "10000")
 
     assert "  pay: call 2, payments.charge, did not happen: it is tried again" in dry.stdout
-    assert "3 would be refused:" in dry.stdout
-    assert (dry.exit_code, before) == (0, [])
+    assert dry.stdout.startswith("this would resolve 1 execution; 3 would be refused:\n")
+    assert (dry.exit_code, before) == (1, [])
     assert "sent to 1 of 4 executions" in real.stdout
     assert real.exit_code == 1
     assert [letter["id"] for letter in posted()] == ["pay"]
@@ -318,20 +318,20 @@ def test_of_several_calls_that_need_a_person_none_is_guessed(shop: Path) -> None
 ANSWERS = {
     "csv": """\
 id,call,outcome,result,error,facts,reason
-pay,,,"{""number"": ""r-1""}",,,in the books
+pay,charge,,"{""number"": ""r-1""}",,,in the books
 note,1,not-done,,,,
 two,1,done,,,,
 two,2,,,TimeoutError:late,,
 
-undo,,done,,,,
+undo,1,done,,,,
 """,
     "json": """\
-{"id": "pay", "result": {"number": "r-1"}, "reason": "in the books"}
+{"id": "pay", "call": "payments.charge", "result": {"number": "r-1"}, "reason": "in the books"}
 {"id": "note", "call": 1, "outcome": "not-done"}
 
 {"id": "two", "call": 1, "outcome": "done"}
 {"id": "two", "call": 2, "error": "TimeoutError:late"}
-{"id": "undo", "outcome": "done"}
+{"id": "undo", "call": "1", "outcome": "done"}
 """,
 }
 
@@ -366,7 +366,7 @@ def test_a_file_has_an_answer_for_each(shop: Path, form: str) -> None:
 
 
 def test_a_line_without_an_answer_gets_the_one_of_the_command_line(shop: Path) -> None:
-    (shop / "ids.csv").write_text("id\npay\nnote\n")
+    (shop / "ids.csv").write_text("id,call\npay,2\nnote,1\n")
 
     nothing = counterpoint("resolve", "--from", "ids.csv", "--yes")
     result = counterpoint("resolve", "--from", "ids.csv", "--not-done", "--yes")
@@ -376,17 +376,87 @@ def test_a_line_without_an_answer_gets_the_one_of_the_command_line(shop: Path) -
     assert [(one["id"], one["not_done"]) for one in posted()] == [("pay", True), ("note", True)]
 
 
-def test_what_a_file_cannot_say_of_an_execution_stops_no_other(shop: Path) -> None:
-    lines = ["nobody,,done", "end,1,done", "pay,7,done", "note,,not-done"]
-    (shop / "answers.csv").write_text("\n".join(["id,call,outcome", *lines]))
+PARTLY_WRONG = """\
+id,call,outcome,result
+nobody,1,done,
+end,1,,1
+pay,7,done,
+undo,charge,done,
+two,1,,5
+top,1,,5
+note,1,not-done,
+note,note,not-done,
+"""
 
-    result = counterpoint("resolve", "--from", "answers.csv", "--yes", "--json")
 
-    refused = {one["id"]: one["reason"] for one in json.loads(result.stdout)["refused"]}
-    assert result.exit_code == 1
-    assert refused.keys() == {"nobody", "end", "pay"}
+def test_a_file_of_which_anything_would_be_refused_is_not_sent(shop: Path) -> None:
+    (shop / "answers.csv").write_text(PARTLY_WRONG)
+
+    dry = counterpoint("resolve", "--from", "answers.csv")
+    plain = counterpoint("resolve", "--from", "answers.csv", "--yes", "--json")
+    text = counterpoint("resolve", "--from", "answers.csv", "--yes")
+
+    report = json.loads(plain.stdout)
+    refused = {one["id"]: one["reason"] for one in report["refused"]}
+    assert (dry.exit_code, plain.exit_code, text.exit_code) == (1, 1, 1)
+    assert dry.stdout.startswith("this would resolve 1 call; 7 would be refused:\n")
+    assert "--yes would send none" in dry.stderr
+    assert (report["done"], report["matched"]) == (0, 8)
+    assert refused["end"] == "it is completed"
     assert refused["pay"] == "it has no call 7; open: 2 (payments.charge)"
+    assert refused["undo"] == "no call of charge needs a person"
+    assert refused["two"].startswith("payments.ring does not return such a result")
+    assert refused["top"] == "call 1 is the child top/1: resolve or end that"
+    assert refused["note"] == "call 1 is answered in an earlier line already"
+    assert "nothing was done, as 7 of 8 calls would be refused" in text.stderr
+    assert posted() == []
+
+
+def test_what_would_be_refused_can_be_left_out(shop: Path) -> None:
+    (shop / "answers.csv").write_text(PARTLY_WRONG)
+
+    result = counterpoint("resolve", "--from", "answers.csv", "--yes", "--skip-refused")
+    one = counterpoint("resolve", "note", "1", "--not-done", "--skip-refused")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("the request to resolve is sent to 1 of 8 calls\n7 refused:\n")
     assert [letter["id"] for letter in posted()] == ["note"]
+    assert (one.exit_code, "--skip-refused is for --from" in one.stderr) == (2, True)
+
+
+def test_an_answer_that_names_no_call_is_refused_with_the_file(shop: Path) -> None:
+    (shop / "answers.csv").write_text("id,call,outcome\nnote,1,not-done\npay,,not-done\n")
+
+    without = counterpoint("resolve", "--from", "answers.csv", "--yes")
+    before = posted()
+    named = counterpoint("resolve", "--from", "answers.csv", "--yes", "--call-of", "charge")
+
+    assert without.exit_code == 2
+    assert "line 3 names no call of pay: write its number, or the name" in without.stderr
+    assert before == []
+    assert named.exit_code == 0
+    assert [(letter["id"], letter["call"]) for letter in posted()] == [("note", 1), ("pay", 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (
+            "payments.chrage",
+            "shop:app has no activity 'payments.chrage': did you mean payments.charge",
+        ),
+        ("chrage", "did you mean payments.charge?"),
+        ("orders.charge", ""),
+        ("orders.dicsard", "did you mean orders.discard?"),
+        ("xyz", "it has orders.create, orders.discard, payments.charge, payments.note, "),
+    ],
+)
+def test_an_activity_that_the_app_does_not_have_is_refused_with_those_like_it(
+    shop: Path, name: str, why: str
+) -> None:
+    result = counterpoint("resolve", "--where", "status=incident", "--not-done", "--call-of", name)
+
+    assert (result.exit_code, why in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -394,19 +464,20 @@ def test_what_a_file_cannot_say_of_an_execution_stops_no_other(shop: Path) -> No
     [
         ("execution,outcome\npay,done\n", "line 1: there is no column execution: write the"),
         ("call,outcome\n2,done\n", "line 1 has no id"),
-        ("id,outcome\npay,done\n,done\n", "line 3 has no id"),
+        ("id,call,outcome\npay,2,done\n,1,done\n", "line 3 has no id"),
+        ("id,outcome\npay,done\n", "line 2 names no call of pay"),
+        ('{"id": "pay", "call": true}\n', "line 1: call is a number, or the name of"),
         ("id,outcome\npay\n", "line 2 has more or fewer cells"),
         ("id,outcome\npay,done,2\n", "line 2 has more or fewer cells"),
-        ("id,call\npay,two\n", "line 2: call 'two' is no number"),
         ("id,outcome\npay,yes\n", "line 2: outcome 'yes': write done or not-done"),
         ("id,outcome,result\npay,done,1\n", "line 2: done has no result"),
         ("id,result,error\npay,1,x\n", "line 2: it has a result and an error"),
         ("id,facts\npay,{}\n", "line 2: facts belong to an error"),
         ("id,result\npay,{\n", "line 2: the result is not JSON"),
         ("id,error,facts\npay,x,1\n", "line 2: facts is no JSON object"),
-        ("id,outcome\npay,done\npay,done\n", "line 3: pay is answered in line 2 already"),
+        ("id,call,outcome\npay,2,done\npay,2,done\n", "line 3: pay is answered in line 2 already"),
         ('id,outcome\n"pay,done\n', "is not CSV"),
-        ('{"id": "pay", "outcome": "done"}\n{"id": 5}\n', "line 2: id is text"),
+        ('{"id": "pay", "call": 2, "outcome": "done"}\n{"id": 5}\n', "line 2: id is text"),
         ('{"id": "pay"\n', "line 1 is no JSON object"),
         ('{"id": "pay", "facts": []}\n', "line 1: facts are a JSON object"),
         ('{"id": "pay", "out": 1}\n', "line 1: there is no column out"),
@@ -458,7 +529,7 @@ def test_terminate_of_one_asks_nothing_and_many_need_yes(shop: Path) -> None:
     assert one.stdout == "pay: the request to terminate is sent\n"
     assert "no node has taken it yet" in one.stderr
     assert posted() == [{"id": "pay", "kind": "terminate", "actor": "Ada", "reason": "by hand"}]
-    assert dry.stdout.startswith("this would terminate 6 executions:")
+    assert dry.stdout.startswith("this would terminate 5 executions:")
     assert counterpoint("terminate", "end").exit_code == 1
 
 

@@ -108,7 +108,7 @@ def counterpoint(*arguments: str) -> Result:
 def test_an_answer_lets_the_execution_go_on(node: Node) -> None:
     result = counterpoint("resolve", "ask-1", "2", "--result", "17")
     file = CliRunner().invoke(
-        cli, ["resolve", "--from", "-", "--yes"], input="id,error\nask-2,TimeoutError\n"
+        cli, ["resolve", "--from", "-", "--yes"], input="id,call,error\nask-2,2,TimeoutError\n"
     )
 
     assert (result.exit_code, result.stderr) == (0, "")
