@@ -113,6 +113,7 @@ def test_an_answer_lets_the_execution_go_on(node: Node) -> None:
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert node.result("ask-1") == 17
+    assert "└── the outcome of call 2 (returned 17)" in counterpoint("show", "ask-1").stdout
     assert file.stdout == "the request to resolve is sent to 1 of 1 call\n"
     assert node.result("ask-2") == "compensated"
     assert "undoing\n└── 1 desk.keep: undone\n" in counterpoint("show", "ask-2").stdout
@@ -141,6 +142,27 @@ def test_terminate_says_what_it_left(node: Node) -> None:
     assert "the end at once by Ada, just now" in shown
     assert node.result("trip-1/2") == "terminated"
     assert "└── 1 desk.keep: it happened (key trip-1/2/1/1)\n" in leg_shown
+
+
+def test_many_that_are_terminated_end_so_with_their_children_and_nothing_is_undone(
+    node: Node,
+) -> None:
+    result = counterpoint("terminate", "--where", "id=trip-1*", "--yes")
+
+    assert result.stdout.splitlines() == [
+        "the request to terminate is sent to 1 of 1 execution",
+        "1 child ends with its parent",
+    ]
+    assert node.result("trip-1") == "terminated"
+    assert node.result("trip-1/2") == "terminated"
+    assert "undone" not in counterpoint("show", "trip-1").stdout
+
+
+def test_many_that_are_cancelled_end_so_with_their_children(node: Node) -> None:
+    counterpoint("cancel", "--where", "id=trip-1*", "--yes")
+
+    assert node.result("trip-1") == "cancelled"
+    assert node.result("trip-1/2") == "cancelled"
 
 
 def test_terminate_has_what_it_left_in_its_json(node: Node) -> None:
