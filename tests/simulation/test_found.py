@@ -89,3 +89,11 @@ def test_completed_child_is_undone_when_a_call_that_it_gave_up_has_ended() -> No
 def test_completed_child_is_undone_with_a_grandchild_that_it_gave_up() -> None:
     leg = ["leg", 1, ["first", [["sleep", 3], ["leg", 3, ["act", 4]]]]]
     check(Case(["seq", [leg, ["fail"]]], faults={4: ["slow"]}))
+
+
+def test_letter_to_an_execution_that_is_being_reloaded_is_not_forgotten() -> None:
+    leg = ["leg", 3, ["fail"]]
+    first = ["try", ["gather", [["fail"], ["pivot"]]], leg]
+    second = ["try", ["leg", 4, ["act", 5]], ["act", 6]]
+    plan = ["seq", [["act", 1], ["act", 2], ["gather", [["fail"], first, second]]]]
+    check(Case(plan, after_commits=(Moment(4, "retry"), Moment(6, "retry"))))

@@ -55,12 +55,21 @@ class Loading:
             if then is not None:
                 self._then.setdefault(execution_id, []).append(then)
             resident = await asyncio.shield(await self._fetch(execution_id))
-            waiting = self._then.pop(execution_id, ())
-            if then not in waiting:
+            if then is not None and not self._still_waits(execution_id, then):
                 return resident
         if then is not None and resident is not None:
             then(resident)
         return resident
+
+    def _still_waits(self, execution_id: str, then: Then) -> bool:
+        """Forget what was to be done with an execution; say whether it has not been done."""
+        waiting = self._then.get(execution_id, [])
+        if then not in waiting:
+            return False
+        waiting.remove(then)
+        if not waiting:
+            del self._then[execution_id]
+        return True
 
     def arrived(self, resident: Resident) -> None:
         """Let those who loaded an execution act on it before anything of it begins again."""
