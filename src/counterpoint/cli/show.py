@@ -68,7 +68,7 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         posted = await posted_requests(client, execution_id)
         earlier = await earlier_runs(client, description)
         children = open_children(description)
-        acts = await operator_acts(client, execution_id)
+        acts, outcomes = await operator_acts(client, description)
     if as_json:
         known = target.hosts(description.workflow)
         plain = description.to_json()
@@ -87,6 +87,7 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         children,
         earlier,
         acts,
+        outcomes,
         target.options,
     )
     show_parts(out(), *story(description, around))

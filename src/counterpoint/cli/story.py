@@ -15,7 +15,7 @@ from counterpoint.cli.story_incidents import incidents
 from counterpoint.cli.story_surroundings import Surroundings
 from counterpoint.cli.times import both, duration, relative
 from counterpoint.model.states import Status
-from counterpoint.runtime.description import Description
+from counterpoint.runtime.description import Description, JournalEntry
 
 __all__ = ["Surroundings", "error_words", "story"]
 
@@ -25,6 +25,7 @@ _ACTS = {
     "resolved": "the outcome",
     "reset": "this run, from a reset",
     "terminate-requested": "the end at once",
+    "cancel-requested": "a cancellation",
     "cancel-refused": "a cancellation (refused: past the pivot)",
 }
 
@@ -136,6 +137,9 @@ def _acts(around: Surroundings) -> Iterator[Tree]:
         step = entry.data.get("step")
         if isinstance(step, int):
             what += f" of {'the undoing of ' if step < 0 else ''}call {abs(step)}"
+        outcome = around.outcomes.get(entry.seq)
+        if outcome is not None:
+            what += f" ({_outcome_words(outcome)})"
         if entry.type == "reset":
             what += f" of run {entry.data['run']} to record {entry.data['seq']}"
         by, why = entry.data.get("actor"), entry.data.get("reason")
@@ -143,6 +147,19 @@ def _acts(around: Surroundings) -> Iterator[Tree]:
         words += "" if entry.at is None else f", {both(entry.at, around.at)}"
         tree.add(Text(words + (f": {one_line(str(why))}" if why else "")))
     yield tree
+
+
+def _outcome_words(outcome: JournalEntry) -> str:
+    """Return what a person stated, as `resolve` takes it."""
+    data = outcome.data
+    if outcome.type == "attempt-failed":
+        return "not done"
+    if outcome.type == "compensated" or (outcome.type == "completed" and data["result"] is None):
+        return "done"
+    if outcome.type == "completed":
+        return f"returned {value_words(data['result'])}"
+    error = error_words(data["error"]["type"], data["error"]["message"])
+    return f"failed with {one_line(error)}"
 
 
 def _unread(d: Description) -> Iterator[Text]:

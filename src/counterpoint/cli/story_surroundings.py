@@ -11,7 +11,9 @@ from counterpoint.runtime.description import Description, JournalEntry
 RUNS_MAX = 5
 _FLOW_MAX = 1_000
 ACTS = frozenset({"retry-requested", "resolved", "reset", "terminate-requested", "cancel-refused"})
-"""Records of what people asked for; of a request to cancel, the description tells."""
+"""Records of what people asked for; of a request to cancel what is live, the description tells."""
+CANCELS = "cancel-requested"
+_OUTCOMES = frozenset({"completed", "failed", "compensated", "attempt-failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Surroundings:
     """Earlier runs of the same id, newest first; at most `RUNS_MAX`."""
     acts: Sequence[JournalEntry] = ()
     """What people asked for, oldest first."""
+    outcomes: Mapping[int, JournalEntry] = field(default_factory=dict[int, JournalEntry])
+    """The outcome that a person stated, by the number of the record that says who did."""
     options: str = ""
     """What a command needs behind its arguments to reach the same store."""
 
@@ -66,7 +70,32 @@ async def earlier_runs(client: Client, description: Description) -> list[Executi
     return found
 
 
-async def operator_acts(client: Client, execution_id: str) -> list[JournalEntry]:
-    """Return the records of what people asked for, oldest first."""
-    entries = await client.execution(execution_id).journal()
-    return [entry for entry in entries if entry.type in ACTS]
+async def operator_acts(
+    client: Client, description: Description
+) -> tuple[list[JournalEntry], dict[int, JournalEntry]]:
+    """Return what people asked for, oldest first, and the outcomes that they stated."""
+    entries = await client.execution(description.id).journal()
+    kinds = ACTS if description.status.live else ACTS | {CANCELS}
+    acts = [entry for entry in entries if entry.type in kinds]
+    return acts, stated_outcomes(entries)
+
+
+def stated_outcomes(entries: Sequence[JournalEntry]) -> dict[int, JournalEntry]:
+    """Return the record of each outcome that a person stated, by the number of their word."""
+    found: dict[int, JournalEntry] = {}
+    for position, entry in enumerate(entries):
+        if entry.type != "resolved":
+            continue
+        for later in entries[position + 1 :]:
+            if later.type in _OUTCOMES and _step(later) == entry.data["step"]:
+                found[entry.seq] = later
+                break
+            if later.type == "resolved":
+                break
+    return found
+
+
+def _step(entry: JournalEntry) -> int:
+    if entry.type == "attempt-failed":
+        return int(entry.data["step"])
+    return int(entry.data["call"]) * (-1 if entry.type == "compensated" else 1)
