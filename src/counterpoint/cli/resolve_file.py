@@ -22,7 +22,7 @@ from counterpoint.cli.resolve_answer import Answer, Outcome, read_facts
 
 COLUMNS = ("id", "call", "outcome", "result", "error", "facts", "reason")
 LINES_MAX = 100_000
-_WRITE = f"write the columns {', '.join(COLUMNS)}; id and call are always needed"
+_WRITE = f"write the columns {', '.join(COLUMNS)}; id is needed, and call unless --call-of names it"
 
 
 @dataclass(frozen=True, slots=True)
