@@ -38,8 +38,8 @@ class Exit(IntEnum):
 EPILOG = (
     "Exit codes: 0 done; 1 the execution failed, or the request was refused; 2 wrong usage, or the "
     "app cannot be loaded; 3 no such execution or workflow, or nothing to replay; 4 the store does "
-    "not exist, is hosted by another node, or failed; 5 timed out, the execution goes on; 6 recorded "
-    "executions do not agree with the code; 130 interrupted."
+    "not exist, is hosted by another node, or failed; 5 timed out, the execution goes on; 6 "
+    "recorded executions do not agree with the code; 130 interrupted."
 )
 
 
