@@ -1,5 +1,6 @@
 """Reviewed replays of random workflows: they agree wherever a journal may have been exported."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.simulation.test_replay_property import (
@@ -15,6 +16,11 @@ from tests.unit.kernel.driving import Driver, execution_of
 from counterpoint.kernel.review import Review
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
+
+pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and cannot run
+    "ignore:coroutine 'interpret' was never awaited:RuntimeWarning",
+    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning",
+)
 
 
 def check(driver: Driver, count: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -26,66 +26,75 @@ from counterpoint.runtime.handle import Execution
 _UNITS = ("s", "m", "min", "h", "d", "w")
 
 
+WorkflowArgument: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW",
+        show_default=False,
+        help="The workflow, such as orders.place_order; its last part does where it is clear.",
+        autocompletion=complete_workflows,
+    ),
+]
+ArgsArgument: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ARG",
+        show_default=False,
+        help="Its arguments in order, each a JSON value, or NAME=VALUE by parameter name; "
+        "what cannot be JSON, or what a parameter only takes as text, stands for itself.",
+    ),
+]
+JsonArgsOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--json-args",
+        metavar="JSON",
+        help="All arguments as a JSON object by name, or a list; "
+        "- reads them from stdin, @FILE from a file.",
+    ),
+]
+NewIdOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        metavar="ID",
+        help="The id of the execution; the same id again is the same execution.",
+    ),
+]
+DelayOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--delay",
+        metavar="DURATION",
+        help="Let its code begin later: after so many seconds, or 90s, 5m, 2h, 3d.",
+    ),
+]
+AtOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Let its code begin at an ISO time, such as 2026-01-31T09:00+01:00; local time if "
+        "it names no zone.",
+    ),
+]
+TimeoutOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", min=0, metavar="SECONDS", help="Wait no longer than this many seconds."
+    ),
+]
+
+
 def start(
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW",
-            show_default=False,
-            help="The workflow, such as orders.place_order; its last part does where it is clear.",
-            autocompletion=complete_workflows,
-        ),
-    ],
-    args: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="ARG",
-            show_default=False,
-            help="Its arguments in order, each a JSON value, or NAME=VALUE by parameter name; "
-            "what cannot be JSON, or what a parameter only takes as text, stands for itself.",
-        ),
-    ] = None,
-    json_args: Annotated[
-        str | None,
-        typer.Option(
-            "--json-args",
-            metavar="JSON",
-            help="All arguments as a JSON object by name, or a list; "
-            "- reads them from stdin, @FILE from a file.",
-        ),
-    ] = None,
-    id: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            metavar="ID",
-            help="The id of the execution; the same id again is the same execution.",
-        ),
-    ] = None,
-    delay: Annotated[
-        str | None,
-        typer.Option(
-            "--delay",
-            metavar="DURATION",
-            help="Let its code begin later: after so many seconds, or 90s, 5m, 2h, 3d.",
-        ),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="Let its code begin at an ISO time, such as 2026-01-31T09:00+01:00; local time if "
-            "it names no zone.",
-        ),
-    ] = None,
+    workflow: WorkflowArgument,
+    args: ArgsArgument = None,
+    json_args: JsonArgsOption = None,
+    id: NewIdOption = None,
+    delay: DelayOption = None,
+    at: AtOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the result and write it.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", min=0, metavar="SECONDS", help="Wait no longer than this many seconds."
-        ),
-    ] = None,
+    timeout: TimeoutOption = None,
     app: AppOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
