@@ -14,10 +14,11 @@ from counterpoint.model.ids import child_id
 class Calls:
     """What one execution's code has called, as far as it has run."""
 
-    __slots__ = ("_number", "_undoable", "_waiting", "child_ids", "execution")
+    __slots__ = ("_number", "_undoable", "_waiting", "child_ids", "execution", "loop")
 
     def __init__(self, execution: Running) -> None:
         self.execution = execution
+        self.loop = execution.loop
         self._waiting: dict[int, Future[Settled]] = {}
         self._number = 0
         self.child_ids: dict[int, str] = {}
@@ -36,10 +37,10 @@ class Calls:
 
     def schedule(self, name: str, arguments: r.Payload) -> tuple[int, Future[Settled]]:
         """Call an activity; the future gets `Completed` or what failed."""
+        self.loop.check_open()
+        if self.loop.is_closed():
+            return 0, self.loop.new_future()
         execution = self.execution
-        execution.loop.check_open()
-        if execution.loop.is_closed():
-            return 0, execution.loop.new_future()
         program = execution.program
         compensable = program.saga and program.compensation_of(name) is not None
         number, future = self._next()
@@ -52,10 +53,10 @@ class Calls:
         self, name: str, arguments: r.Payload, *, saga: bool, given_id: str | None
     ) -> tuple[int, Future[Settled]]:
         """Call a workflow; it becomes an execution of its own."""
+        self.loop.check_open()
+        if self.loop.is_closed():
+            return 0, self.loop.new_future()
         execution = self.execution
-        execution.loop.check_open()
-        if execution.loop.is_closed():
-            return 0, execution.loop.new_future()
         program = execution.program
         compensable = program.saga and program.compensation_of(name) is not None
         number, future = self._next()
@@ -68,17 +69,16 @@ class Calls:
 
     def register_undo(self, name: str, arguments: r.Payload) -> None:
         """Name an activity that undoes what the code has done otherwise."""
-        execution = self.execution
-        execution.loop.check_open()
-        if execution.loop.is_closed():
+        self.loop.check_open()
+        if self.loop.is_closed():
             return
         self._number = number = self._number + 1
         self._undoable[number] = True
-        execution.decide(r.UndoRegistered(number, name, arguments))
+        self.execution.decide(r.UndoRegistered(number, name, arguments))
 
     def abandon(self, number: int) -> None:
         """Say that the code no longer waits for a call; called when its future was cancelled."""
-        if self.execution.loop.is_closed() or self._waiting.pop(number, None) is None:
+        if self.loop.is_closed() or self._waiting.pop(number, None) is None:
             return
         self.execution.decide(r.CallCancelled(number))
 
@@ -94,11 +94,16 @@ class Calls:
             future.set_result(settled)
 
     def drop(self) -> None:
-        """Forget what waits: the code is over."""
+        """Forget what waits: the code is over, and its loop, which is asked first, is closed.
+
+        Without the cycle between this and the execution both are freed at once.
+        """
         self._waiting.clear()
+        if hasattr(self, "execution"):
+            del self.execution
 
     def _next(self) -> tuple[int, Future[Settled]]:
         self._number = number = self._number + 1
-        future: Future[Settled] = self.execution.loop.new_future()
+        future: Future[Settled] = self.loop.new_future()
         self._waiting[number] = future
         return number, future

@@ -186,6 +186,7 @@ class Execution:
         self.loop.close()
         self.calls.drop()
         self.signals.drop()
+        self.on_pivot = None
         self._timers.clear()
 
     def advance_saga(self) -> None:

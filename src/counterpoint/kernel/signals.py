@@ -56,5 +56,7 @@ class Signals:
         self._unread.setdefault(record.name, deque()).append(record.value)
 
     def drop(self) -> None:
-        """Forget who waits: the code is over."""
+        """Forget who waits: the code is over, and its loop, which is asked first, is closed."""
         self._waits.clear()
+        if hasattr(self, "_decide"):
+            del self._decide  # a method of the execution: without the cycle it is freed at once

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.unit.kernel.driving import Box, Driver, alive, run_workflow
+from tests.unit.kernel.driving import Box, Driver, alive, made, run_workflow
 
 from counterpoint import Service, workflow
 from counterpoint.kernel import loop as kernel_loop
@@ -273,3 +273,27 @@ def test_an_evicted_execution_goes_on_from_its_replay() -> None:
     driver.complete(1, "done").complete(2, "x")
 
     assert driver.result == "done"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_execution_that_is_over_is_freed_without_the_garbage_collector(ends: bool) -> None:
+    shop = Shop()
+
+    async def code() -> str:
+        await workflow.signal("go")
+        return await shop.act("one")
+
+    driver = run_workflow(code, service=shop.service).signal("go")
+    if ends:
+        driver.complete(1, "one")
+    else:
+        driver.evict()
+    made.clear()
+    watched = weakref.ref(driver.execution)
+    gc.collect()
+    gc.disable()
+    try:
+        del driver.execution
+        assert watched() is None
+    finally:
+        gc.enable()
