@@ -107,9 +107,13 @@ class Registry:
                 self.compensations[name] = workflow.undo
             self.programs[name] = WorkflowProgram(workflow, self)
 
-    def program(self, workflow: str) -> WorkflowProgram | None:
-        """Return the program of a recorded workflow name, or None if this app has none."""
-        return self.programs.get(workflow)
+    def program(self, workflow: str, version: int = 0) -> WorkflowProgram | None:
+        """Return the program of a recorded workflow name, of that version or a newer one.
+
+        None if this app has none.
+        """
+        program = self.programs.get(workflow)
+        return program if program is not None and program.version >= version else None
 
     def activity(self, name: str) -> AnyActivity | None:
         """Return the activity of a recorded name, or None if this app has none."""

@@ -12,14 +12,13 @@ from counterpoint.errors import (
     ExecutionRefusedError,
     StoreCorruptError,
 )
-from counterpoint.model.records import Payload, Record
+from counterpoint.model.records import Payload
 from counterpoint.model.rows import Commit, ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.entrance import Entrance
-from counterpoint.runtime.journals import journal_records
 from counterpoint.runtime.mail import Mail, StartMail, mail_row
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
@@ -214,11 +213,6 @@ async def existing(store: Store, execution_id: str) -> ExecutionRow:
     if row is None:
         raise ExecutionNotFoundError(execution_id)
     return row
-
-
-async def records_of(store: Store, codec: Codec, row: ExecutionRow) -> list[Record]:
-    """Return the whole journal of an execution."""
-    return journal_records(await store.journal(row.key), codec)
 
 
 async def check_reachable(store: Store, execution_id: str, what: str) -> None:

@@ -265,9 +265,9 @@ def retry_failed(
     if child_of is not None:
         execution.note(child_of)
     if execution.divergence is not None:
-        message = str(execution.divergence)
-        execution.evict()
-        execution.note(r.IncidentRaised(execution.now, "non-determinism", message))
+        incidents.raise_incident(
+            execution, Cause.NON_DETERMINISM, str(execution.divergence), None, execution.now
+        )
     else:  # a call that was cancelled when the end came has to settle
         attempts.recover_attempts(execution, inputs.policies(node, resident), now)
     resident.taken.append(letter.position)
@@ -334,9 +334,4 @@ def _bring_back(
     node: Host, row: ExecutionRow, records: Sequence[r.Record], program: Program | None = None
 ) -> Resident:
     program = program or node.registry.program(row.name) or NoProgram()
-    resident = Resident(row, program, Execution(row.id, row.run, program))
-    resident.seq = len(records)
-    if node.rehearse:
-        resident.history = list(records)
-    node.adopt(resident)
-    return resident
+    return inputs.hold(node, row, records, program)

@@ -174,10 +174,32 @@ class CallAttempt(Attempt):
             return Raised(failure_of(error, self.activity.service), final=True)
 
 
-class CompensationAttempt(Attempt):
+class UndoAttempt(Attempt):
+    """An attempt of what undoes a call, whatever that is; nobody reads what it returns."""
+
+    __slots__ = ("call",)
+
+    def __init__(
+        self,
+        owner: Any,
+        call: Call,
+        number: int,
+        work: Activity[..., Any] | Compensation,
+        payload_bytes_max: int,
+        on_beat: Beat,
+    ) -> None:
+        previous = call.undo.heartbeat if call.undo is not None else None
+        super().__init__(owner, -call.number, number, work, previous, payload_bytes_max, on_beat)
+        self.call = call
+
+    def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - what undoes a call gives no result
+        return Returned(NULL, None)
+
+
+class CompensationAttempt(UndoAttempt):
     """An attempt to undo a call: bound by name to what the call was given and what it returned."""
 
-    __slots__ = ("call", "compensation")
+    __slots__ = ("compensation",)
 
     def __init__(
         self,
@@ -188,11 +210,7 @@ class CompensationAttempt(Attempt):
         payload_bytes_max: int,
         on_beat: Beat,
     ) -> None:
-        previous = call.undo.heartbeat if call.undo is not None else None
-        super().__init__(
-            owner, -call.number, number, compensation, previous, payload_bytes_max, on_beat
-        )
-        self.call = call
+        super().__init__(owner, call, number, compensation, payload_bytes_max, on_beat)
         self.compensation = compensation
 
     def undoes_key(self) -> str | None:
@@ -206,14 +224,11 @@ class CompensationAttempt(Attempt):
             error = error_of(call.error, self.compensation.activity.function)
         return self.compensation.bind(call.arguments, call.result, error)
 
-    def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - what a compensation returns is ignored
-        return Returned(NULL, None)
 
-
-class RegisteredAttempt(Attempt):
+class RegisteredAttempt(UndoAttempt):
     """An attempt of what `compensate_with` named: an activity that runs as a compensation."""
 
-    __slots__ = ("activity", "call")
+    __slots__ = ("activity",)
 
     def __init__(
         self,
@@ -224,11 +239,7 @@ class RegisteredAttempt(Attempt):
         payload_bytes_max: int,
         on_beat: Beat,
     ) -> None:
-        previous = call.undo.heartbeat if call.undo is not None else None
-        super().__init__(
-            owner, -call.number, number, activity, previous, payload_bytes_max, on_beat
-        )
-        self.call = call
+        super().__init__(owner, call, number, activity, payload_bytes_max, on_beat)
         self.activity = activity
 
     @property
@@ -237,6 +248,3 @@ class RegisteredAttempt(Attempt):
 
     def decode(self) -> dict[str, Any]:
         return self.activity.signature.decode_arguments(self.call.arguments)
-
-    def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - nobody reads what it returns
-        return Returned(NULL, None)

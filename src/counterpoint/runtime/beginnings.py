@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from counterpoint.authoring.failures import safe_str
-from counterpoint.authoring.registry import WorkflowProgram
 from counterpoint.kernel.replay import fold
 from counterpoint.model.records import (
     NULL,
@@ -24,7 +23,7 @@ from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
 from counterpoint.runtime import acts
 from counterpoint.runtime.host import Host
-from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.letters import answer
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import (
@@ -99,7 +98,7 @@ class Beginnings:
     ) -> str | None:
         """Begin the run that follows one which continued as new."""
         node = self.node
-        program = self.program(found)
+        program = self.node.registry.program(found.name, found.version)
         if program is None:
             return f"no service of this app has {found.name} version {found.version}"
         if found.status is not Status.CONTINUED:
@@ -125,8 +124,8 @@ class Beginnings:
     async def reset(self, row: MailRow, mail: ResetMail, found: ExecutionRow) -> None:
         """Begin a new run from the records of the last one, up to a number."""
         node = self.node
-        program = self.program(found)
-        records = await self._records(found)
+        program = self.node.registry.program(found.name, found.version)
+        records = await records_of(self.node.store, self.node.codec, found)
         why = refused_reset(found, records, mail.to)
         if program is None or why is not None:
             logger.warning("%s is not reset: %s", found.id, why or "its workflow is not here")
@@ -154,7 +153,7 @@ class Beginnings:
         if child is None:
             self.node.committer.take(row.position)  # the same start, posted twice
             return None
-        records = await self._records(found)
+        records = await records_of(self.node.store, self.node.codec, found)
         state = fold(records)
         parent = state.parent
         same = parent is not None and (parent.id, parent.call) == (child.of.id, child.of.call)
@@ -162,11 +161,11 @@ class Beginnings:
         if mail.anew and older and found.name == mail.workflow:
             return await self._call_anew(row, mail, found, child)
         if not (mail.again and same):
-            self._answer(row, child.of, _id_is_taken(child.of, row.execution_id))
+            self.reply(row, child.of, _id_is_taken(child.of, row.execution_id))
         elif found.status is Status.COMPLETED:
-            self._answer(row, child.of, answer(state, child.of))
+            self.reply(row, child.of, answer(state, child.of))
         elif found.status is Status.FAILED:
-            if self.program(found) is None:
+            if self.node.registry.program(found.name, found.version) is None:
                 return f"no service of this app has {found.name} version {found.version}"
             now = max(self.node.clock.now(), found.finished_at or 0)
             reason = f"{child.of.id} tries it again"
@@ -193,30 +192,21 @@ class Beginnings:
     async def _run_anew(
         self, row: MailRow, mail: StartMail, found: ExecutionRow, child: ChildLink
     ) -> None:
-        program = self.program(found)
+        program = self.node.registry.program(found.name, found.version)
         if program is None:
-            self._answer(row, child.of, _id_is_taken(child.of, row.execution_id))
+            self.reply(row, child.of, _id_is_taken(child.of, row.execution_id))
             return
         now = max(self.node.clock.now(), found.finished_at or 0)
         key = await self.node.next_key()
         new = next_run(found, key, program.workflow, now, None)
         self._store(row, new, first_records(new, mail.arguments, child=child), {})
 
-    def program(self, found: ExecutionRow) -> WorkflowProgram | None:
-        """Return the workflow of an execution; None if this app lacks it, or has an older one."""
-        program = self.node.registry.program(found.name)
-        if program is not None and program.workflow.version >= found.version:
-            return program
-        return None
-
-    # ---- inside -------------------------------------------------------------------------------
-
-    async def _records(self, found: ExecutionRow) -> list[Record]:
-        return journal_records(await self.node.store.journal(found.key), self.node.codec)
-
-    def _answer(self, row: MailRow, of: ChildOf, mail: Mail) -> None:
+    def reply(self, row: MailRow, of: ChildOf, mail: Mail) -> None:
+        """Take over a letter of a parent by answering it."""
         node = self.node
         node.committer.answer(row.position, mail_row(of.id, mail, node.clock.now(), node.codec))
+
+    # ---- inside -------------------------------------------------------------------------------
 
     def _store(
         self,

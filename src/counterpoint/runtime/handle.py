@@ -31,7 +31,6 @@ from counterpoint.runtime.access import (
     check_reachable,
     check_retryable,
     existing,
-    records_of,
 )
 from counterpoint.runtime.acts import open_step
 from counterpoint.runtime.describing import describe, open_children
@@ -41,6 +40,7 @@ from counterpoint.runtime.description import (
     JournalEntry,
     journal_entries,
 )
+from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.mail import (
     CancelMail,
     ResetMail,

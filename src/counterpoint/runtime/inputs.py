@@ -3,11 +3,12 @@
 What people and other executions ask for is in `runtime.acts`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from counterpoint.kernel import attempts, incidents
 from counterpoint.kernel.execution import Execution
+from counterpoint.kernel.program import Program
 from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.policies import StepPolicy
@@ -51,11 +52,7 @@ def adopt(
     if program is None:
         _set(loaded, None)
         return
-    resident = Resident(row, program, Execution(row.id, row.run, program))
-    resident.seq = len(records)
-    if node.rehearse:
-        resident.history = list(records)
-    node.adopt(resident)
+    resident = hold(node, row, records, program)
     revive(resident, records, now)
     resident.take_back_attributes(records)
     execution = resident.execution
@@ -64,6 +61,16 @@ def adopt(
     node.arrived(resident)
     look(node, now, resident)
     _set(loaded, resident)
+
+
+def hold(node: Host, row: ExecutionRow, records: Sequence[r.Record], program: Program) -> Resident:
+    """Keep an execution from the store in memory; its journal is not replayed yet."""
+    resident = Resident(row, program, Execution(row.id, row.run, program))
+    resident.seq = len(records)
+    if node.rehearse:
+        resident.history = list(records)
+    node.adopt(resident)
+    return resident
 
 
 def revive(resident: Resident, records: list[r.Record], now: int) -> None:

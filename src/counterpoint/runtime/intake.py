@@ -17,13 +17,13 @@ import msgspec
 from counterpoint.errors import StoreError
 from counterpoint.kernel.replay import fold
 from counterpoint.kernel.saga import PASSED_ITS_PIVOT
-from counterpoint.model.records import Record, RetryRequested, TerminateRequested, UndoRequested
+from counterpoint.model.records import RetryRequested, TerminateRequested, UndoRequested
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
 from counterpoint.runtime import acts
 from counterpoint.runtime.beginnings import Beginnings
 from counterpoint.runtime.host import Host
-from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.letters import UNDONE
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import (
@@ -36,7 +36,6 @@ from counterpoint.runtime.mail import (
     StartMail,
     TerminateMail,
     UndoMail,
-    mail_row,
     read_mail,
 )
 from counterpoint.runtime.recovery import PROBE, is_damage
@@ -245,12 +244,13 @@ class Intake:
         """Take over a letter to an execution that has ended; return why it has to wait."""
         node = self.node
         now = max(node.clock.now(), found.finished_at or 0)
+        here = node.registry.program(found.name, found.version) is not None
         match mail:
-            case RetryMail() | ResetMail() if self.beginnings.program(found) is None:
+            case RetryMail() | ResetMail() if not here:
                 return f"no service of this app has {found.name} version {found.version}"
             case RetryMail() if found.status is Status.FAILED and found.parent_key is None:
                 request = RetryRequested(now, row.request_id, mail.actor, mail.reason)
-                records = await self._records(found)
+                records = await records_of(node.store, node.codec, found)
                 node.push(acts.retry_failed, found, records, request, row)
                 await asyncio.sleep(0)  # its turn: the next letter meets it in memory
             case ResetMail():
@@ -259,36 +259,28 @@ class Intake:
                 self._leave(row, f"no service of this app has {found.name}")
             case UndoMail() if found.status is Status.COMPLETED:
                 request_undo = UndoRequested(now, row.request_id)
-                records = await self._records(found)
+                records = await records_of(node.store, node.codec, found)
                 if fold(records).pivoted:  # in a run that was begun by a reset since
-                    self._reply(row, mail, PASSED_ITS_PIVOT)
+                    stays = ChildUndoneMail(mail.of, PASSED_ITS_PIVOT)
+                    self.beginnings.reply(row, mail.of, stays)
                     return None
                 node.push(acts.undo_child, found, records, request_undo, mail.of, row)
                 await asyncio.sleep(0)
             case UndoMail():
-                stays = None if found.status in UNDONE else f"it was {found.status}"
-                self._reply(row, mail, stays)
+                why = None if found.status in UNDONE else f"it was {found.status}"
+                self.beginnings.reply(row, mail.of, ChildUndoneMail(mail.of, why))
             case ChildEndedMail() | ChildUndoneMail():
                 node.committer.take(row.position)  # the parent did not wait for it
             case _:
                 self._discard(row, f"the execution has ended: it is {found.status}")
         return None
 
-    def _reply(self, row: MailRow, mail: UndoMail, stays: str | None) -> None:
-        node = self.node
-        reply = ChildUndoneMail(mail.of, stays)
-        letter = mail_row(mail.of.id, reply, node.clock.now(), node.codec)
-        node.committer.answer(row.position, letter)
-
     async def _terminate(self, row: MailRow, mail: TerminateMail, found: ExecutionRow) -> None:
         node = self.node
         request = TerminateRequested(node.clock.now(), row.request_id, mail.actor, mail.reason)
-        records = await self._records(found)
+        records = await records_of(node.store, node.codec, found)
         node.push(acts.terminate_unhosted, found, records, request, row, mail.of)
         await asyncio.sleep(0)
-
-    async def _records(self, found: ExecutionRow) -> list[Record]:
-        return journal_records(await self.node.store.journal(found.key), self.node.codec)
 
     def _leave(self, row: MailRow, why: str) -> None:
         """Leave an acknowledged letter in the mailbox: a node that can take it, will."""

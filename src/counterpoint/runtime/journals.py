@@ -7,8 +7,9 @@ import msgspec
 
 from counterpoint.errors import StoreCorruptError
 from counterpoint.model.records import Record, decode_records, encode_records
-from counterpoint.model.rows import JournalRow
+from counterpoint.model.rows import ExecutionRow, JournalRow
 from counterpoint.ports.codec import Codec
+from counterpoint.ports.store import ReadableStore
 
 
 def journal_row(key: int, first_seq: int, records: list[Record], codec: Codec) -> JournalRow:
@@ -41,3 +42,13 @@ def journal_records(rows: Sequence[JournalRow], codec: Codec) -> list[Record]:
                 f"execution {row.execution_key}: record {row.first_seq} cannot be read: {error}"
             ) from error
     return records
+
+
+async def records_of(store: ReadableStore, codec: Codec, row: ExecutionRow) -> list[Record]:
+    """Return the whole journal of an execution.
+
+    Raises:
+        StoreCorruptError: it cannot be read.
+        StoreError: the store cannot.
+    """
+    return journal_records(await store.journal(row.key), codec)

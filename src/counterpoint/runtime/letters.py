@@ -8,7 +8,6 @@ names the run, the call and the attempt that it is about, so that one which come
 call has settled, its run is over) is recognised and dropped.
 """
 
-from counterpoint.kernel.saga import PASSED_ITS_PIVOT
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
 from counterpoint.model.rows import ExecutionRow, MailRow
@@ -121,11 +120,6 @@ def answer(state: ExecutionState, parent: r.ChildOf) -> ChildEndedMail | ChildUn
         not (undone or nothing_began),
         state.cancel_is_stale and status is Status.CANCELLED,
     )
-
-
-def stays(status: Status) -> str:
-    """Return why a child that is not completed any more cannot be undone."""
-    return PASSED_ITS_PIVOT if status is Status.COMPLETED else f"it is {status}"
 
 
 def _continuation(row: ExecutionRow, state: ExecutionState, ended: r.Ended) -> ContinueMail:

@@ -13,7 +13,7 @@ from counterpoint.model.rows import DueRow, ExecutionRow, Query
 from counterpoint.model.states import Status
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host, Loaded
-from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.recovery import is_damage
 from counterpoint.runtime.resident import Resident
@@ -112,8 +112,7 @@ class Loading:
 
     def hosts(self, row: ExecutionRow) -> bool:
         """Whether this app has the execution's workflow, in its version."""
-        program = self.node.registry.program(row.name)
-        if program is not None and program.workflow.version >= row.version:
+        if self.node.registry.program(row.name, row.version) is not None:
             return True
         what = f"{row.name} version {row.version}"
         if what not in self.unhosted:
@@ -145,7 +144,7 @@ class Loading:
             if row is None or not row.status.live or not self.hosts(row):
                 loaded.set_result(None)
             else:
-                records = journal_records(await node.store.journal(row.key), node.codec)
+                records = await records_of(node.store, node.codec, row)
                 node.push(inputs.adopt, row, records, loaded)
         except StoreError as error:
             loaded.set_result(None)

@@ -20,7 +20,7 @@ from counterpoint.model.rows import Commit, ExecutionRow, MailRow, Query
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
-from counterpoint.runtime.journals import journal_records
+from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.pause import pause
 from counterpoint.runtime.resident import Finished
 
@@ -90,7 +90,7 @@ class Recovery:
 
 async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:
     """Return how an ended execution ended, from its journal."""
-    state = fold(journal_records(await store.journal(row.key), codec))
+    state = fold(await records_of(store, codec, row))
     return Finished(state.status, state.result, state.error)
 
 
