@@ -133,11 +133,15 @@ class StoreError(CounterpointError):
 
 
 class ConflictError(StoreError):
-    """Executions with these ids exist already; nothing of the commit was written."""
+    """Executions or events with these ids exist already; nothing of the commit was written."""
 
-    def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__("executions exist already: " + ", ".join(ids))
+    def __init__(self, ids: Sequence[str], events: Sequence[tuple[str, str]] = ()) -> None:
+        names = [*ids, *(f"{source}/{event_id}" for source, event_id in events)]
+        what = "events" if events and not ids else "executions"
+        super().__init__(f"{what} exist already: " + ", ".join(names))
         self.ids = tuple(ids)
+        self.events = tuple(events)
+        """(source, id) of the events."""
 
 
 class StoreLockedError(StoreError):

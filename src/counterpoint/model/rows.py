@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from counterpoint.model.messages import Messages
 from counterpoint.model.states import Status
 
 
@@ -109,6 +110,8 @@ class Commit:
     """New mail; its `position` is given by the store."""
     attributes: Sequence[AttributeRow] = ()
     """Attributes that are set, replaced or deleted; of several for one name the last one counts."""
+    messages: Messages | None = None
+    """What it writes about events, if anything."""
 
 
 @dataclass(frozen=True, slots=True)

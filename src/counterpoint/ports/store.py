@@ -24,6 +24,7 @@ from typing import Protocol
 
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
+from counterpoint.ports.messages import MessageStore, ReadableMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class StoreFeatures:
     """Other processes can open the same store as clients."""
 
 
-class ReadableStore(Protocol):
-    """What everybody may read: executions, their journals and attributes, and the mail."""
+class ReadableStore(ReadableMessages, Protocol):
+    """What everybody may read: executions, their journals and attributes, mail, and messages."""
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         """Return the newest run of *execution_id*, or None."""
@@ -89,7 +90,7 @@ class ReadableStore(Protocol):
         ...
 
 
-class Store(ReadableStore, Protocol):
+class Store(ReadableStore, MessageStore, Protocol):
     """Executions, their journals and attributes, and the mail that others send to them."""
 
     @property
@@ -116,11 +117,14 @@ class Store(ReadableStore, Protocol):
         """Return *count* execution keys, above all that were ever used or reserved."""
         ...
 
-    async def commit(self, commit: Commit) -> None:
-        """Write *commit* in one transaction.
+    async def commit(self, commit: Commit) -> int:
+        """Write *commit* in one transaction; return the position of the first event in it.
+
+        The events of a commit get positions one after the other; without events it returns 0.
 
         Raises:
-            ConflictError: an (id, run) of `starts` exists; names all of them; nothing is written.
+            ConflictError: an (id, run) of `starts`, or a (source, id) of the events, exists; names
+                all of them; nothing is written.
             StoreBusyError, StoreFullError, StoreReadOnlyError: nothing is written.
             StoreBrokenError: whether it was written is unknown.
         """

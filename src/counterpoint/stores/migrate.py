@@ -11,7 +11,11 @@ from counterpoint.errors import StoreCorruptError, StoreVersionError
 from counterpoint.stores.queries import read_sql
 
 APPLICATION_ID = 0x436E7470
-MIGRATIONS = ("sqlite/001_first.sql", "sqlite/002_mail_by_execution.sql")
+MIGRATIONS = (
+    "sqlite/001_first.sql",
+    "sqlite/002_mail_by_execution.sql",
+    "sqlite/003_messages.sql",
+)
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
