@@ -5,6 +5,7 @@
   x ArgumentsError
   x PayloadError
     + PayloadTooLargeError
+    + EventFormatError
   x NotInWorkflowError
   x NotInActivityError
   x WorkflowRefusedError
@@ -71,6 +72,18 @@ class PayloadTooLargeError(PayloadError):
         )
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
+
+
+class EventFormatError(PayloadError):
+    """An event from outside, or one to be sent there, does not keep to CloudEvents 1.0.
+
+    `attribute` names the culprit; it is empty if the event as a whole is wrong.
+    """
+
+    def __init__(self, problem: str, *, attribute: str = "") -> None:
+        super().__init__(f"malformed CloudEvent: {attribute or 'the event'} {problem}")
+        self.problem = problem
+        self.attribute = attribute
 
 
 class NotInWorkflowError(CounterpointError):
