@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -34,6 +35,7 @@ _JSON = "application/json"
 _JSON_CODEC = "json"
 _OURS = "counterpoint:"
 _NULL = b"null"
+_NO_DATA = msgspec.Raw(b"")
 _PREFIX = "ce-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_MIN = microseconds(datetime.min.replace(tzinfo=UTC) - _EPOCH)
@@ -42,6 +44,7 @@ _NAME = re.compile(r"[a-z0-9]+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _JSON_TYPE = re.compile(r"[^/;\s]+/([^/;\s]+\+)?json", re.IGNORECASE)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_PLACE = re.compile(r"`\$\.(\w+)")  # in msgspec's messages
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _PATH_SAFE = "-._~!$&'()*+,;=:@"
@@ -50,20 +53,20 @@ _PATH_SAFE = "-._~!$&'()*+,;=:@"
 class _Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """An event as it is in JSON: any type in any attribute, so that errors can name it."""
 
-    specversion: object = None
-    id: object = None
-    source: object = None
-    type: object = None
-    time: object = None
-    datacontenttype: object = None
-    dataschema: object = None
-    correlationid: object = None
-    causationid: object = None
-    partitionkey: object = None
-    traceparent: object = None
-    hops: object = None
-    data_base64: object = None
-    data: msgspec.Raw | None = None
+    specversion: Any = None
+    id: Any = None
+    source: Any = None
+    type: Any = None
+    time: Any = None
+    datacontenttype: Any = None
+    dataschema: Any = None
+    correlationid: Any = None
+    causationid: Any = None
+    partitionkey: Any = None
+    traceparent: Any = None
+    hops: Any = None
+    data_base64: Any = None
+    data: msgspec.Raw = _NO_DATA
 
 
 class _ForeignEvent(_Event, forbid_unknown_fields=False, gc=False):
@@ -202,7 +205,7 @@ def _event(row: EventRow) -> _Event:
 def _from_json(body: bytes | msgspec.Raw, now: int) -> EventRow:
     event = _decode(body)
     if event.data_base64 is None:
-        data = _NULL if event.data is None else bytes(event.data)
+        data = bytes(event.data) or _NULL
     else:
         data = _data_of_base64(event)
     return _row(event, data, now)
@@ -250,14 +253,16 @@ def _decode(body: bytes | msgspec.Raw) -> _Event:
                 if name not in _KNOWN:
                     _check_name(name)
             return _foreign_decoder.decode(body)
-    except msgspec.ValidationError:
-        raise EventFormatError("is not a JSON object") from None
+    except msgspec.ValidationError as error:
+        if not (place := _PLACE.search(str(error))):
+            raise EventFormatError("is not a JSON object") from None
+        raise EventFormatError("cannot be read as JSON", attribute=place.group(1)) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise EventFormatError(f"is not JSON: {error}") from None
 
 
 def _data_of_base64(event: _Event) -> bytes:
-    if event.data is not None:
+    if bytes(event.data) not in (b"", _NULL):
         raise EventFormatError("is there beside data: only one can be", attribute="data_base64")
     if not isinstance(event.data_base64, str):
         raise EventFormatError(
