@@ -46,6 +46,7 @@ _JSON_TYPE = re.compile(r"[^/;\s]+/([^/;\s]+\+)?json", re.IGNORECASE)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _PLACE = re.compile(r"`\$\.(\w+)")  # in msgspec's messages
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PLAIN_HEADER = re.compile(r"[!#$&-~]*")  # without space, quote and percent sign
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 _PATH_SAFE = "-._~!$&'()*+,;=:@"
 
@@ -74,7 +75,11 @@ class _ForeignEvent(_Event, forbid_unknown_fields=False, gc=False):
 
 
 _KNOWN = frozenset(_Event.__struct_fields__)
-_READ_FROM_HEADERS = _KNOWN - {"data", "data_base64", "datacontenttype"}
+_ATTRIBUTES_OF_HEADERS = {
+    f"ce-{name}": name
+    for name in _Event.__struct_fields__
+    if name not in ("data", "data_base64", "datacontenttype")
+}
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Event)
 _foreign_decoder = msgspec.json.Decoder(_ForeignEvent)
@@ -111,10 +116,12 @@ def to_binary(row: EventRow) -> tuple[dict[str, str], bytes]:
     """
     headers = {"content-type": _JSON}
     event = _event(row)
-    for name in _Event.__struct_fields__:
+    for header, name in _ATTRIBUTES_OF_HEADERS.items():
         value = getattr(event, name)
-        if value is not None and name in _READ_FROM_HEADERS:
-            headers[_PREFIX + name] = quote(str(value), safe=_HEADER_SAFE)
+        if value is not None:
+            text = str(value)
+            plain = _PLAIN_HEADER.fullmatch(text)
+            headers[header] = text if plain else quote(text, safe=_HEADER_SAFE)
     return headers, row.data
 
 
@@ -163,15 +170,14 @@ def from_binary(headers: Mapping[str, str], body: bytes, *, now: int) -> EventRo
     event = _Event()
     content_type: str | None = None
     for header, value in headers.items():
-        name = header.lower()
-        if name.startswith(_PREFIX):
-            name = name[len(_PREFIX) :]
-            if name in _READ_FROM_HEADERS:
-                setattr(event, name, _header_text(name, value))
-            else:
-                _check_name(name)
-        elif name == "content-type":
+        lower = header.lower()
+        if name := _ATTRIBUTES_OF_HEADERS.get(lower):
+            plain = _PLAIN_HEADER.fullmatch(value)
+            setattr(event, name, value if plain else _header_text(name, value))
+        elif lower == "content-type":
             content_type = value
+        elif lower.startswith(_PREFIX):
+            _check_name(lower.removeprefix(_PREFIX))
     if content_type is not None and content_type.lower().startswith("application/cloudevents"):
         raise EventFormatError(
             f"is {_shown(content_type)}: the body holds the whole event, or several",
@@ -204,11 +210,9 @@ def _event(row: EventRow) -> _Event:
 
 def _from_json(body: bytes | msgspec.Raw, now: int) -> EventRow:
     event = _decode(body)
-    if event.data_base64 is None:
-        data = bytes(event.data) or _NULL
-    else:
-        data = _data_of_base64(event)
-    return _row(event, data, now)
+    if event.data_base64 is not None:
+        return _row(event, _data_of_base64(event), now)
+    return _row(event, bytes(event.data) or _NULL, now)
 
 
 def _row(event: _Event, data: bytes, now: int) -> EventRow:
