@@ -1,7 +1,7 @@
 """The reference store: dictionaries. What it does is what every store does."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from heapq import nsmallest
 from itertools import islice
 
@@ -24,10 +24,12 @@ from counterpoint.model.rows import (
 )
 from counterpoint.model.states import Status
 from counterpoint.ports.store import StoreFeatures
+from counterpoint.stores.memory_messages import MemoryMessages
+from counterpoint.stores.message_rows import twice_or_there
 from counterpoint.stores.rows import check_digests, only_node_writes
 
 
-class MemoryStore:
+class MemoryStore(MemoryMessages):
     """A store in this process's memory; closing and opening the same object keeps what it holds.
 
     App("shop", services=[orders], store=MemoryStore())
@@ -36,6 +38,7 @@ class MemoryStore:
     features = StoreFeatures(durable=False, shared=False)
 
     def __init__(self) -> None:
+        super().__init__()
         self._open = False
         self._node = False
         self._posted = False
@@ -64,10 +67,11 @@ class MemoryStore:
         self._next_key += count
         return range(first, self._next_key)
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> int:
         self._check(hosting=only_node_writes(commit))
-        self._check_conflicts(commit.starts)
+        self._check_conflicts(commit)
         self._check_journal(commit.journal)
+        self._check_messages(commit.messages)
         for start in commit.starts:
             self._keys.setdefault(start.id, {})[start.run] = start.key
             self._put(start)
@@ -82,6 +86,7 @@ class MemoryStore:
             self._post(mail)
         for attribute in commit.attributes:
             self._set(attribute)
+        return 0 if commit.messages is None else self._write_messages(commit.messages)
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         self._check()
@@ -156,6 +161,7 @@ class MemoryStore:
             self._wake_at.pop(key, None)
             self._journal.pop(key, None)
             self._attributes.pop(key, None)
+            self._forget_waits(key)
             del self._keys[row.id][row.run]
         return len(oldest)
 
@@ -165,21 +171,23 @@ class MemoryStore:
         if hosting and not self._node:
             raise StoreReadOnlyError("a client of a store can only post mail to it")
 
-    def _check_conflicts(self, starts: Sequence[ExecutionRow]) -> None:
-        seen: set[tuple[str, int]] = set()
-        taken: dict[str, None] = {}
-        for row in starts:
-            if row.run in self._keys.get(row.id, ()) or (row.id, row.run) in seen:
-                taken[row.id] = None
-            seen.add((row.id, row.run))
-        if taken:
-            raise ConflictError(list(taken))
-        for row in starts:
+    def _check_conflicts(self, commit: Commit) -> None:
+        there = [
+            (row.id, row.run) for row in commit.starts if row.run in self._keys.get(row.id, ())
+        ]
+        taken = twice_or_there(((row.id, row.run) for row in commit.starts), there)
+        events = self._conflicting_events(commit.messages)
+        if taken or events:
+            raise ConflictError(list(dict.fromkeys(id_ for id_, _ in taken)), events)
+        for row in commit.starts:
             if row.key in self._executions:
                 raise StoreBrokenError(
                     f"an execution has the key {row.key} already; nothing was written: reserve "
                     "keys before you use them"
                 )
+
+    def _forget_journal(self, key: int) -> None:
+        self._journal.pop(key, None)
 
     def _check_journal(self, rows: Iterable[JournalRow]) -> None:
         seen: set[tuple[int, int]] = set()

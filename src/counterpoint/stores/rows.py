@@ -16,12 +16,13 @@ from typing import TypeAlias
 from counterpoint.errors import StoreCorruptError
 from counterpoint.model.rows import AttributeRow, Commit, ExecutionRow, JournalRow
 from counterpoint.model.states import Status
+from counterpoint.stores.message_rows import message_parts
 
 Value: TypeAlias = str | int | bytes | None
 Execute: TypeAlias = Callable[[str, list[Value]], object]
 
 CHUNK_SIZES = (256, 64, 16, 4, 1)
-_GROUP = re.compile(r"VALUES\s*(\([?, ]+\))")
+_GROUP = re.compile(r"VALUES\s*(\([^()]*\?[^()]*\))")
 
 _PLAIN_COLUMNS = 11
 _plain = itemgetter(*range(_PLAIN_COLUMNS))
@@ -82,7 +83,12 @@ def last_attributes(
 def only_node_writes(commit: Commit) -> bool:
     """Whether a commit holds more than mail."""
     return bool(
-        commit.starts or commit.journal or commit.updates or commit.taken or commit.attributes
+        commit.starts
+        or commit.journal
+        or commit.updates
+        or commit.taken
+        or commit.attributes
+        or any(message_parts(commit.messages))
     )
 
 

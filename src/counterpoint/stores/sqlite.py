@@ -22,11 +22,11 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from counterpoint.errors import (
     ConflictError,
@@ -42,31 +42,17 @@ from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, 
 from counterpoint.stores.filters import select_executions
 from counterpoint.stores.identity import Identity, real_path
 from counterpoint.stores.locks import NodeLock
+from counterpoint.stores.message_rows import Pair, twice_or_there
 from counterpoint.stores.migrate import MIGRATIONS, migrate, schema_version
-from counterpoint.stores.queries import load_queries
 from counterpoint.stores.rows import (
     Execute,
-    ManyRows,
     Value,
     check_digests,
     execution_row,
-    last_attributes,
-    one_chunk,
     only_node_writes,
-    plain_starts,
 )
-
-_SQL = load_queries(
-    "sqlite/executions.sql", "sqlite/journal.sql", "sqlite/mailbox.sql", "sqlite/attributes.sql"
-)
-_STARTS = ManyRows(_SQL["insert_executions"])
-_PLAIN_STARTS = ManyRows(_SQL["insert_plain_executions"])
-_JOURNAL = ManyRows(_SQL["insert_journal"])
-_UPDATES = ManyRows(_SQL["update_executions"])
-_MAIL = ManyRows(_SQL["insert_mail"])
-_DELETE_MAIL = _SQL["delete_mail"]
-_SET_ATTRIBUTES = ManyRows(_SQL["set_attributes"])
-_DROP_ATTRIBUTES = ManyRows(_SQL["drop_attributes"])
+from counterpoint.stores.sqlite_messages import SqliteMessages
+from counterpoint.stores.sqlite_writes import SQL, is_one_step, remember_keys, write
 
 _COMPILED_STATEMENTS = 256
 _WAL_PAUSE_SECONDS = 0.002
@@ -74,7 +60,7 @@ _CONSTRAINT = 19  # SQLITE_CONSTRAINT, the primary code of every broken constrai
 _NOTHING: list[Value] = []
 
 
-class SqliteStore:
+class SqliteStore(SqliteMessages):
     """A store that one node and any number of clients on this machine share as one file.
 
     App("shop", services=[orders], store=SqliteStore("shop.db"))
@@ -106,6 +92,7 @@ class SqliteStore:
         self._broken: str | None = None
         self._fatal = False
         self._next_key = 0
+        self._next_position = 0
         self._data_version = 0
 
     async def open(self, *, node: bool) -> None:
@@ -141,18 +128,19 @@ class SqliteStore:
         self._next_key += count
         return range(first, self._next_key)
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> int:
         if not self._node and only_node_writes(commit):
             self._check_node()
+        first, last_key = self._next_position, self._next_key - 1
         execute = self._execute
         committing = False
         try:
-            if _is_one_step(commit):
+            if is_one_step(commit):
                 committing = True
-                _write(execute, commit)
+                write(execute, commit, first_position=first, last_key=last_key)
             else:
                 execute("BEGIN IMMEDIATE", _NOTHING)
-                _write(execute, commit)
+                write(execute, commit, first_position=first, last_key=last_key)
                 committing = True
                 execute("COMMIT", _NOTHING)
         except (sqlite3.Error, *BINDING_ERRORS) as error:
@@ -162,34 +150,38 @@ class SqliteStore:
             raise
         if self._lost():  # 2 µs, so that nothing is acknowledged that is nowhere
             self._not_open("", _NOTHING)
+        if commit.messages is None or not commit.messages.events:
+            return 0
+        self._next_position += len(commit.messages.events)
+        return first
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
-        rows = self._read(_SQL["newest_execution"], execution_id)
+        rows = self._read(SQL["newest_execution"], execution_id)
         return execution_row(rows[0]) if rows else None
 
     async def executions(self, query: Query) -> list[ExecutionRow]:
-        text, values = select_executions(_SQL, query)
+        text, values = select_executions(SQL, query)
         return [execution_row(row) for row in self._read(text, *values)]
 
     async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
-        rows = [JournalRow._make(row) for row in self._read(_SQL["read_journal"], key, after_seq)]
+        rows = [JournalRow._make(row) for row in self._read(SQL["read_journal"], key, after_seq)]
         check_digests(rows)
         return rows
 
     async def attributes(self, key: int) -> dict[str, str]:
-        return dict(self._read(_SQL["read_attributes"], key))
+        return dict(self._read(SQL["read_attributes"], key))
 
     async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
-        rows = self._read(_SQL["due_executions"], *after, until, limit)
+        rows = self._read(SQL["due_executions"], *after, until, limit)
         return [DueRow._make(row) for row in rows]
 
     async def mail(
         self, *, after: int, limit: int, execution_id: str | None = None
     ) -> list[MailRow]:
         if execution_id is None:
-            rows = self._read(_SQL["read_mail"], after, limit)
+            rows = self._read(SQL["read_mail"], after, limit)
         else:
-            rows = self._read(_SQL["read_mail_of"], execution_id, after, limit)
+            rows = self._read(SQL["read_mail_of"], execution_id, after, limit)
         return [MailRow._make(row) for row in rows]
 
     async def changed(self) -> bool:
@@ -200,20 +192,26 @@ class SqliteStore:
         return bool(version != before)
 
     async def counts(self) -> dict[Status, int]:
-        return {Status(status): count for status, count in self._read(_SQL["count_executions"])}
+        return {Status(status): count for status, count in self._read(SQL["count_executions"])}
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
+        def delete(execute: Execute) -> int:
+            found = self._read(SQL["finished_executions"], finished_before, limit)
+            keys = json.dumps([key for (key,) in found])
+            for name in ("journal", "attributes", "waits", "executions"):
+                execute(SQL[f"delete_{name}"], [keys])
+            return len(found)
+
+        return self._delete(delete)
+
+    def _delete(self, delete: Callable[[Execute], int]) -> int:
         self._check_node()
         execute = self._execute
         committing = False
         try:
             execute("BEGIN IMMEDIATE", _NOTHING)
-            found = self._read(_SQL["finished_executions"], finished_before, limit)
-            keys = json.dumps([key for (key,) in found])
-            execute(_SQL["remember_highest_key"], [self._next_key - 1])
-            execute(_SQL["delete_journal"], [keys])
-            execute(_SQL["delete_attributes"], [keys])
-            execute(_SQL["delete_executions"], [keys])
+            remember_keys(execute, self._next_key - 1)
+            deleted = delete(execute)
             committing = True
             execute("COMMIT", _NOTHING)
         except sqlite3.Error as error:
@@ -221,7 +219,7 @@ class SqliteStore:
         except BaseException:
             self._rollback()
             raise
-        return len(found)
+        return deleted
 
     # ---- opening and closing --------------------------------------------------------------
 
@@ -299,11 +297,13 @@ class SqliteStore:
         # Only the lock's holder uses keys, so what it has given out since can stay in memory: a key
         # that no row and no counter shows was never written anywhere.
         connection.execute("BEGIN IMMEDIATE")
-        (highest,) = connection.execute(_SQL["highest_key"]).fetchone()
+        (highest,) = connection.execute(SQL["highest_key"]).fetchone()
+        (last_position,) = connection.execute(SQL["last_position"]).fetchone()
         # A file that cannot be written fails here; BEGIN would only begin to read it.
-        connection.execute(_SQL["remember_highest_key"], (highest,))
+        connection.execute(SQL["remember_highest_key"], (highest,))
         connection.execute("ROLLBACK")
         self._next_key = highest + 1
+        self._next_position = last_position + 1
 
     def _disconnect(self) -> None:
         self._hang_up()
@@ -368,7 +368,7 @@ class SqliteStore:
         certain = self._rollback()
         code = error_code(error)
         if certain and code is not None and code & 0xFF == _CONSTRAINT:
-            return self._conflict(error, commit.starts)
+            return self._conflict(error, commit)
         known = translate_commit(error, self._name) if committing else translate(error, self._name)
         if not certain and not isinstance(known, StoreBrokenError):
             known = StoreBrokenError(f"{self._name}: a commit could not be undone: open it again")
@@ -376,47 +376,18 @@ class SqliteStore:
             self._break(known)
         return known
 
-    def _conflict(self, error: Exception, starts: Sequence[ExecutionRow]) -> StoreError:
-        wanted = json.dumps([(row.id, row.run) for row in starts])
-        taken = {(row[0], row[1]) for row in self._read(_SQL["existing_executions"], wanted)}
-        ids: dict[str, None] = {}
-        for row in starts:
-            if (row.id, row.run) in taken:
-                ids[row.id] = None
-            taken.add((row.id, row.run))  # from here on it is taken by this very commit
-        if ids:
-            return ConflictError(list(ids))
+    def _conflict(self, error: Exception, commit: Commit) -> StoreError:
+        starts = [(row.id, row.run) for row in commit.starts]
+        taken = twice_or_there(starts, self._existing("existing_executions", starts))
+        logged = commit.messages.events if commit.messages is not None else ()
+        places = [(row.source, row.id) for row in logged]
+        events = twice_or_there(places, self._existing("existing_events", places))
+        if taken or events:
+            return ConflictError(list(dict.fromkeys(id_ for id_, _ in taken)), events)
         return StoreBrokenError(
             f"{self._name}: another writer used the same key or record number; nothing was "
             f"written ({error}): open it again"
         )
 
-
-def _is_one_step(commit: Commit) -> bool:
-    """Whether SQLite makes one statement of *commit*, which is then a transaction by itself."""
-    if commit.attributes:
-        return False
-    parts = (commit.starts, commit.journal, commit.updates, commit.taken, commit.mail)
-    used = [rows for rows in parts if rows]
-    return len(used) == 1 and one_chunk(used[0])
-
-
-def _write(execute: Execute, commit: Commit) -> None:
-    if commit.starts:
-        plain = plain_starts(commit.starts)
-        if plain is None:
-            _STARTS.write(execute, commit.starts)
-        else:
-            _PLAIN_STARTS.write(execute, plain)
-    if commit.journal:
-        _JOURNAL.write(execute, commit.journal)
-    if commit.updates:
-        _UPDATES.write(execute, commit.updates)
-    if commit.taken:
-        execute(_DELETE_MAIL, [json.dumps(list(commit.taken))])
-    if commit.mail:
-        _MAIL.write(execute, [row[1:] for row in commit.mail])
-    if commit.attributes:
-        kept, dropped = last_attributes(commit.attributes)
-        _SET_ATTRIBUTES.write(execute, kept)
-        _DROP_ATTRIBUTES.write(execute, dropped)
+    def _existing(self, query: str, wanted: Sequence[Pair]) -> list[Pair]:
+        return cast("list[Pair]", self._read(SQL[query], json.dumps(wanted)))

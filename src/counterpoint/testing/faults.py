@@ -1,11 +1,24 @@
 """A store that fails on demand, over any other store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from counterpoint.errors import StoreBrokenError, StoreError
+from counterpoint.model.messages import (
+    ActRow,
+    ContractRow,
+    DeadLetterGroup,
+    DeadLetterQuery,
+    DeadLetterRow,
+    EventQuery,
+    EventRow,
+    EventWaitRow,
+    HoldRow,
+    ReactionRow,
+    SubscriptionRow,
+)
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
 from counterpoint.ports.store import Store, StoreFeatures
@@ -126,7 +139,7 @@ class FaultyStore:
     async def reserve_keys(self, count: int) -> range:
         return await self.inner.reserve_keys(count)
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> int:
         self.commits += 1
         when = self._crash_at.pop(self.commits, None)
         if not self._gate.is_set():
@@ -137,13 +150,14 @@ class FaultyStore:
         fault = _due(self._commit_faults)
         if fault is not None and not fault.applied:
             raise fault.error
-        await self.inner.commit(commit)
+        first = await self.inner.commit(commit)
         if when == "after":
             await self._die()
         if when == "applied-but-failed":
             raise StoreBrokenError("injected: the commit was written, and reported as broken")
         if fault is not None:
             raise fault.error
+        return first
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         _strike(self._read_faults)
@@ -182,6 +196,84 @@ class FaultyStore:
     async def forget(self, *, finished_before: int, limit: int) -> int:
         _strike(self._read_faults)
         return await self.inner.forget(finished_before=finished_before, limit=limit)
+
+    async def event(self, source: str, event_id: str) -> EventRow | None:
+        _strike(self._read_faults)
+        return await self.inner.event(source, event_id)
+
+    async def events(self, query: EventQuery) -> list[EventRow]:
+        _strike(self._read_faults)
+        return await self.inner.events(query)
+
+    async def count_events(self, query: EventQuery) -> int:
+        _strike(self._read_faults)
+        return await self.inner.count_events(query)
+
+    async def last_position(self) -> int:
+        _strike(self._read_faults)
+        return await self.inner.last_position()
+
+    async def subscriptions(self) -> list[SubscriptionRow]:
+        _strike(self._read_faults)
+        return await self.inner.subscriptions()
+
+    async def reactions(
+        self, subscriptions: Sequence[int], first: int, last: int
+    ) -> list[ReactionRow]:
+        _strike(self._read_faults)
+        return await self.inner.reactions(subscriptions, first, last)
+
+    async def reactions_at(self, positions: Sequence[int]) -> list[ReactionRow]:
+        _strike(self._read_faults)
+        return await self.inner.reactions_at(positions)
+
+    async def unfinished_reactions(
+        self, *, after: tuple[int, int], limit: int
+    ) -> list[ReactionRow]:
+        _strike(self._read_faults)
+        return await self.inner.unfinished_reactions(after=after, limit=limit)
+
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
+        _strike(self._read_faults)
+        return await self.inner.dead_letters(query)
+
+    async def dead_letter_groups(self) -> list[DeadLetterGroup]:
+        _strike(self._read_faults)
+        return await self.inner.dead_letter_groups()
+
+    async def holds(self, *, after: tuple[str, str, str], limit: int) -> list[HoldRow]:
+        _strike(self._read_faults)
+        return await self.inner.holds(after=after, limit=limit)
+
+    async def waits_for(self, keys: Sequence[tuple[str, str]]) -> list[EventWaitRow]:
+        _strike(self._read_faults)
+        return await self.inner.waits_for(keys)
+
+    async def fulfilled_waits(self, *, after: tuple[int, int], limit: int) -> list[EventWaitRow]:
+        _strike(self._read_faults)
+        return await self.inner.fulfilled_waits(after=after, limit=limit)
+
+    async def awaited_types(self) -> list[str]:
+        _strike(self._read_faults)
+        return await self.inner.awaited_types()
+
+    async def contracts(self) -> list[ContractRow]:
+        _strike(self._read_faults)
+        return await self.inner.contracts()
+
+    async def acts(
+        self, *, subject: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[ActRow]:
+        _strike(self._read_faults)
+        return await self.inner.acts(subject=subject, after=after, limit=limit)
+
+    async def forget_events(self, *, recorded_before: int, limit: int) -> int:
+        _strike(self._read_faults)
+        return await self.inner.forget_events(recorded_before=recorded_before, limit=limit)
+
+    async def forget_contract(self, event_type: str) -> int:
+        _strike(self._read_faults)
+        return await self.inner.forget_contract(event_type)
 
     async def _die(self) -> None:
         if self._on_crash is not None:

@@ -29,9 +29,13 @@ CREATE TABLE events (
 
 CREATE UNIQUE INDEX events_id ON events (id, source);
 
-CREATE INDEX events_type ON events (type, key, position);
+-- The position is the tail of both indexes.
+CREATE INDEX events_type ON events (type, key);
 
-CREATE INDEX events_correlation ON events (correlation_id, position);
+CREATE INDEX events_correlation ON events (correlation_id);
+
+-- What is old enough to be forgotten.
+CREATE INDEX events_recorded ON events (recorded_at);
 
 -- How far each reaction, each workflow that events start, and each replay has come in the log.
 CREATE TABLE subscriptions (
@@ -51,7 +55,8 @@ CREATE TABLE subscriptions (
 CREATE UNIQUE INDEX subscriptions_name ON subscriptions (name, replay);
 
 -- The inbox: one row for each event that a reaction has taken. `key` comes from the same sequence as
--- the executions' keys, so that the journal holds the failed attempts of both.
+-- the executions' keys, so that the journal holds the failed attempts of both. Marks are appended
+-- at the end of the table, whoever sets them: the position comes first in its key.
 CREATE TABLE reactions (
   subscription INTEGER NOT NULL,
   position INTEGER NOT NULL,
@@ -61,10 +66,11 @@ CREATE TABLE reactions (
   key INTEGER,
   attempts INTEGER NOT NULL,
   due_at INTEGER,
-  PRIMARY KEY (subscription, position)
+  PRIMARY KEY (position, subscription)
 ) WITHOUT ROWID;
 
-CREATE INDEX reactions_unfinished ON reactions (subscription, position) WHERE finished_at IS NULL;
+CREATE INDEX reactions_unfinished ON reactions (subscription, position)
+  WHERE status IN ('running', 'retrying', 'dead');
 
 -- Highest keys are looked for at every start; keys are rare here.
 CREATE INDEX reactions_key ON reactions (key) WHERE key IS NOT NULL;

@@ -80,7 +80,8 @@ SELECT status, count(*) FROM executions GROUP BY status
 -- Reads the highest key that a row or a deleted row has ever had.
 SELECT max(
   coalesce((SELECT max(key) FROM executions), 0),
-  coalesce((SELECT max(key) FROM reactions), 0),
+  coalesce((SELECT max(key) FROM reactions WHERE key IS NOT NULL), 0),
+  coalesce((SELECT max(number) FROM subscriptions), 0),
   coalesce((SELECT value FROM counters WHERE name = 'key'), 0)
 )
 
