@@ -424,10 +424,10 @@ def _variant(schema: Schema) -> str:
 
 def _described_all(branches: list[_Branch]) -> str:
     words: list[str] = []
-    for _, schema in sorted(branches, key=lambda branch: branch.schema.get("type") == "null"):
+    for _, schema in branches:
         _, _, constants = _variant(schema).partition(", ")
         words.append(_described(schema) + (f" with {constants}" if constants else ""))
-    return " or ".join(words) or "nothing"
+    return " or ".join(sorted(words, key=lambda word: (word == "null", word))) or "nothing"
 
 
 def _described(schema: Schema) -> str:
