@@ -37,11 +37,6 @@ class Document:
             found = found[name]
         return found if isinstance(found, dict | bool) else None
 
-    def part(self, schema: Schema) -> "Document":
-        """Return a schema inside this document as a document of its own."""
-        definitions = {name: self.root[name] for name in DEFINITIONS if name in self.root}
-        return Document({**schema, **definitions})
-
     def resolved(self, schema: Json) -> Schema:
         """Return a schema with what it refers to; what is written beside the reference wins."""
         beside: Schema = {}

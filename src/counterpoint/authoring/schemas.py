@@ -7,6 +7,7 @@ no part of a contract. Definitions with the same content become one.
 
 import hashlib
 import json
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
@@ -23,7 +24,6 @@ Naming: TypeAlias = Callable[[str], str]
 _Seen: TypeAlias = "frozenset[tuple[str | None, str | None]]"
 
 DIFFERENCES_MAX = 10
-_FOUND_MAX = 1_000  # differences that are counted
 _VALUES_SHOWN_MAX = 5
 _SHOWN_CHARS_MAX = 60
 _ABSENT = "\ud800"  # no default: no text that JSON in UTF-8 can hold
@@ -85,47 +85,47 @@ def canonical_schema(schema: Mapping[str, object]) -> str:
 
 
 def _canonical(document: Document) -> str:
-    digests = _digests(document)
+    [digests] = _digests(document)
     numbers = {digest: number for number, digest in enumerate(sorted(set(digests.values())), 1)}
     names = {reference: f"#/$defs/{numbers[digest]}" for reference, digest in digests.items()}
-
-    def name(reference: str) -> str:
-        return names.get(reference, reference)
-
-    normal = _normal(document, document.root, name)
+    normal = _normal(document, document.root, _named(names))
     if names and isinstance(normal, dict):
         definitions: Schema = {
-            name.rpartition("/")[2]: _normal(
-                document, document.target(reference), names.__getitem__
-            )
+            name.rpartition("/")[2]: _normal(document, document.target(reference), _named(names))
             for reference, name in names.items()
         }
         normal["$defs"] = definitions
     return _text(normal)
 
 
-def _digests(document: Document) -> dict[str, str]:
-    """Return a digest of what each reference leads to, equal for equal content.
+def _digests(*documents: Document) -> list[dict[str, str]]:
+    """Return digests of what the references in each document lead to, equal for equal content.
 
     Definitions may lead to each other in circles. So the digests are refined step by step: each is
     made of the content, with the digests of the step before in place of references. Every step
     keeps apart what the step before kept apart; once one tells no more apart, no later one will.
     """
-    digests = dict.fromkeys(_references(document), "")
+    digests = [dict.fromkeys(_references(document), "") for document in documents]
     told_apart = 0
     while True:
-
-        def name(reference: str, digests: Mapping[str, str] = digests) -> str:
-            return digests.get(reference, reference)
-
-        digests = {
-            reference: _digest(_normal(document, document.target(reference), name))
-            for reference in digests
-        }
-        count = len(set(digests.values()))
+        digests = [
+            {
+                reference: _digest(_normal(document, document.target(reference), _named(known)))
+                for reference in known
+            }
+            for document, known in zip(documents, digests, strict=True)
+        ]
+        count = len({digest for known in digests for digest in known.values()})
         if count == told_apart:
             return digests
         told_apart = count
+
+
+def _named(names: Mapping[str, str]) -> Naming:
+    def name(reference: str) -> str:
+        return names.get(reference, reference)
+
+    return name
 
 
 def _references(document: Document) -> list[str]:
@@ -227,9 +227,7 @@ def schema_difference(published: str, declared: str) -> list[str]:
     was, now = Document.read(published), Document.read(declared)
     if _canonical(was) == _canonical(now):
         return []
-    comparison = _Comparison(was, now)
-    comparison.compare("", was.root, now.root, frozenset())
-    lines = list(dict.fromkeys(comparison.lines)) or ["the event: its schema is another one"]
+    lines = _Comparison(was, now).run() or ["the event: its schema is another one"]
     more = len(lines) - DIFFERENCES_MAX
     return [*lines[:DIFFERENCES_MAX], f"and {more} more"] if more > 0 else lines
 
@@ -242,22 +240,38 @@ class _Branch(NamedTuple):
 
 
 class _Comparison:
-    """Walks through two schemas side by side; *place* is the path of a field, empty at the top."""
+    """Walks through two schemas side by side; *place* is the path of a field, empty at the top.
+
+    What is less deep comes first. What is nested in itself is compared once: `seen` are the pairs
+    of references on the way to a place. Where types lead to each other in many ways, each pair
+    is compared in ten places at most.
+    """
 
     def __init__(self, was: Document, now: Document) -> None:
         self.was = was
         self.now = now
+        self.names_was, self.names_now = map(_named, _digests(was, now))
         self.lines: list[str] = []
+        self.waiting: deque[tuple[str, Json, Json, _Seen]] = deque()
+        self.visits = Counter[tuple[str | None, str | None]]()
 
-    def compare(self, place: str, was: Json, now: Json, seen: _Seen) -> None:
-        """Add the differences between what may stand in one place.
+    def run(self) -> list[str]:
+        """Return the differences, each once."""
+        self._compare("", self.was.root, self.now.root, frozenset())
+        while self.waiting:
+            self._compare_now(*self.waiting.popleft())
+        return list(dict.fromkeys(self.lines))
 
-        What is nested in itself is compared once: *seen* are the references on the way here.
-        """
+    def _compare(self, place: str, was: Json, now: Json, seen: _Seen) -> None:
+        """Add the differences between what may stand in one place, when its turn comes."""
+        if not self._same("items", was, now):
+            self.waiting.append((place, was, now, seen))
+
+    def _compare_now(self, place: str, was: Json, now: Json, seen: _Seen) -> None:
         pair = (_reference(was), _reference(now))
-        if pair in seen or len(self.lines) >= _FOUND_MAX or self._same("items", was, now):
+        if self._is_known(pair, seen):
             return
-        seen |= {pair} - {(None, None)}
+        seen |= {pair}
         gone, new = _branches(self.was, was), _branches(self.now, now)
         described = _described_all(gone), _described_all(new)
         self._drop_equal(gone, new)
@@ -266,10 +280,18 @@ class _Comparison:
                 gone.remove(before)
                 new.remove(after)
                 twins = (before.reference, after.reference)
-                if twins not in seen:
-                    self._alike(place, before.schema, after.schema, seen | {twins} - {(None, None)})
+                if not self._is_known(twins, seen):
+                    self._alike(place, before.schema, after.schema, seen | {twins})
         if gone or new:
             self._changed(place, *described)
+
+    def _is_known(self, pair: tuple[str | None, str | None], seen: _Seen) -> bool:
+        if pair == (None, None):
+            return False
+        if pair in seen:
+            return True
+        self.visits[pair] += 1
+        return self.visits[pair] > DIFFERENCES_MAX
 
     def _drop_equal(self, gone: list[_Branch], new: list[_Branch]) -> None:
         for branch in list(gone):
@@ -292,7 +314,7 @@ class _Comparison:
         self._properties(place, was, now, seen)
         self._other_properties(place, was, now, seen)
         self._positions(place, was, now, seen)
-        self.compare(f"{place}[]", was.get("items", True), now.get("items", True), seen)
+        self._compare(f"{place}[]", was.get("items", True), now.get("items", True), seen)
         for keyword in sorted((was.keys() | now.keys()) - _COMPARED):
             if not self._same(keyword, was.get(keyword), now.get(keyword)):
                 self._keyword(place, keyword, was.get(keyword), now.get(keyword))
@@ -313,7 +335,7 @@ class _Comparison:
             if need != _need(was, name):
                 self._say(field, f"was {_need(was, name)}, is {need}")
             self._default(field, self.was.resolved(before[name]).get("default", _ABSENT), default)
-            self.compare(field, before[name], after[name], seen)
+            self._compare(field, before[name], after[name], seen)
 
     def _default(self, place: str, was: Json, now: Json) -> None:
         if _text(was) == _text(now):
@@ -332,7 +354,7 @@ class _Comparison:
             words = ("allowed", "forbidden") if after is False else ("forbidden", "allowed")
             self._say(place, f"other fields were {words[0]}, are {words[1]}")
         elif after is not False:
-            self.compare(f"{place}[key]", before, after, seen)
+            self._compare(f"{place}[key]", before, after, seen)
 
     def _positions(self, place: str, was: Schema, now: Schema, seen: _Seen) -> None:
         before, after = members(was.get("prefixItems")), members(now.get("prefixItems"))
@@ -343,7 +365,7 @@ class _Comparison:
             elif index >= len(after):
                 self._say(position, "is gone")
             else:
-                self.compare(position, before[index], after[index], seen)
+                self._compare(position, before[index], after[index], seen)
 
     def _keyword(self, place: str, keyword: str, was: Json, now: Json) -> None:
         if isinstance(was, dict | list) or isinstance(now, dict | list):
@@ -362,8 +384,9 @@ class _Comparison:
         self.lines.append(f"field {place}: {words}" if place else f"the event: {words}")
 
     def _same(self, keyword: str, was: Json, now: Json) -> bool:
-        before, after = self.was.part({keyword: was}), self.now.part({keyword: now})
-        return _canonical(before) == _canonical(after)
+        before = _normal(self.was, {keyword: was}, self.names_was)
+        after = _normal(self.now, {keyword: now}, self.names_now)
+        return _text(before) == _text(after)
 
 
 def _branches(document: Document, schema: Json) -> list[_Branch]:
