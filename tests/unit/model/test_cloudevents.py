@@ -66,7 +66,11 @@ texts = st.text(
     st.characters(exclude_categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=EVENT_ID_CHARS_MAX
 )
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 ).map(lambda value: json.dumps(value).encode())
