@@ -38,9 +38,11 @@ def count_events(sql: Mapping[str, str], query: EventQuery) -> tuple[str, list[V
 
     The events of a type are counted in its index, unless only those in a part of the log are.
     """
-    whole = query.after <= 0 and query.until is None and query.correlation_id is None
-    by_type = query.key is not None and query.correlation_id is None
-    conditions, values = _matching(query, plus="" if whole or by_type else "+")
+    if query == EventQuery(limit=query.limit, newest_first=query.newest_first):
+        return sql["count_events"], []  # without a condition SQLite need not look at the rows
+    whole = query.after <= 0 and query.until is None
+    indexed = query.correlation_id is None and (whole or query.key is not None)
+    conditions, values = _matching(query, plus="" if indexed else "+")
     return f"{sql['count_events']} WHERE {' AND '.join(conditions)}", values
 
 

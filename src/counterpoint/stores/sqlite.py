@@ -378,10 +378,10 @@ class SqliteStore(SqliteMessages):
 
     def _conflict(self, error: Exception, commit: Commit) -> StoreError:
         starts = [(row.id, row.run) for row in commit.starts]
-        taken = twice_or_there(starts, self._existing("existing_executions", starts))
+        taken = twice_or_there(starts, self._existing("existing_execution", starts))
         logged = commit.messages.events if commit.messages is not None else ()
         places = [(row.source, row.id) for row in logged]
-        events = twice_or_there(places, self._existing("existing_events", places))
+        events = twice_or_there(places, self._existing("existing_event", places))
         if taken or events:
             return ConflictError(list(dict.fromkeys(id_ for id_, _ in taken)), events)
         return StoreBrokenError(
@@ -390,4 +390,5 @@ class SqliteStore(SqliteMessages):
         )
 
     def _existing(self, query: str, wanted: Sequence[Pair]) -> list[Pair]:
-        return cast("list[Pair]", self._read(SQL[query], json.dumps(wanted)))
+        found = (self._read(SQL[query], *one) for one in wanted)
+        return [cast("Pair", row) for rows in found for row in rows]

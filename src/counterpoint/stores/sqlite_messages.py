@@ -20,8 +20,10 @@ from counterpoint.model.messages import (
 )
 from counterpoint.stores.message_filters import count_events, select_dead_letters, select_events
 from counterpoint.stores.message_rows import reaction_row, subscription_row
-from counterpoint.stores.rows import Execute, Value
+from counterpoint.stores.rows import Execute, ManyRows, Value
 from counterpoint.stores.sqlite_writes import SQL
+
+_WAITS_FOR = ManyRows(SQL["waits_for"])
 
 
 class SqliteMessages(ABC):
@@ -79,8 +81,11 @@ class SqliteMessages(ABC):
         return [HoldRow._make(row) for row in self._read(SQL["holds"], *after, limit)]
 
     async def waits_for(self, keys: Sequence[tuple[str, str]]) -> list[EventWaitRow]:
-        wanted = json.dumps(list(dict.fromkeys(keys)))
-        return [EventWaitRow._make(row) for row in self._read(SQL["waits_for"], wanted)]
+        found: list[tuple[Any, ...]] = []
+        _WAITS_FOR.write(
+            lambda text, values: found.extend(self._read(text, *values)), list(dict.fromkeys(keys))
+        )
+        return sorted(map(EventWaitRow._make, found))
 
     async def fulfilled_waits(self, *, after: tuple[int, int], limit: int) -> list[EventWaitRow]:
         rows = self._read(SQL["fulfilled_waits"], *after, limit)

@@ -14,6 +14,16 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.store_{part}"
-        for part in ("commits", "reads", "attributes", "mail", "locks", "model", "case")
+        for part in (
+            "commits",
+            "reads",
+            "attributes",
+            "mail",
+            "locks",
+            "messages_log",
+            "messages_inbox",
+            "model",
+            "case",
+        )
     )
 )

@@ -8,6 +8,18 @@ from typing import ClassVar
 
 import pytest
 
+from counterpoint.model.messages import (
+    ActRow,
+    DeadLetterQuery,
+    DeadLetterRow,
+    EventQuery,
+    EventRow,
+    EventWaitRow,
+    ReactionRow,
+    ReactionStatus,
+    SubscriptionRow,
+    slot_of,
+)
 from counterpoint.model.rows import (
     AttributeRow,
     Commit,
@@ -20,7 +32,23 @@ from counterpoint.model.states import Status
 from counterpoint.ports.store import Store, StoreFeatures
 
 Snapshot = dict[str, list[tuple[object, ...]]]
-TABLES = ("executions", "journal", "mailbox", "attributes")
+TABLES = (
+    "executions",
+    "journal",
+    "mailbox",
+    "attributes",
+    "events",
+    "subscriptions",
+    "reactions",
+    "dead_letters",
+    "holds",
+    "event_waits",
+    "contracts",
+    "acts",
+)
+EVENT_TYPES = ("orders.OrderPlaced", "orders.OrderPaid", "stock.Reserved")
+EVENT_KEYS = ("o-1", "o-2", "")
+"""What the suites' events are of; `read_everything` finds waits by them."""
 
 
 class StoreCase(ABC):
@@ -38,7 +66,8 @@ class StoreCase(ABC):
     def raw_rows(self, table: str) -> list[tuple[object, ...]] | None:
         """Return the rows of one of `TABLES` without asking the store.
 
-        In the order of the columns of `model.rows`, by primary key; None if there is no such way.
+        In the order of the columns of `model.rows` and `model.messages`, by primary key; reactions
+        by position first. None if there is no such way.
         """
         del table
         return None
@@ -95,6 +124,24 @@ async def read_everything(store: Store) -> Snapshot:
             for row in executions
             for item in sorted((await store.attributes(row.key)).items())
         ],
+        **await _read_messages(store),
+    }
+
+
+async def _read_messages(store: Store) -> Snapshot:
+    last = await store.last_position()
+    waited = [(event_type, key) for event_type in EVENT_TYPES for key in EVENT_KEYS]
+    return {
+        "events": list[tuple[object, ...]](await store.events(EventQuery(limit=100_000))),
+        "subscriptions": list[tuple[object, ...]](await store.subscriptions()),
+        "reactions": list[tuple[object, ...]](await store.reactions_at(range(last + 1_000))),
+        "dead_letters": list[tuple[object, ...]](
+            await store.dead_letters(DeadLetterQuery(limit=100_000))
+        ),
+        "holds": list[tuple[object, ...]](await store.holds(after=("", "", ""), limit=100_000)),
+        "event_waits": list[tuple[object, ...]](await store.waits_for(waited)),
+        "contracts": list[tuple[object, ...]](await store.contracts()),
+        "acts": list[tuple[object, ...]](await store.acts(limit=100_000)),
     }
 
 
@@ -144,6 +191,99 @@ def letter(request_id: str, execution_id: str = "execution-1") -> MailRow:
 def said(key: int, **attributes: str | None) -> list[AttributeRow]:
     """Return what an execution says about itself; None deletes."""
     return [AttributeRow(key, name, value) for name, value in attributes.items()]
+
+
+def event(
+    id: str,
+    type: str = EVENT_TYPES[0],
+    key: str = EVENT_KEYS[0],
+    *,
+    source: str = "orders",
+    flow: str = "flow",
+    at: int = 5,
+) -> EventRow:
+    """Return an event that is not in the log yet, recorded *at* a time."""
+    return EventRow(
+        position=0,
+        source=source,
+        id=id,
+        type=type,
+        version=1,
+        key=key,
+        slot=slot_of(key),
+        correlation_id=flow,
+        causation_id=None,
+        publisher=None,
+        hops=0,
+        traceparent=None,
+        time=at - 1,
+        recorded_at=at,
+        codec="json",
+        data=b'{"total":5}',
+    )
+
+
+def reaction(
+    subscription: int,
+    position: int,
+    status: ReactionStatus = ReactionStatus.COMPLETED,
+    *,
+    key: int | None = None,
+) -> ReactionRow:
+    """Return the mark of an event that a subscription has taken."""
+    finished_at = 7 if status.over else None
+    due_at = 9 if status is ReactionStatus.RETRYING else None
+    return ReactionRow(subscription, position, status, 6, finished_at, key, 1, due_at)
+
+
+def subscription(number: int, *, name: str | None = None, position: int = 0) -> SubscriptionRow:
+    """Return a subscription that has come as far as *position*."""
+    return SubscriptionRow(
+        number=number,
+        service="payments",
+        name=f"payments.reaction_{number}" if name is None else name,
+        type=EVENT_TYPES[0],
+        lane="",
+        replay=0,
+        position=position,
+        created_at=number,
+    )
+
+
+def dead_letter(
+    subscription: int,
+    position: int,
+    *,
+    name: str = "payments.take",
+    cause: str = "ValueError",
+    key: str = EVENT_KEYS[0],
+    died_at: int = 8,
+) -> DeadLetterRow:
+    """Return an event that a subscription gave up on."""
+    service = name.partition(".")[0]
+    return DeadLetterRow(
+        subscription, position, service, "", name, EVENT_TYPES[0], key, "flow", 3, died_at, cause,
+        "json", b'{"message":"no"}',
+    )  # fmt: skip
+
+
+def wait(
+    execution_key: int,
+    number: int = 1,
+    *,
+    type: str = EVENT_TYPES[0],
+    key: str = EVENT_KEYS[0],
+    position: int = 0,
+    since: int = 0,
+) -> EventWaitRow:
+    """Return a wait of an execution for an event."""
+    name = f"execution-{execution_key}"
+    return EventWaitRow(execution_key, number, name, type, key, position, since)
+
+
+def act(request_id: str, subject: str = "execution-1") -> ActRow:
+    """Return what somebody did to a subject; the store gives the number."""
+    return ActRow(5, "redrive", subject, None, request_id, "ann", "again", "json", b"{}")
 
 
 async def start(store: Store, *rows: ExecutionRow) -> None:

@@ -29,9 +29,10 @@ CREATE TABLE events (
 
 CREATE UNIQUE INDEX events_id ON events (id, source);
 
--- The position is the tail of both indexes.
-CREATE INDEX events_type ON events (type, key);
+-- Whether a wait is fulfilled is answered by this index alone.
+CREATE INDEX events_type ON events (type, key, position, recorded_at);
 
+-- The position is this index's own tail.
 CREATE INDEX events_correlation ON events (correlation_id);
 
 -- What is old enough to be forgotten.

@@ -5,12 +5,9 @@ INSERT INTO events (
   traceparent, time, recorded_at, codec, data
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: existing_events
--- Tells which of a JSON array of [source, id] are in the log.
-SELECT events.source, events.id
-FROM json_each(?) AS wanted
-JOIN events ON events.id = json_extract(wanted.value, '$[1]')
-  AND events.source = json_extract(wanted.value, '$[0]')
+-- name: existing_event
+-- Tells whether an event is in the log.
+SELECT source, id FROM events WHERE source = ? AND id = ?
 
 -- name: event
 -- Reads the event of a source and an id.
@@ -68,12 +65,9 @@ WHERE execution_key IN (SELECT execution_key FROM dropped)
 DELETE FROM event_waits WHERE execution_key IN (SELECT value FROM json_each(?))
 
 -- name: waits_for
--- Reads the waits for a JSON array of different [type, key].
-SELECT execution_key, wait, execution_id, event_waits.type, event_key, position, since
-FROM json_each(?) AS wanted
-CROSS JOIN event_waits ON event_waits.type = json_extract(wanted.value, '$[0]')
-  AND event_waits.event_key = json_extract(wanted.value, '$[1]')
-ORDER BY execution_key, wait
+-- Reads the waits for any of some types and keys.
+SELECT execution_key, wait, execution_id, type, event_key, position, since FROM event_waits
+WHERE (type, event_key) IN (VALUES (?, ?))
 
 -- name: fulfilled_waits
 -- Reads waits for which an event is there; the newest event is the likeliest to be late enough.

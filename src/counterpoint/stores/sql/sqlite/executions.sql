@@ -20,12 +20,9 @@ SET status = changed.status, version = changed.version, wake_at = changed.wake_a
 FROM changed
 WHERE executions.key = changed.key
 
--- name: existing_executions
--- Tells which of a JSON array of [id, run] exist.
-SELECT executions.id, executions.run
-FROM json_each(?) AS wanted
-JOIN executions ON executions.id = json_extract(wanted.value, '$[0]')
-  AND executions.run = json_extract(wanted.value, '$[1]')
+-- name: existing_execution
+-- Tells whether a run of an execution is there.
+SELECT id, run FROM executions WHERE id = ? AND run = ?
 
 -- name: newest_execution
 -- Reads the newest run of an id.
