@@ -61,6 +61,7 @@ _COMPARED = (
         "items",
         "prefixItems",
         "properties",
+        "uniqueItems",
     }
 )
 _WORDS = {
@@ -70,6 +71,7 @@ _WORDS = {
     "null": "null",
     "number": "a number",
     "object": "an object",
+    "set": "a set",
     "string": "a string",
 }
 
@@ -166,7 +168,7 @@ def _normal_value(document: Document, keyword: str, value: Json, name: Naming) -
     if keyword == "$ref" and isinstance(value, str):
         return name(value)
     if keyword == "discriminator" and isinstance(value, dict):
-        return {**value, "mapping": _mapping(value.get("mapping"), name)}
+        return {key: _mapping(part, name) for key, part in value.items()}
     if keyword in _SCHEMAS_BY_NAME and isinstance(value, dict):
         return {key: _normal(document, part, name) for key, part in value.items()}
     if keyword == "dependentRequired" and isinstance(value, dict):
@@ -459,7 +461,8 @@ def _described(schema: Schema) -> str:
         shown = ", ".join(map(_shown, values[:_VALUES_SHOWN_MAX]))
         more = ", …" if len(values) > _VALUES_SHOWN_MAX else ""
         return f"the value {shown}" if len(values) == 1 else f"one of {shown}{more}"
-    words = _WORDS.get(_kind(schema), "anything")
+    kind = "set" if schema.get("uniqueItems") is True else _kind(schema)
+    words = _WORDS.get(kind, "anything")
     return f"{words} ({schema['format']})" if "format" in schema else words
 
 

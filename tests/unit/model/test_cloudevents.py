@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings import http
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from counterpoint.errors import EventFormatError
@@ -102,6 +102,7 @@ def rows(draw: st.DrawFn) -> EventRow:
     )
 
 
+@settings(deadline=None)
 @given(row=rows())
 def test_a_row_comes_back_as_it_was_written(row: EventRow) -> None:
     headers, body = to_binary(row)
@@ -111,11 +112,13 @@ def test_a_row_comes_back_as_it_was_written(row: EventRow) -> None:
     assert all(33 <= ord(char) <= 126 for text in headers.values() for char in text)
 
 
+@settings(deadline=None)
 @given(events=st.lists(rows(), max_size=3))
 def test_a_batch_comes_back_as_it_was_written(events: list[EventRow]) -> None:
     assert from_batch(to_batch(events), now=0) == events
 
 
+@settings(deadline=None)
 @given(body=st.binary() | documents)
 def test_any_bytes_are_read_or_refused_with_a_reason(body: bytes) -> None:
     with pytest.raises(EventFormatError, match=r"^malformed CloudEvent: \S"):
@@ -125,6 +128,7 @@ def test_any_bytes_are_read_or_refused_with_a_reason(body: bytes) -> None:
 values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(["x"])
 
 
+@settings(deadline=None)
 @given(changes=st.dictionaries(st.sampled_from([*to_binary(ROW)[0], "ce-data_base64"]), values))
 def test_whatever_is_read_can_be_sent_on(changes: dict[str, object]) -> None:
     attributes = {name.removeprefix("ce-"): value for name, value in changes.items()}

@@ -198,11 +198,12 @@ def test_what_is_wrong_in_a_batch_is_named(body: bytes, attribute: str, why: str
         (ROW._replace(key="a\nb"), "partitionkey"),
         (ROW._replace(correlation_id="\ud800"), "correlationid"),
         (ROW._replace(hops=-1), "hops"),
+        (ROW._replace(hops=10**5_000), "hops"),
         (ROW._replace(version=0), "version"),
         (ROW._replace(time=10**18), "time"),
         (ROW._replace(codec="zlib"), "data"),
     ],
-    ids=["empty", "long", "line", "surrogate", "hops", "version", "time", "codec"],
+    ids=["empty", "long", "line", "surrogate", "hops", "huge hops", "version", "time", "codec"],
 )
 def test_what_could_not_be_read_again_is_not_written(
     write: Any, row: EventRow, attribute: str
