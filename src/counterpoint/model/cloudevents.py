@@ -30,6 +30,7 @@ EVENT_ATTRIBUTE_CHARS_MAX = 1_000
 INTEGER_MAX = 2**31 - 1
 """The largest integer that an attribute can be."""
 
+_SCHEMA_CHARS_MAX = 13 * EVENT_ATTRIBUTE_CHARS_MAX  # a type takes 12 for each, percent-encoded
 _SPECVERSION = "1.0"
 _JSON = "application/json"
 _JSON_CODEC = "json"
@@ -391,7 +392,7 @@ def _schema_prefix(event_type: str) -> str:
 
 def _version(dataschema: object, event_type: str) -> int:
     """Return the version that a schema of ours names; 1 for a schema of others."""
-    text = _optional("dataschema", dataschema)
+    text = _optional("dataschema", dataschema, _SCHEMA_CHARS_MAX)
     if text is None or not text.startswith(_OURS):
         return 1
     prefix = _schema_prefix(event_type)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from counterpoint.errors import EventFormatError
 from counterpoint.model.cloudevents import (
+    EVENT_ATTRIBUTE_CHARS_MAX,
     EVENT_ID_CHARS_MAX,
     INTEGER_MAX,
     from_batch,
@@ -374,3 +375,13 @@ def test_names_of_headers_may_be_in_any_case() -> None:
     shouted = {name.upper(): value for name, value in headers.items()}
 
     assert from_binary(shouted, body, now=0) == on_the_wire(ROW)
+
+
+@pytest.mark.parametrize("name", ["source", "type", "correlationid", "partitionkey"])
+def test_attributes_may_be_as_long_as_allowed(name: str) -> None:
+    longest = {name: "😀" * EVENT_ATTRIBUTE_CHARS_MAX, "id": "x" * EVENT_ID_CHARS_MAX}
+
+    row = from_structured(structured(**longest), now=0)
+
+    assert from_structured(to_structured(row), now=0) == row
+    assert len(row.id) == EVENT_ID_CHARS_MAX
