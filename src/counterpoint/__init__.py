@@ -2,6 +2,7 @@
 
 from counterpoint.app import App
 from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.event import Event
 from counterpoint.authoring.service import Service
 from counterpoint.errors import (
     ActivityFailed,
@@ -49,6 +50,7 @@ __all__ = [
     "DeadlineExceeded",
     "DefinitionError",
     "Description",
+    "Event",
     "Execution",
     "ExecutionExistsError",
     "ExecutionFailed",

@@ -1,5 +1,21 @@
-"""For activities and compensations: facts about the running attempt, and heartbeats."""
+"""For activities, compensations and reactions: the running attempt, what it publishes and starts."""
 
-from counterpoint.authoring.attempt import AttemptInfo, heartbeat, info, last_heartbeat
+from counterpoint.authoring.attempt import (
+    AttemptInfo,
+    EventInfo,
+    heartbeat,
+    info,
+    last_heartbeat,
+    publish,
+    start,
+)
 
-__all__ = ["AttemptInfo", "heartbeat", "info", "last_heartbeat"]
+__all__ = [
+    "AttemptInfo",
+    "EventInfo",
+    "heartbeat",
+    "info",
+    "last_heartbeat",
+    "publish",
+    "start",
+]

@@ -2,10 +2,12 @@
 
 * CounterpointError
   x DefinitionError
+    + ContractError
   x ArgumentsError
   x PayloadError
     + PayloadTooLargeError
     + EventFormatError
+    + InvalidEventError
   x NotInWorkflowError
   x NotInActivityError
   x WorkflowRefusedError
@@ -14,6 +16,10 @@
   x ExecutionExistsError
   x ExecutionRefusedError
   x NodeStoppedError
+  x EventExistsError
+  x UnknownVersionError
+  x HopLimitError
+  x AttemptsLostError
   x StoreError
     + ConflictError
     + StoreLockedError
@@ -50,6 +56,10 @@ class DefinitionError(CounterpointError):
     """A service, activity, workflow or app is declared in a way that cannot work."""
 
 
+class ContractError(DefinitionError):
+    """An event's contract is not the one under which it was published; says how they differ."""
+
+
 class ArgumentsError(CounterpointError):
     """Arguments do not fit the parameters of what was called; `fields` names the culprits."""
 
@@ -72,6 +82,62 @@ class PayloadTooLargeError(PayloadError):
         )
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
+
+
+class InvalidEventError(PayloadError):
+    """The data of an event does not fit its contract; `fields` names the culprits."""
+
+    def __init__(self, message: str, *, fields: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class UnknownVersionError(CounterpointError):
+    """An event is of a newer version than this app declares."""
+
+    def __init__(self, event_type: str, version: int, declared: int) -> None:
+        super().__init__(
+            f"{event_type} version {version} is newer than version {declared}, which this app "
+            "declares: deploy the newer contract here"
+        )
+        self.event_type = event_type
+        self.version = version
+        self.declared = declared
+
+
+class HopLimitError(CounterpointError):
+    """An event is the last of a chain of events that is longer than the setting `hop_limit`."""
+
+    def __init__(self, event_type: str, hops: int, limit: int) -> None:
+        super().__init__(
+            f"{event_type} is event number {hops + 1} of a chain, each of which led to the next, "
+            f"and hop_limit is {limit}: a reaction probably feeds itself"
+        )
+        self.hops = hops
+        self.limit = limit
+
+
+class AttemptsLostError(CounterpointError):
+    """The node died during several attempts in a row: they may be what killed it."""
+
+    def __init__(self, name: str, attempts: int) -> None:
+        super().__init__(
+            f"the node died {attempts} times in a row while {name} ran: redrive it once it is "
+            "harmless"
+        )
+        self.attempts = attempts
+
+
+class EventExistsError(CounterpointError):
+    """An event of this source and id was published before, with other content."""
+
+    def __init__(self, source: str, event_id: str, difference: str) -> None:
+        super().__init__(
+            f"the event {source}/{event_id} was published before, {difference}: give a new event "
+            "an id of its own"
+        )
+        self.source = source
+        self.event_id = event_id
 
 
 class EventFormatError(PayloadError):

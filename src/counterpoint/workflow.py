@@ -11,6 +11,7 @@ from counterpoint.authoring.context import (
     sleep,
     uuid4,
 )
+from counterpoint.authoring.listening import event, publish
 from counterpoint.authoring.steering import (
     child,
     compensate_with,
@@ -25,11 +26,13 @@ __all__ = [
     "child",
     "compensate_with",
     "continue_as_new",
+    "event",
     "info",
     "log",
     "now",
     "patched",
     "pivot",
+    "publish",
     "random",
     "set_attributes",
     "signal",

@@ -8,6 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from counterpoint.authoring.call import Call, await_call, encode_call, execution_of
 from counterpoint.authoring.compensation import Compensation, check_reserved
+from counterpoint.authoring.event import Event
 from counterpoint.authoring.functions import check_function, check_limits, name_of
 from counterpoint.authoring.signature import Signature, recorded_name
 from counterpoint.errors import DefinitionError
@@ -40,8 +41,11 @@ class Activity(Generic[P, R]):
         concurrency: int | None,
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
+        emits: tuple[type[Event], ...] | None = None,
     ) -> None:
         self.function = function
+        self.emits = emits
+        """The events that it may publish; None for any."""
         self.service = service
         self.name = recorded_name("an activity", name or f"{service}.{name_of(function)}")
         check_limits(self.name, retry, timeout, concurrency)

@@ -3,9 +3,40 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-from counterpoint.errors import NotInActivityError
+from counterpoint.authoring.event import Event
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.errors import ArgumentsError, NotInActivityError
+from counterpoint.model.ids import check_execution_id
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True, slots=True)
+class EventInfo:
+    """The envelope of an event: what is known of it besides its data."""
+
+    source: str
+    """The service that published it."""
+    id: str
+    """Unique together with `source`."""
+    type: str
+    """The recorded name: `service.EventClass`."""
+    version: int
+    """The version of the contract under which it was published."""
+    key: str
+    time: datetime
+    """When it happened (UTC)."""
+    correlation_id: str
+    """The flow that it belongs to."""
+    causation_id: str | None
+    """The id of the event or execution that led to it; None for the first of a flow."""
+    position: int
+    """Its place in the log."""
+    hops: int
+    """How many events led to it, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +58,12 @@ class AttemptInfo:
     undoes_key: str | None = None
     """In a compensation: the idempotency key of the call that it undoes, to ask a provider by what
     became of it where `result` is None. None in an activity."""
+    event: EventInfo | None = None
+    """In a reaction: the envelope of the event."""
 
 
 class RunningAttempt(Protocol):
-    """The attempt behind `info` and `heartbeat`, as its runner sees it."""
+    """The attempt behind `info`, `heartbeat`, `publish` and `start`, as its runner sees it."""
 
     def info(self) -> AttemptInfo:
         """Return facts about the attempt."""
@@ -42,6 +75,14 @@ class RunningAttempt(Protocol):
 
     def previous_detail(self) -> Any:
         """Return the newest detail of an earlier attempt, or None."""
+        ...
+
+    def publish(self, event: Event) -> None:
+        """Take an event that is published if the step is committed."""
+        ...
+
+    def start(self, workflow: Any, args: tuple[Any, ...], execution_id: str | None) -> str:
+        """Take a workflow that is started if the step is committed; return its id."""
         ...
 
 
@@ -89,3 +130,35 @@ def last_heartbeat() -> Any:
         NotInActivityError: no attempt is running here.
     """
     return _attempt("last_heartbeat()").previous_detail()
+
+
+def publish(event: Event) -> None:
+    """Publish an event, if this step is committed: if the attempt fails, nothing is published.
+
+    A reaction rather returns its events; what it publishes has to be in its return annotation.
+
+    Raises:
+        NotInActivityError: no attempt is running here.
+        DefinitionError: it is no event of the app, or not among those that are declared.
+        ArgumentsError: it has no usable key, or does not fit its own fields.
+        PayloadError: it cannot be written, or is too large.
+    """
+    _attempt("publish()").publish(event)
+
+
+def start(workflow: Workflow[R, Unpack[Ts]], *args: Unpack[Ts], id: str | None = None) -> str:
+    """Start a workflow, if this step is committed; return the id of its execution.
+
+    It is no child of anything: nothing waits for it or undoes it. An id that was started before is
+    left as it is.
+
+    Raises:
+        NotInActivityError: no attempt is running here.
+        DefinitionError: it is no workflow of the app.
+        ArgumentsError: the arguments do not fit its parameters, or the id cannot be one.
+        PayloadError: they cannot be recorded, or are too large.
+    """
+    wrong = check_execution_id(id) if id is not None else None
+    if wrong is not None:
+        raise ArgumentsError(wrong, fields=["id"])
+    return _attempt("start()").start(workflow, args, id)

@@ -8,7 +8,15 @@ from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.deadline import within_deadline
 from counterpoint.authoring.determinism import findings
+from counterpoint.authoring.event import (
+    Contract,
+    Event,
+    check_is_event,
+    contract_of,
+    event_data,
+)
 from counterpoint.authoring.failures import failure_of
+from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.service import Service
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import (
@@ -19,6 +27,7 @@ from counterpoint.errors import (
 from counterpoint.model.records import Failure, Payload
 
 AnyActivity = Activity[..., Any]
+AnyReaction = Reaction[Any, Any]
 AnyWorkflow = Workflow[Any, *tuple[Any, ...]]
 
 
@@ -82,6 +91,9 @@ class Registry:
         self.compensations: dict[str, Compensation] = {}
         """By the recorded name of the activity or workflow whose calls they undo."""
         self.programs: dict[str, WorkflowProgram] = {}
+        self.contracts: dict[str, Contract] = {}
+        """By type: the events of these services, and others that these react to or publish."""
+        self.reactions: dict[str, AnyReaction] = {}
         for service in services:
             if service.name in self.services:
                 raise DefinitionError(f"two services are called {service.name!r}")
@@ -106,6 +118,63 @@ class Registry:
             if workflow.undo is not None:
                 self.compensations[name] = workflow.undo
             self.programs[name] = WorkflowProgram(workflow, self)
+            if workflow.on is not None:
+                if name in self.reactions:
+                    raise DefinitionError(f"a reaction and a workflow are both called {name}")
+                self._know(workflow.on.contract)
+        self._add_messages(service)
+
+    def _add_messages(self, service: Service) -> None:
+        for contract in service.contracts.values():
+            self._know(contract)
+        for name, reaction in service.reactions.items():
+            if name in self.reactions or name in self.workflows:
+                raise DefinitionError(f"two reactions are called {name}; pass name= to one")
+            reaction.resolve()
+            self._know(reaction.contract)
+            for event in reaction.emits:
+                self._know(contract_of(event))
+            self.reactions[name] = reaction
+        for definition in (*service.workflows.values(), *service.activities.values()):
+            for event in definition.emits or ():
+                self._know(contract_of(event))
+
+    def _know(self, contract: Contract) -> None:
+        known = self.contracts.setdefault(contract.type, contract)
+        if known is not contract:
+            raise DefinitionError(
+                f"two classes are the event {contract.type}: one of {known.service} (key "
+                f"{known.key_field!r}) in {known.event_class.__module__}, one of "
+                f"{contract.service} (key {contract.key_field!r}) in "
+                f"{contract.event_class.__module__}: an event has one owner; pass name= to one"
+            )
+        contract.resolve()
+
+    def contract(self, event: Event) -> Contract:
+        """Return the contract of an event that is about to be published.
+
+        Raises:
+            DefinitionError: it is no event, or none of this app.
+        """
+        contract = check_is_event(event)
+        if self.contracts.get(contract.type) is not contract:
+            raise DefinitionError(
+                f"{contract.type} is no event of this app: add the service {contract.service} to "
+                "App(services=[...])"
+            )
+        return contract
+
+    def event_data(self, event: Event) -> tuple[Contract, str, bytes]:
+        """Return the contract, the key and the data of an event that is about to be published.
+
+        Raises:
+            DefinitionError: it is no event of this app.
+            ArgumentsError: it has no usable key, or does not fit its own fields.
+            PayloadError: it cannot be written, or is too large.
+        """
+        contract = self.contract(event)
+        key, data = event_data(contract, event, self.payload_bytes_max)
+        return contract, key, data
 
     def program(self, workflow: str, version: int = 0) -> WorkflowProgram | None:
         """Return the program of a recorded workflow name, of that version or a newer one.

@@ -1,11 +1,20 @@
-"""Services: named participants that own activities and workflows."""
+"""Services: named participants that own activities, workflows, events and reactions."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 
 from counterpoint.authoring.activity import DEFAULT_TIMEOUT, Activity
+from counterpoint.authoring.decorators import (
+    ActivityDecorator,
+    EventDecorator,
+    ReactionDecorator,
+    WorkflowDecorator,
+)
+from counterpoint.authoring.event import Contract, Event, contract_of
+from counterpoint.authoring.reaction import OnDead, Reaction, Start
+from counterpoint.authoring.started_by import EventId, started_by
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
 from counterpoint.model.ids import check_name
@@ -13,6 +22,7 @@ from counterpoint.model.policies import OnUnknown, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=Event)
 Ts = TypeVarTuple("Ts")
 Code = Callable[[Unpack[Ts]], Coroutine[Any, Any, R]]
 
@@ -20,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 class Service:
-    """A bounded context: a name under which activities and workflows are recorded.
+    """A bounded context: a name under which what it owns is recorded.
 
     Services stand alone and are composed by an `App`:
 
@@ -42,6 +52,8 @@ class Service:
         self.name = name
         self.activities: dict[str, Activity[..., Any]] = {}
         self.workflows: dict[str, Workflow[Any, Unpack[tuple[Any, ...]]]] = {}
+        self.contracts: dict[str, Contract] = {}
+        self.reactions: dict[str, Reaction[Any, Any]] = {}
 
     def __repr__(self) -> str:
         return f"<service {self.name}>"
@@ -65,7 +77,8 @@ class Service:
         concurrency: int | None = None,
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
-    ) -> "_ActivityDecorator": ...
+        emits: Sequence[type[Event]] | None = None,
+    ) -> ActivityDecorator: ...
 
     def activity(
         self,
@@ -78,6 +91,7 @@ class Service:
         concurrency: int | None = None,
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
+        emits: Sequence[type[Event]] | None = None,
     ) -> Any:
         """Declare an activity: a function that does I/O, is retried, and whose result is recorded.
 
@@ -88,11 +102,21 @@ class Service:
         but a `BusinessError` leaves its outcome unknown: an incident asks a person, who answers
         with `resolve`; with `on_unknown="fail"` the workflow gets `ActivityFailed` instead.
 
+        `emits` names the events that it may publish (`activity.publish`); without it, any.
+
         Raises:
             DefinitionError: a parameter has no annotation or name, or a limit makes no sense.
         """
-        decorate = _ActivityDecorator(
-            self, name, retry or Retry(), timeout, concurrency, at_most_once, on_unknown
+        decorate = ActivityDecorator(
+            self.name,
+            self.activities,
+            name,
+            retry or Retry(),
+            timeout,
+            concurrency,
+            at_most_once,
+            on_unknown,
+            _declared(f"an activity of {self.name}", emits),
         )
         return decorate if function is None else decorate(function)
 
@@ -116,7 +140,11 @@ class Service:
         name: str | None = None,
         version: int = 1,
         deadline: timedelta | None = None,
-    ) -> "_WorkflowDecorator": ...
+        on: type[Event] | None = None,
+        id: EventId | None = None,
+        start: Start = "now",
+        emits: Sequence[type[Event]] | None = None,
+    ) -> WorkflowDecorator: ...
 
     def workflow(
         self,
@@ -126,15 +154,29 @@ class Service:
         name: str | None = None,
         version: int = 1,
         deadline: timedelta | None = None,
+        on: type[Event] | None = None,
+        id: EventId | None = None,
+        start: Start = "now",
+        emits: Sequence[type[Event]] | None = None,
     ) -> Any:
         """Declare a workflow: a deterministic `async def` that decides what happens next.
 
         `deadline` raises `DeadlineExceeded` in it when that much time has passed since its start.
+        `on`, `id`, `start` and `emits` are those of `saga`.
 
         Raises:
             DefinitionError: it is not `async def`, or a parameter has no annotation or name.
         """
-        decorate = _WorkflowDecorator(self, name, version, deadline, saga=False)
+        decorate = WorkflowDecorator(
+            self.name,
+            self.workflows,
+            name,
+            version,
+            deadline,
+            saga=False,
+            on=started_by(on, id, start),
+            emits=_declared(f"a workflow of {self.name}", emits),
+        )
         return decorate if function is None else decorate(function)
 
     @overload
@@ -155,7 +197,11 @@ class Service:
         name: str | None = None,
         version: int = 1,
         deadline: timedelta | None = None,
-    ) -> "_WorkflowDecorator": ...
+        on: type[Event] | None = None,
+        id: EventId | None = None,
+        start: Start = "now",
+        emits: Sequence[type[Event]] | None = None,
+    ) -> WorkflowDecorator: ...
 
     def saga(
         self,
@@ -165,106 +211,112 @@ class Service:
         name: str | None = None,
         version: int = 1,
         deadline: timedelta | None = None,
+        on: type[Event] | None = None,
+        id: EventId | None = None,
+        start: Start = "now",
+        emits: Sequence[type[Event]] | None = None,
     ) -> Any:
         """Declare a saga: a workflow whose completed activities are undone when it fails.
 
         Compensations run newest first, once every call has settled; they are never dropped.
 
+        With `on` it starts once for each event of that type, which is its argument; its id is
+        `<saga>:<source>/<event id>` unless *id* makes another one of the event. `start` says where
+        in the log it begins when it is first deployed, with what comes "now" or at the
+        "beginning". `emits` names the events that it may publish (`workflow.publish`); without it,
+        any.
+
         Raises:
             DefinitionError: it is not `async def`, or a parameter has no annotation or name.
         """
-        decorate = _WorkflowDecorator(self, name, version, deadline, saga=True)
+        decorate = WorkflowDecorator(
+            self.name,
+            self.workflows,
+            name,
+            version,
+            deadline,
+            saga=True,
+            on=started_by(on, id, start),
+            emits=_declared(f"a saga of {self.name}", emits),
+        )
         return decorate if function is None else decorate(function)
 
 
-class _ActivityDecorator:
-    """`@service.activity(...)`, typed for `async def` and for `def`."""
+    # ---- events -------------------------------------------------------------------------------
 
-    def __init__(
+    def event(
         self,
-        service: Service,
-        name: str | None,
-        retry: Retry,
-        timeout: timedelta | None,
-        concurrency: int | None,
-        at_most_once: bool,
-        on_unknown: OnUnknown,
-    ) -> None:
-        self.service = service
-        self.name = name
-        self.retry = retry
-        self.timeout = timeout
-        self.concurrency = concurrency
-        self.at_most_once = at_most_once
-        self.on_unknown: OnUnknown = on_unknown
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Activity[P, R]: ...
-
-    def __call__(self, function: Callable[P, Awaitable[R]] | Callable[P, R], /) -> Activity[P, R]:
-        activity: Activity[P, R] = Activity(
-            self.service.name,
-            function,
-            name=self.name,
-            retry=self.retry,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
-            at_most_once=self.at_most_once,
-            on_unknown=self.on_unknown,
-        )
-        if activity.name in self.service.activities:
-            raise DefinitionError(f"two activities are called {activity.name}; pass name= to one")
-        self.service.activities[activity.name] = activity
-        return activity
-
-
-class _WorkflowDecorator:
-    """`@service.workflow(...)` and `@service.saga(...)`.
-
-    Parameters are typed by position, as `app.start` takes them. Keyword-only ones have no position:
-    a function that has some is accepted with its result typed and its arguments unchecked.
-    """
-
-    def __init__(
-        self,
-        service: Service,
-        name: str | None,
-        version: int,
-        deadline: timedelta | None,
         *,
-        saga: bool,
-    ) -> None:
-        self.service = service
-        self.name = name
-        self.version = version
-        self.deadline = deadline
-        self.saga = saga
+        key: str,
+        version: int = 1,
+        external: bool = False,
+        name: str | None = None,
+    ) -> EventDecorator:
+        """Declare an event of this service: a class that inherits from `Event`.
 
-    @overload
-    def __call__(
-        self, function: Callable[[Unpack[Ts]], Coroutine[Any, Any, R]], /
-    ) -> Workflow[R, Unpack[Ts]]: ...
+        `key` names the field whose value says which events have to stay in order: text, a whole
+        number, a UUID or a member of an enumeration. A published version never changes: raise
+        `version` and declare an upcaster. An `external` event is published by somebody outside.
 
-    @overload
-    def __call__(
-        self, function: Callable[..., Coroutine[Any, Any, R]], /
-    ) -> Workflow[R, Unpack[tuple[Any, ...]]]: ...
+            @orders.event(key="order_id")
+            class OrderPlaced(Event):
+                order_id: str
 
-    def __call__(
-        self, function: Callable[..., Coroutine[Any, Any, R]], /
-    ) -> Workflow[R, Unpack[tuple[Any, ...]]]:
-        workflow: Workflow[R, Unpack[tuple[Any, ...]]] = Workflow(
-            self.service.name,
-            function,
-            name=self.name,
-            version=self.version,
-            saga=self.saga,
-            deadline=self.deadline,
+        Raises:
+            DefinitionError: the class has an owner already, or the key or version cannot be one.
+        """
+        return EventDecorator(
+            self.name, self.contracts, key=key, version=version, external=external, name=name
         )
-        if workflow.name in self.service.workflows:
-            raise DefinitionError(f"two workflows are called {workflow.name}; pass name= to one")
-        self.service.workflows[workflow.name] = workflow
-        return workflow
+
+    def on(
+        self,
+        event: type[E],
+        /,
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: timedelta | None = DEFAULT_TIMEOUT,
+        lane: str = "",
+        on_dead: OnDead = "park",
+        start: Start = "now",
+        concurrency: int | None = None,
+    ) -> ReactionDecorator[E]:
+        """Declare a reaction: what this service does when it hears of an event.
+
+        It returns the events that follow; they and its success are recorded together, once for
+        each event. Events of one key reach a service in order, one at a time, over all its
+        reactions of a `lane`. A failing one is retried and blocks only its key; then the event is
+        a dead letter, behind which later ones wait, unless `on_dead="skip"` lets them pass. `start`
+        says where in the log it begins when it is first deployed.
+
+            @payments.on(OrderPlaced)
+            async def take_payment(event: OrderPlaced) -> PaymentAuthorized | PaymentRefused: ...
+
+        Raises:
+            DefinitionError: the event has no contract, the function takes something else, or its
+                return annotation does not say which events follow.
+        """
+        contract_of(event)
+        return ReactionDecorator(
+            self.name,
+            self.reactions,
+            event,
+            name=name,
+            retry=retry or Retry(),
+            timeout=timeout,
+            lane=lane,
+            on_dead=on_dead,
+            start=start,
+            concurrency=concurrency,
+        )
+
+
+def _declared(what: str, emits: Sequence[type[Event]] | None) -> tuple[type[Event], ...] | None:
+    if emits is None:
+        return None
+    if isinstance(emits, type) or not isinstance(emits, Sequence):
+        raise DefinitionError(f"emits= of {what} takes a list of events, not {emits!r}")
+    for event in emits:
+        contract_of(event)
+    return tuple(emits)

@@ -8,8 +8,11 @@ from typing import Any, Generic, NoReturn, TypeVar, TypeVarTuple, Unpack, overlo
 from counterpoint.authoring.activity import DEFAULT_TIMEOUT
 from counterpoint.authoring.call import Call, await_call, encode_call, execution_of
 from counterpoint.authoring.compensation import Compensation, check_reserved
+from counterpoint.authoring.event import Contract, Event
 from counterpoint.authoring.functions import name_of
+from counterpoint.authoring.reaction import accepts
 from counterpoint.authoring.signature import Signature, recorded_name
+from counterpoint.authoring.started_by import StartedBy
 from counterpoint.errors import DefinitionError, NotInWorkflowError
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
 from counterpoint.model.policies import Retry
@@ -36,8 +39,14 @@ class Workflow(Generic[R_co, Unpack[Ts]]):
         version: int,
         saga: bool,
         deadline: timedelta | None,
+        on: StartedBy | None = None,
+        emits: tuple[type[Event], ...] | None = None,
     ) -> None:
         self.function = function
+        self.on = on
+        """What starts it besides people and programs."""
+        self.emits = emits
+        """The events that it may publish; None for any."""
         self.service = service
         self.name = recorded_name("a workflow", name or f"{service}.{name_of(function)}")
         self.version = version
@@ -128,8 +137,24 @@ class Workflow(Generic[R_co, Unpack[Ts]]):
             DefinitionError: a type cannot be resolved, or a compensation's does not fit.
         """
         self.signature.resolve()
+        if self.on is not None:
+            self._check_takes_event(self.on.contract)
         if self.undo is not None:
             self.undo.resolve()
+
+    def _check_takes_event(self, contract: Contract) -> None:
+        hints = self.signature.hints()
+        parameters = list(self.signature.parameters.values())
+        required = [p.name for p in parameters if p.default is p.empty]
+        first = parameters[0].name if parameters else None
+        if first is None or required not in ([], [first]) or not accepts(
+            hints[first], contract.event_class
+        ):
+            event = contract.event_class.__name__
+            raise DefinitionError(
+                f"{self.name} is started by {event}: it takes the event, and nothing else without "
+                f"a default: async def {name_of(self.function)}(event: {event})"
+            )
 
 
 class Child(Generic[R_co]):

@@ -28,6 +28,9 @@ _IDENTITY: dict[type, Callable[[Any], tuple[object, ...]]] = {
     r.SignalAwaited: lambda d: (d.wait, d.name),
     r.SignalTaken: lambda d: (d.name,),
     r.SignalWaitEnded: lambda d: (d.wait,),
+    r.EventAwaited: lambda d: (d.wait, d.event_type, d.key),
+    r.EventWaitEnded: lambda d: (d.wait,),
+    r.Published: lambda d: (d.event_type,),
 }
 _WORDS: dict[type, Callable[[Any], str]] = {
     r.CallScheduled: lambda d: f"call {d.call} of {d.name}",
@@ -42,6 +45,9 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     r.SignalAwaited: lambda d: f"a wait for the signal {d.name!r}",
     r.SignalTaken: lambda d: f"a wait for the signal {d.name!r}",
     r.SignalWaitEnded: lambda d: f"the end of wait {d.wait} for a signal",
+    r.EventAwaited: lambda d: f"a wait for {d.event_type} of {d.key!r}",
+    r.EventWaitEnded: lambda d: f"the end of wait {d.wait} for an event",
+    r.Published: lambda d: f"the event {d.event_type}",
     r.CompensationStarted: lambda _: "the saga's failure",
     r.CompensationScheduled: lambda d: f"the compensation of call {d.call}",
     r.ChildUndoScheduled: lambda d: f"the compensation of call {d.call}",

@@ -38,6 +38,7 @@ from counterpoint.kernel.divergence import (
     matching_timer,
     suspended_line,
 )
+from counterpoint.kernel.events import Events
 from counterpoint.kernel.loop import TimerHandle, WorkflowTask, new_loop
 from counterpoint.kernel.program import Program
 from counterpoint.kernel.replay import History, Turn
@@ -70,6 +71,7 @@ class Execution:
         self.loop = new_loop(self)
         self.calls = Calls(self)
         self.signals = Signals(self.loop, self.decide)
+        self.events = Events(self)
         self.pivoted = False
         """Whether the code has passed its pivot, as far as it has run."""
         self.on_pivot: Callable[[], None] | None = None
@@ -186,6 +188,7 @@ class Execution:
         self.loop.close()
         self.calls.drop()
         self.signals.drop()
+        self.events.drop()
         self.on_pivot = None
         self._timers.clear()
 
@@ -413,6 +416,7 @@ class Execution:
         within = None
         if carried is not None:
             self.signals.keep(carried.signals)
+            self.events.keep(carried.events)
             if carried.deadline_at is not None:
                 within = max(0.0, (carried.deadline_at - at) / 1e6)
         # In a context of its own: what surrounds a start is not there on replay.
@@ -441,6 +445,8 @@ class Execution:
                 self.signals.feed(record)
             case r.CancelRequested():
                 self._feed_cancel()
+            case r.EventReceived():
+                self.events.feed(record)
             case r.Started() | r.Begun():
                 if isinstance(record, r.Begun) or self.state.delayed_until is None:
                     self._begin_recorded(record.at)

@@ -37,6 +37,9 @@ _DECISIONS = (
     r.SignalAwaited,
     r.SignalTaken,
     r.SignalWaitEnded,
+    r.EventAwaited,
+    r.EventWaitEnded,
+    r.Published,
     r.CompensationStarted,
     r.Stopped,
     r.Ended,
@@ -45,7 +48,13 @@ _NEW_STEPS = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
 _BEGIN = (r.Started, r.Begun)
 _CODE_OVER = (r.CompensationStarted, r.Stopped, r.Ended)
 _ENDS = (r.Ended, r.Stopped, r.UndoRequested)
-_CANCELLATIONS = (r.CallCancelled, r.TimerCancelled, r.SignalWaitEnded, r.CompensationSkipped)
+_CANCELLATIONS = (
+    r.CallCancelled,
+    r.TimerCancelled,
+    r.SignalWaitEnded,
+    r.EventWaitEnded,
+    r.CompensationSkipped,
+)
 
 
 @dataclass(slots=True)
@@ -183,6 +192,7 @@ class History:
     ) -> list[r.Record]:
         """Turn a call's failure into a failed attempt, and keep what the code did not decide."""
         timers = {record.timer for record in after if isinstance(record, r.TimerSet)}
+        waits = {record.wait for record in after if isinstance(record, r.EventAwaited)}
         kept: list[r.Record] = [_as_attempt(failed)]
         joined = False
         cancelled: set[int] = set()
@@ -194,6 +204,8 @@ class History:
                 continue
             if isinstance(record, r.TimerFired) and record.timer in timers:
                 continue
+            if isinstance(record, r.EventReceived) and record.wait in waits:
+                continue  # it is still in the log, for whoever waits for it then
             if isinstance(record, r.INPUTS):
                 if joined:
                     self._joined.add(id(record))

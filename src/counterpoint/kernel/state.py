@@ -156,6 +156,23 @@ class ExecutionState(Facts):
     def signal_wait_ended(self, record: r.SignalWaitEnded) -> None:
         self.waits.pop(record.wait, None)
 
+    def event_awaited(self, record: r.EventAwaited) -> None:
+        self.event_waits[record.wait] = record
+
+    def event_wait_ended(self, record: r.EventWaitEnded) -> None:
+        self.event_waits.pop(record.wait, None)
+
+    def event_received(self, record: r.EventReceived) -> None:
+        self.updated_at = record.at
+        self.event_waits.pop(record.wait, None)
+        self.event_positions[record.event_type, record.key] = record.position
+
+    def published(self, _: r.Published) -> None:
+        """The event is in the log."""
+
+    def started_by_event(self, record: r.CausedBy) -> None:
+        self.caused_by = record
+
     def cancel_asked(self, record: r.CancelRequested) -> None:
         self.updated_at = record.at
         self.request_ids.add(record.request_id)
@@ -237,6 +254,9 @@ class ExecutionState(Facts):
         self.attributes = dict(record.attributes)
         for signal in record.signals:
             self.unread.setdefault(signal.name, deque()).append(signal)
+        for cursor in record.events:
+            self.event_positions[cursor.event_type, cursor.key] = cursor.position
+        self.caused_by = record.caused_by
 
     def reset_from(self, record: r.ResetFrom) -> None:
         self.updated_at = max(self.updated_at, record.at)
@@ -396,6 +416,11 @@ _FOLD: dict[type, Callable[[ExecutionState, Any], None]] = {
     r.SignalTaken: ExecutionState.signal_taken,
     r.SignalWaitEnded: ExecutionState.signal_wait_ended,
     r.CancelRequested: ExecutionState.cancel_asked,
+    r.EventAwaited: ExecutionState.event_awaited,
+    r.EventWaitEnded: ExecutionState.event_wait_ended,
+    r.EventReceived: ExecutionState.event_received,
+    r.Published: ExecutionState.published,
+    r.CausedBy: ExecutionState.started_by_event,
     r.CompensationStarted: ExecutionState.compensation_started,
     r.CompensationScheduled: ExecutionState.compensation_scheduled,
     r.CompensationCompleted: ExecutionState.compensation_completed,

@@ -48,6 +48,19 @@ def child_id(parent_id: str, run: int, call: int) -> str:
     return _HASHED + hashlib.blake2b(parent_id.encode(), digest_size=18).hexdigest() + tail
 
 
+def event_execution_id(name: str, source: str, event_id: str, replay: int = 0) -> str:
+    """Return the id of what an event starts: `<name>:<source>/<event id>`.
+
+    That of a replay ends with its number (`#3`); an id that would become too long is hashed.
+    """
+    tail = f"#{replay}" if replay else ""
+    made = f"{name}:{source}/{event_id}{tail}"
+    if len(made) <= EXECUTION_ID_CHARS_MAX:
+        return made
+    digest = hashlib.blake2b(f"{source}/{event_id}".encode(), digest_size=18).hexdigest()
+    return f"{name[: EXECUTION_ID_CHARS_MAX - 60]}:{_HASHED}{digest}{tail}"
+
+
 def check_execution_id(execution_id: object) -> str | None:
     """Return what is wrong with an id that a user chose, or None."""
     if not isinstance(execution_id, str):

@@ -1,10 +1,33 @@
 """How one attempt of an activity or a compensation ended, as the runner of activities saw it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from counterpoint.model.records import Failure, Payload
+
+
+class Publication(NamedTuple):
+    """An event that an attempt publishes, if its step is committed."""
+
+    type: str
+    version: int
+    key: str
+    data: bytes
+    publisher: str
+    source: str
+
+
+class StartRequest(NamedTuple):
+    """A workflow that an attempt starts, if its step is committed."""
+
+    workflow: str
+    execution_id: str
+    arguments: Payload
+
+
+Outgoing: TypeAlias = Publication | StartRequest
 
 
 @dataclass(slots=True)
@@ -13,6 +36,8 @@ class Returned:
 
     result: Payload
     value: Any
+    outbox: Sequence[Outgoing] = ()
+    """What it publishes and starts, if this outcome is recorded."""
 
 
 @dataclass(slots=True)

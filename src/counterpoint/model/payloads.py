@@ -8,6 +8,10 @@ Payload: TypeAlias = msgspec.Raw
 NULL = msgspec.Raw(b"null")
 
 
+class RecordBase(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Common settings of all records."""
+
+
 class Failure(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An error as recorded: enough to raise the same type with the same facts again."""
 

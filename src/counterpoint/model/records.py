@@ -20,13 +20,25 @@ from typing import TypeAlias
 
 import msgspec
 
+from counterpoint.model.event_records import CausedBy as CausedBy
+from counterpoint.model.event_records import Died as Died
+from counterpoint.model.event_records import Discarded as Discarded
+from counterpoint.model.event_records import EventAwaited as EventAwaited
+from counterpoint.model.event_records import EventCursor as EventCursor
+from counterpoint.model.event_records import EventReceived as EventReceived
+from counterpoint.model.event_records import EventWaitEnded as EventWaitEnded
+from counterpoint.model.event_records import Published as Published
+from counterpoint.model.event_records import Redriven as Redriven
 from counterpoint.model.payloads import NULL as NULL
 from counterpoint.model.payloads import Failure as Failure
 from counterpoint.model.payloads import Payload as Payload
-
-
-class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Common settings of all records."""
+from counterpoint.model.payloads import RecordBase as _Record
+from counterpoint.model.request_records import CancelRefused as CancelRefused
+from counterpoint.model.request_records import ResetFrom as ResetFrom
+from counterpoint.model.request_records import RetryRequested as RetryRequested
+from counterpoint.model.request_records import StepResolved as StepResolved
+from counterpoint.model.request_records import TerminateRequested as TerminateRequested
+from counterpoint.model.request_records import UndoRequested as UndoRequested
 
 
 # ---- inputs -----------------------------------------------------------------------------------
@@ -268,7 +280,7 @@ class Delayed(_Record, frozen=True, tag="delayed"):
     until: int
 
 
-class CarriedSignal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class CarriedSignal(_Record, frozen=True):
     """A signal that an earlier run has not read."""
 
     name: str
@@ -284,17 +296,12 @@ class Continued(_Record, frozen=True, tag="continued"):
     signals: list[CarriedSignal]
     pivoted: bool
     """An earlier run passed its pivot."""
-
-
-class ResetFrom(_Record, frozen=True, tag="reset"):
-    """The records above, up to `seq`, are of an earlier run; `run` is the one they began in."""
-
-    at: int
-    run: int
-    seq: int
-    request_id: str
-    actor: str | None = None
-    reason: str | None = None
+    events: list[EventCursor] = msgspec.field(default_factory=list[EventCursor])
+    """How far it has read the events that it waited for."""
+    caused_by: CausedBy | None = None
+    """The event that started its first run."""
+    since: int | None = None
+    """When its first run began."""
 
 
 class AttemptStarted(_Record, frozen=True, tag="attempt"):
@@ -366,50 +373,6 @@ class IncidentResolved(_Record, frozen=True, tag="incident-resolved"):
     step: int | None = None
 
 
-class RetryRequested(_Record, frozen=True, tag="retry-requested"):
-    """Somebody asked for another try of what stopped or failed the execution."""
-
-    at: int
-    request_id: str
-    actor: str | None = None
-    reason: str | None = None
-
-
-class CancelRefused(_Record, frozen=True, tag="cancel-refused"):
-    """Somebody asked the execution to stop, and it had passed its pivot."""
-
-    at: int
-    request_id: str
-    actor: str | None = None
-    reason: str | None = None
-
-
-class TerminateRequested(_Record, frozen=True, tag="terminate-requested"):
-    """Somebody ended the execution at once; nothing is undone."""
-
-    at: int
-    request_id: str
-    actor: str | None = None
-    reason: str | None = None
-
-
-class StepResolved(_Record, frozen=True, tag="resolved"):
-    """Somebody who has looked stated the outcome of a step; it is in the record that follows."""
-
-    at: int
-    step: int
-    request_id: str
-    actor: str | None = None
-    reason: str | None = None
-
-
-class UndoRequested(_Record, frozen=True, tag="undo-requested"):
-    """The parent is being undone, and this completed child with it."""
-
-    at: int
-    request_id: str
-
-
 Input: TypeAlias = (
     Started
     | Begun
@@ -420,6 +383,7 @@ Input: TypeAlias = (
     | TimerFired
     | SignalReceived
     | CancelRequested
+    | EventReceived
 )
 Decision: TypeAlias = (
     CallScheduled
@@ -434,6 +398,9 @@ Decision: TypeAlias = (
     | SignalAwaited
     | SignalTaken
     | SignalWaitEnded
+    | EventAwaited
+    | EventWaitEnded
+    | Published
     | CompensationStarted
     | CompensationScheduled
     | ChildUndoScheduled
@@ -459,6 +426,10 @@ Progress: TypeAlias = (
     | TerminateRequested
     | StepResolved
     | UndoRequested
+    | CausedBy
+    | Redriven
+    | Died
+    | Discarded
 )
 Record: TypeAlias = Input | Decision | Progress
 
@@ -472,9 +443,10 @@ INPUTS = (
     TimerFired,
     SignalReceived,
     CancelRequested,
+    EventReceived,
 )
 """The input types, for `isinstance`."""
-PREAMBLE = (Started, ChildOf, Delayed, Continued)
+PREAMBLE = (Started, ChildOf, Delayed, Continued, CausedBy)
 """What a journal holds of an execution whose code has not run yet."""
 
 _encoder = msgspec.json.Encoder()

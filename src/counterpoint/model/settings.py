@@ -30,7 +30,11 @@ class Settings:
     settle: timedelta = timedelta(seconds=30)
     """How long a failed saga waits for its calls to end before a person is told."""
     keep_finished: timedelta = timedelta(days=30)
-    """How long finished executions are kept."""
+    """How long finished executions are kept, and events that everybody has taken."""
+    hop_limit: int = 32
+    """How many events may lead to each other, one after the other, before one is a dead letter."""
+    newer_version_wait: timedelta = timedelta(hours=1)
+    """How long an event waits for somebody who knows its newer contract."""
     poll_interval: timedelta = timedelta(milliseconds=50)
     """How often a node looks for what other processes posted."""
     block_warning: timedelta = timedelta(seconds=1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from counterpoint.errors import (
     ExecutionRefusedError,
     StoreCorruptError,
 )
+from counterpoint.model.messages import EventRow
 from counterpoint.model.records import Payload
 from counterpoint.model.rows import Commit, ExecutionRow
 from counterpoint.model.states import Status
@@ -19,7 +21,8 @@ from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.entrance import Entrance
-from counterpoint.runtime.mail import Mail, StartMail, mail_row
+from counterpoint.runtime.mail import EVENTS, Mail, PublishMail, StartMail, mail_row
+from counterpoint.runtime.messaging.publishing import look_up, posted
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
@@ -65,6 +68,10 @@ class Access(Protocol):
 
     async def post(self, execution_id: str, mail: Mail) -> None:
         """Send something to an execution; durable once it returns."""
+        ...
+
+    async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
+        """Append events to the log; durable once it returns."""
         ...
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
@@ -125,6 +132,9 @@ class NodeAccess:
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.node.clock.now(), self.codec)
         await self.node.post(row)
+
+    async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
+        await self.node.messaging.publishing.publish(rows, given_ids=given_ids)
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
         if timeout is None:
@@ -192,6 +202,12 @@ class ClientAccess:
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.clock.now(), self.codec)
         await self.store.commit(Commit(mail=[row]))
+
+    async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
+        new = await look_up(self.store, rows) if given_ids else rows
+        if new:
+            mail = PublishMail([posted(row, self.codec) for row in new], given_ids)
+            await self.post(EVENTS, mail)
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
         async with asyncio.timeout(timeout):

@@ -10,11 +10,27 @@ import msgspec
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import AttemptInfo
 from counterpoint.authoring.compensation import Compensation
+from counterpoint.authoring.event import Contract, Event
 from counterpoint.authoring.failures import error_of, failure_of
-from counterpoint.errors import PayloadError, PayloadTooLargeError
+from counterpoint.authoring.reaction import Reaction
+from counterpoint.authoring.registry import Registry
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.errors import (
+    ArgumentsError,
+    DefinitionError,
+    PayloadError,
+    PayloadTooLargeError,
+)
 from counterpoint.kernel.steps import Call
-from counterpoint.model.ids import idempotency_key
-from counterpoint.model.outcomes import Outcome, Raised, Returned
+from counterpoint.model.ids import generate_id, idempotency_key
+from counterpoint.model.outcomes import (
+    Outcome,
+    Outgoing,
+    Publication,
+    Raised,
+    Returned,
+    StartRequest,
+)
 from counterpoint.model.policies import StepPolicy
 from counterpoint.model.records import NULL, Payload
 
@@ -43,9 +59,11 @@ class Attempt:
         "last_beat_at",
         "number",
         "on_beat",
+        "outbox",
         "owner",
         "payload_bytes_max",
         "previous",
+        "registry",
         "reported",
         "step",
         "task",
@@ -59,7 +77,7 @@ class Attempt:
         owner: Any,
         step: int,
         number: int,
-        work: Activity[..., Any] | Compensation,
+        work: Activity[..., Any] | Compensation | Reaction[Any, Any],
         previous: Payload | None,
         payload_bytes_max: int,
         on_beat: Beat,
@@ -73,6 +91,9 @@ class Attempt:
         """The newest heartbeat detail of an earlier attempt."""
         self.payload_bytes_max = payload_bytes_max
         self.on_beat = on_beat
+        self.outbox: tuple[Outgoing, ...] = ()
+        """What it publishes and starts, if it succeeds."""
+        self.registry: Registry | None = None
         self.ends_at = NEVER
         self.last_beat_at = 0
         self.task: asyncio.Task[None] | None = None
@@ -129,6 +150,45 @@ class Attempt:
     def previous_detail(self) -> Any:
         return None if self.previous is None else msgspec.json.decode(self.previous)
 
+    def publish(self, event: Event) -> None:
+        """Take an event that is published if the step is committed."""
+        assert self.registry is not None  # noqa: S101 - set by whoever starts it
+        contract, key, data = self.registry.event_data(event)
+        self.check_publishes(contract)
+        name, service = self.work.name, self.work.service
+        publication = Publication(contract.type, contract.version, key, data, name, service)
+        self.outbox = (*self.outbox, publication)
+
+    def check_publishes(self, contract: Contract) -> None:
+        """Refuse an event that the work does not declare.
+
+        Raises:
+            DefinitionError: it has declared others.
+        """
+        emits = getattr(self.work, "emits", None)
+        if emits is not None and contract.event_class not in emits:
+            raise DefinitionError(
+                f"{self.work.name} publishes {contract.type}, which its emits= does not name: add "
+                f"{contract.event_class.__name__} to it"
+            )
+
+    def start(self, workflow: Any, args: tuple[Any, ...], execution_id: str | None) -> str:
+        """Take a workflow that is started if the step is committed; return its id."""
+        assert self.registry is not None  # noqa: S101 - set by whoever starts it
+        if not isinstance(workflow, Workflow) or (
+            self.registry.workflows.get(workflow.name) is not workflow
+        ):
+            raise DefinitionError(f"activity.start takes a workflow of this app, not {workflow!r}")
+        try:
+            arguments = workflow.signature.encode_arguments(args, {})
+        except TypeError as error:
+            raise ArgumentsError(str(error)) from None
+        self.check_size(bytes(arguments), f"the arguments of {workflow.name}")
+        workflow.signature.decode_arguments(arguments)
+        its_id = execution_id or generate_id()
+        self.outbox = (*self.outbox, StartRequest(workflow.name, its_id, arguments))
+        return its_id
+
     def check_size(self, payload: bytes, what: str) -> None:
         """Refuse a payload above the limit.
 
@@ -169,7 +229,7 @@ class CallAttempt(Attempt):
         try:
             result = signature.encode_result(value)
             self.check_size(result, f"the result of {self.activity.name}")
-            return Returned(msgspec.Raw(result), signature.result.decode(result))
+            return Returned(msgspec.Raw(result), signature.result.decode(result), self.outbox)
         except Exception as error:  # noqa: BLE001 - whatever a user's type raises
             return Raised(failure_of(error, self.activity.service), final=True)
 
@@ -193,7 +253,7 @@ class UndoAttempt(Attempt):
         self.call = call
 
     def encode(self, value: Any) -> Outcome:  # noqa: ARG002 - what undoes a call gives no result
-        return Returned(NULL, None)
+        return Returned(NULL, None, self.outbox)
 
 
 class CompensationAttempt(UndoAttempt):

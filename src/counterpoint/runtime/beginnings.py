@@ -88,8 +88,11 @@ class Beginnings:
             mail.correlation_id,
             begins_at=begins_at,
             child=mail.child,
+            caused_by=mail.caused_by,
         )
-        records = first_records(new, mail.arguments, child=mail.child)
+        records = first_records(
+            new, mail.arguments, child=mail.child, caused_by=mail.caused_by
+        )
         self._store(row, new, records, {})
         return None
 

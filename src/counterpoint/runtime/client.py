@@ -27,6 +27,7 @@ from counterpoint.model.times import microseconds
 from counterpoint.runtime.access import Access
 from counterpoint.runtime.description import time_of
 from counterpoint.runtime.handle import Execution
+from counterpoint.runtime.publisher import Publisher
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -60,8 +61,8 @@ class PostedRequest:
     and `value`, an operator's `actor` and `reason`."""
 
 
-class Client:
-    """Starts executions, finds them and waits for them."""
+class Client(Publisher):
+    """Starts executions, finds them and waits for them; publishes events."""
 
     def _access(self) -> Access:
         raise NotImplementedError

@@ -15,7 +15,7 @@ Safety argument (P1, P2, P4):
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -29,9 +29,9 @@ from counterpoint.errors import (
     StoreReadOnlyError,
 )
 from counterpoint.model.records import AttributesSet, Record
+from counterpoint.model.messages import ContractRow, EventRow, EventWaitRow
 from counterpoint.model.rows import (
     AttributeRow,
-    Commit,
     ExecutionRow,
     ExecutionUpdate,
     JournalRow,
@@ -42,6 +42,8 @@ from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
+from counterpoint.runtime.batch import Batch, Note
+from counterpoint.runtime.event_rows import event_waits, published_by, wait_rows
 from counterpoint.runtime.journals import journal_row
 from counterpoint.runtime.letters import letters
 from counterpoint.runtime.log import logger, workflow_logger
@@ -65,69 +67,6 @@ UNWRITABLE = (
 Perform = Callable[[Resident, list[Record]], None]
 
 
-class Batch:
-    """What one commit writes, and who waits for it."""
-
-    __slots__ = (
-        "attributes_of",
-        "journal",
-        "mail",
-        "mail_of",
-        "performed",
-        "starts",
-        "stored",
-        "taken",
-        "taken_of",
-        "updates",
-        "waiters",
-    )
-
-    def __init__(self) -> None:
-        self.starts: list[ExecutionRow] = []
-        self.journal: list[JournalRow] = []
-        self.updates: list[ExecutionUpdate] = []
-        self.taken: list[int] = []
-        self.taken_of: dict[int, list[int]] = {}
-        """Positions of letters by the execution whose records are their effect."""
-        self.mail_of: dict[int, list[MailRow]] = {}
-        """Letters by the execution whose records send them."""
-        self.attributes_of: dict[int, list[AttributeRow]] = {}
-        self.mail: list[MailRow] = []
-        self.waiters: list[asyncio.Future[None]] = []
-        self.stored: dict[int, asyncio.Future[None]] = {}
-        self.performed: list[tuple[Resident, list[Record]]] = []
-
-    def commit(self) -> Commit:
-        taken = [*self.taken, *(p for positions in self.taken_of.values() for p in positions)]
-        mail = self.mail
-        if self.mail_of:
-            mail = [*mail, *(letter for sent in self.mail_of.values() for letter in sent)]
-        attributes = [row for rows in self.attributes_of.values() for row in rows]
-        return Commit(self.starts, self.journal, self.updates, taken, mail, attributes)
-
-    def parts(self) -> "Iterator[Batch]":
-        """Split into batches of one execution each, and one with the mail."""
-        starts = {row.key: row for row in self.starts}
-        updates = {row.key: row for row in self.updates}
-        journal = {row.execution_key: row for row in self.journal}
-        performed = {resident.key: (resident, records) for resident, records in self.performed}
-        for key, row in journal.items():
-            one = Batch()
-            one.journal = [row]
-            one.starts = [starts[key]] if key in starts else []
-            one.updates = [updates[key]] if key in updates else []
-            one.performed = [performed[key]] if key in performed else []
-            one.stored = {key: self.stored[key]} if key in self.stored else {}
-            one.taken_of = {key: self.taken_of[key]} if key in self.taken_of else {}
-            one.mail_of = {key: self.mail_of[key]} if key in self.mail_of else {}
-            if key in self.attributes_of:
-                one.attributes_of = {key: self.attributes_of[key]}
-            yield one
-        rest = Batch()
-        rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
-        yield rest
-
-
 class Committer:
     """The one writer of a node."""
 
@@ -142,6 +81,8 @@ class Committer:
         failed: Callable[[BaseException], None],
         committed: Callable[[], None],
         posted: Callable[[], None],
+        appended: Callable[[list[EventRow]], None],
+        contracts: Callable[[Sequence[EventRow]], list[ContractRow]],
         settle: timedelta,
     ) -> None:
         self.store = store
@@ -152,14 +93,24 @@ class Committer:
         self._failed = failed
         self._committed = committed
         self._posted = posted
+        self._appended = appended
+        self._contracts = contracts
         self._settle = microseconds(settle)
         """Microseconds after which a call that does not end is told to a person."""
         self._dirty: dict[Resident, None] = {}
         self._mail: list[tuple[MailRow, asyncio.Future[None]]] = []
         self._taken: list[int] = []
         self._answers: list[tuple[int, MailRow]] = []
+        self._notes: list[Note] = []
         self._stored: list[
-            tuple[ExecutionRow, JournalRow, int | None, Mapping[str, str], asyncio.Future[None]]
+            tuple[
+                ExecutionRow,
+                JournalRow,
+                int | None,
+                Mapping[str, str],
+                list[EventWaitRow],
+                asyncio.Future[None],
+            ]
         ] = []
         self._woken: asyncio.Event = asyncio.Event()
         self.writing = False
@@ -174,7 +125,14 @@ class Committer:
 
     @property
     def _anything(self) -> bool:
-        return bool(self._dirty or self._mail or self._taken or self._answers or self._stored)
+        return bool(
+            self._dirty
+            or self._notes
+            or self._mail
+            or self._taken
+            or self._answers
+            or self._stored
+        )
 
     def touch(self, resident: Resident) -> None:
         """Write what *resident* has pending with the next commit."""
@@ -206,6 +164,11 @@ class Committer:
         self._answers.append((position, mail))
         self._woken.set()
 
+    def add(self, note: Note) -> None:
+        """Write what is to be written about events with the next commit."""
+        self._notes.append(note)
+        self._woken.set()
+
     def store_only(
         self,
         row: ExecutionRow,
@@ -216,7 +179,8 @@ class Committer:
         """Write an execution that nobody holds in memory yet, with its journal so far."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         journal = journal_row(row.key, 1, list(records), self.codec)
-        self._stored.append((row, journal, taken, attributes, future))
+        waits = wait_rows(row, records)
+        self._stored.append((row, journal, taken, attributes, waits, future))
         self._woken.set()
         return future
 
@@ -240,6 +204,10 @@ class Committer:
             _fail(future, error)
         for *_, future in self._stored:
             _fail(future, error)
+        notes, self._notes = self._notes, []
+        for note in notes:
+            if note.failed is not None:
+                note.failed(error)
         self._dirty.clear()
         self._mail.clear()
         self._taken.clear()
@@ -250,12 +218,12 @@ class Committer:
 
     async def _flush(self) -> None:
         batch = self._gather()
-        if not (batch.performed or batch.mail or batch.taken or batch.starts):
+        if batch.empty:
             return
-        sends = bool(batch.mail_of or batch.mail)
+        sends = bool(batch.mail_of or batch.mail or any(note.mail for note in batch.notes))
         self.writing = True
         try:
-            await self._write(batch)
+            first = await self._write(batch)
         except asyncio.CancelledError:
             self._abandon(batch)
             raise
@@ -265,7 +233,7 @@ class Committer:
             logger.exception("a commit was refused; writing it one execution at a time")
             await self._write_singly(batch)
         else:
-            self._acknowledge(batch)
+            self._acknowledge(batch, first)
         finally:
             self.writing = False
         if sends:
@@ -292,7 +260,7 @@ class Committer:
         for position, mail in self._answers:
             batch.taken.append(position)
             batch.mail.append(mail)
-        for row, journal, taken, attributes, future in self._stored[:BATCH_MAX]:
+        for row, journal, taken, attributes, waits, future in self._stored[:BATCH_MAX]:
             batch.starts.append(row)
             batch.journal.append(journal)
             batch.stored[row.key] = future
@@ -300,8 +268,12 @@ class Committer:
                 batch.attributes_of[row.key] = [
                     AttributeRow(row.key, name, value) for name, value in attributes.items()
                 ]
+            if waits:
+                batch.waits_of[row.key] = waits
             if taken is not None:
                 batch.taken_of[row.key] = [taken]
+        batch.notes = self._notes[:BATCH_MAX]
+        del self._notes[:BATCH_MAX]
         del self._mail[:BATCH_MAX]
         self._taken.clear()
         self._answers.clear()
@@ -334,6 +306,8 @@ class Committer:
                 batch.mail_of[resident.key] = sent
         if state.attributed or resident.attributes:
             batch.attributes_of[resident.key] = _attribute_rows(resident, records)
+        if execution.events.used or resident.outbox or resident.waits:
+            self._add_events(batch, resident, records, now)
         finished_at = None if status.live else state.updated_at
         wake_at = next_wake(resident, now, self._settle)
         if resident.started is not None:
@@ -354,27 +328,42 @@ class Committer:
         resident.written_version = resident.version
         batch.performed.append((resident, records))
 
-    async def _write(self, batch: Batch) -> None:
+    def _add_events(
+        self, batch: Batch, resident: Resident, records: Sequence[Record], now: int
+    ) -> None:
+        events, letters_sent = published_by(resident, records, now, self.codec)
+        if events:
+            batch.events_of[resident.key] = events
+        if letters_sent:
+            batch.mail_of.setdefault(resident.key, []).extend(letters_sent)
+        waits = event_waits(resident)
+        new = [row for wait, row in waits.items() if resident.waits.get(wait) != row]
+        over = [(resident.key, wait) for wait in resident.waits if wait not in waits]
+        resident.waits = waits
+        if new:
+            batch.waits_of[resident.key] = new
+        if over:
+            batch.waits_over_of[resident.key] = over
+
+    async def _write(self, batch: Batch) -> int:
+        """Write a batch; return the position of its first event."""
         while True:
             try:
-                await self.store.commit(batch.commit())
+                first = await self.store.commit(batch.commit(self._contracts))
             except ConflictError as error:
                 self._leave_out(batch, error)
-                if not (batch.starts or batch.journal or batch.mail or batch.taken):
-                    return
+                if batch.empty:
+                    return 0
             else:
                 self.commits += 1
-                return
+                return first
 
     def _leave_out(self, batch: Batch, error: ConflictError) -> None:
         """Take the starts whose ids exist already out of the batch; their callers learn that."""
         ids = set(error.ids)
         refused = {row.key for row in batch.starts if row.id in ids}
-        batch.starts = [row for row in batch.starts if row.key not in refused]
-        batch.journal = [row for row in batch.journal if row.execution_key not in refused]
-        for (
-            key
-        ) in refused:  # a letter that asked for a start of an id that exists has had its effect
+        batch.leave_out(refused)
+        for key in refused:  # a letter that asked for a start of an id that exists had its effect
             batch.taken += batch.taken_of.pop(key, [])
         kept: list[tuple[Resident, list[Record]]] = []
         for resident, records in batch.performed:
@@ -384,9 +373,13 @@ class Committer:
                 kept.append((resident, records))
         batch.performed = kept
         for key in refused:
-            batch.mail_of.pop(key, None)
-            batch.attributes_of.pop(key, None)
             _fail(batch.stored.pop(key, None), error)
+        taken = set(error.events)
+        if taken:
+            again = [n for n in batch.notes if any((e.source, e.id) in taken for e in n.events)]
+            batch.notes = [note for note in batch.notes if note not in again]
+            for note in again:
+                note.refused(error)
 
     async def _write_singly(self, batch: Batch) -> None:
         """Write each execution in a commit of its own; the culprit is refused, nobody else."""
@@ -394,7 +387,7 @@ class Committer:
         while left:
             one = left.pop(0)
             try:
-                await self._write(one)
+                first = await self._write(one)
             except UNWRITABLE as error:
                 for part in (one, *left):
                     self._give_up(part, error)
@@ -403,15 +396,19 @@ class Committer:
                 logger.exception("a commit of one execution was refused")
                 self._refuse(one, culprit)
             else:
-                self._acknowledge(one)
+                self._acknowledge(one, first)
 
     def _refuse(self, one: Batch, error: Exception) -> None:
         for future in (*one.waiters, *one.stored.values()):
             _fail(future, error)
         for resident, _ in one.performed:
             self._refused(resident, error)
+        for note in one.notes:
+            note.refused(error)
 
-    def _acknowledge(self, batch: Batch) -> None:
+    def _acknowledge(self, batch: Batch, first: int) -> None:
+        if first:
+            self._appended(batch.appended(first))
         for future in (*batch.waiters, *batch.stored.values()):
             if not future.done():
                 future.set_result(None)
@@ -428,6 +425,11 @@ class Committer:
             except Exception as defect:
                 logger.exception("what execution %s decided could not be done", resident.id)
                 self._refused(resident, defect)
+        for note in batch.notes:
+            try:
+                note.written(note.events)
+            except Exception:
+                logger.exception("what followed from an event could not be done")
 
     def _give_up(self, batch: Batch, error: BaseException) -> None:
         _disappoint(batch, error)
@@ -472,6 +474,9 @@ def _disappoint(batch: Batch, error: BaseException) -> None:
         _fail(future, error)
     for resident, _ in batch.performed:
         _fail(resident.started, error)
+    for note in batch.notes:
+        if note.failed is not None:
+            note.failed(error)
 
 
 def _fail(future: "asyncio.Future[None] | None", error: BaseException) -> None:

@@ -90,6 +90,10 @@ class Effects:
         if record.retry_at is not None:
             self.set_alarm(resident, record.retry_at)
 
+    def event_awaited(self, resident: Resident, record: r.EventAwaited) -> None:
+        if record.wait in resident.execution.state.event_waits:
+            self.node.messaging.awaited(resident, record)
+
     def timer_set(self, resident: Resident, record: r.TimerSet) -> None:
         self.set_alarm(resident, record.due_at)
 
@@ -182,6 +186,7 @@ class Effects:
         self.node.unhosted.add(name)
 
     def _start(self, resident: Resident, attempt: Attempt) -> None:
+        attempt.registry = self.node.registry
         resident.attempts[attempt.step] = attempt
         self.node.activities.start(attempt)
 
@@ -217,6 +222,7 @@ _EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {
     r.AttemptFailed: Effects.attempt_failed,
     r.AttemptLost: Effects.attempt_lost,
     r.TimerSet: Effects.timer_set,
+    r.EventAwaited: Effects.event_awaited,
     r.Ended: Effects.ended,
     r.IncidentRaised: Effects.incident_raised,
 }

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.model.rows import MailRow
@@ -17,6 +17,9 @@ from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
 from counterpoint.runtime.turns import Turns
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.messaging.messaging import Messaging
 
 
 class Host(Protocol):
@@ -39,6 +42,8 @@ class Host(Protocol):
     turns: Turns
 
     @property
+    def messaging(self) -> "Messaging": ...
+    @property
     def unhosted(self) -> set[str]: ...
     @property
     def results(self) -> Results: ...
@@ -55,6 +60,7 @@ class Host(Protocol):
     def finish(self, resident: Resident, finished: Finished) -> None: ...
     def set_alarm(self, resident: Resident, at: int) -> None: ...
     def read_again(self, mail: MailRow) -> None: ...
+    def check_accepting(self) -> None: ...
     def arrived(self, resident: Resident) -> None: ...
     async def load(
         self, execution_id: str, then: Callable[[Resident], None] | None = None

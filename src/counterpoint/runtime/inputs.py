@@ -10,12 +10,13 @@ from counterpoint.kernel import attempts, incidents
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
 from counterpoint.model import records as r
-from counterpoint.model.outcomes import Outcome
+from counterpoint.model.outcomes import Outcome, Returned
 from counterpoint.model.policies import StepPolicy
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Cause
 from counterpoint.model.times import microseconds
 from counterpoint.runtime.attempt import NEVER, Attempt
+from counterpoint.runtime.event_rows import known_waits
 from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.resident import Resident
 
@@ -56,6 +57,7 @@ def adopt(
     revive(resident, records, now)
     resident.take_back_attributes(records)
     execution = resident.execution
+    resident.waits = known_waits(resident)
     if execution.divergence is None:
         attempts.recover_attempts(execution, policies(node, resident), now)
     node.arrived(resident)
@@ -172,6 +174,8 @@ def attempt_ended(
         return
     execution = resident.execution
     flush_heartbeat(execution, resident, attempt.step, now)
+    if isinstance(outcome, Returned) and attempt.step in execution.state.open_steps:
+        resident.outbox += outcome.outbox  # written with the record of the result
     attempts.end_attempt(execution, attempt.step, outcome, attempt.policy, now, node.dice.random())
     if execution.pending:
         node.committer.touch(resident)

@@ -30,12 +30,17 @@ from counterpoint.runtime.mail import (
     ChildEndedMail,
     ChildUndoneMail,
     ContinueMail,
+    DiscardMail,
     Mail,
+    PublishMail,
+    RedriveMail,
+    ReplayMail,
     ResetMail,
     RetryMail,
     StartMail,
     TerminateMail,
     UndoMail,
+    UnsubscribeMail,
     read_mail,
 )
 from counterpoint.runtime.recovery import PROBE, is_damage
@@ -200,6 +205,11 @@ class Intake:
             mail = read_mail(row, node.codec)
         except msgspec.MsgspecError as error:
             self._discard(row, f"its body cannot be read: {error}")
+            return
+        if isinstance(mail, (PublishMail, RedriveMail, DiscardMail, ReplayMail, UnsubscribeMail)):
+            why = await node.messaging.take(row, mail)
+            if why is not None:
+                self._leave(row, why)
             return
         await starts_decided(node.starting, row.execution_id)
         if not isinstance(mail, StartMail) or mail.again:

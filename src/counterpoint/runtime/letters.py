@@ -125,7 +125,15 @@ def answer(state: ExecutionState, parent: r.ChildOf) -> ChildEndedMail | ChildUn
 def _continuation(row: ExecutionRow, state: ExecutionState, ended: r.Ended) -> ContinueMail:
     unread = [signal for signals in state.unread.values() for signal in signals]
     before = state.carried is not None and state.carried.pivoted
+    carried = state.carried
     takes_over = r.Continued(
-        row.run, row.deadline_at, state.attributes, unread, state.pivoted or before
+        row.run,
+        row.deadline_at,
+        state.attributes,
+        unread,
+        state.pivoted or before,
+        [r.EventCursor(of, key, place) for (of, key), place in state.event_positions.items()],
+        state.caused_by,
+        carried.since if carried is not None and carried.since is not None else state.started_at,
     )
     return ContinueMail(ended.result, takes_over, state.parent)

@@ -5,9 +5,13 @@ from typing import TypeAlias
 import msgspec
 
 from counterpoint.model.ids import generate_id
-from counterpoint.model.records import NULL, ChildOf, Continued, Failure, Payload
+from counterpoint.model.records import NULL, CausedBy, ChildOf, Continued, Failure, Payload
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
+
+
+EVENTS = "events"
+"""Whom letters are addressed to that are about no single execution."""
 
 
 class ChildLink(msgspec.Struct, frozen=True):
@@ -16,6 +20,22 @@ class ChildLink(msgspec.Struct, frozen=True):
     of: ChildOf
     parent_key: int
     root_key: int
+
+
+class PostedEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An event as a client posts it: a row of the log without what the log gives it."""
+
+    source: str
+    id: str
+    event_type: str
+    version: int
+    key: str
+    correlation_id: str
+    causation_id: str | None
+    hops: int
+    traceparent: str | None
+    time: int
+    data: Payload
 
 
 class StartMail(msgspec.Struct, frozen=True, tag="start"):
@@ -30,6 +50,8 @@ class StartMail(msgspec.Struct, frozen=True, tag="start"):
     """The parent tries the call again: what has become of the child is used, or it runs anew."""
     anew: bool = False
     """The parent was reset: the child that an earlier run of it called by this id runs anew."""
+    caused_by: CausedBy | None = None
+    """The event that starts it."""
 
 
 class SignalMail(msgspec.Struct, frozen=True, tag="signal"):
@@ -123,6 +145,52 @@ class ChildUndoneMail(msgspec.Struct, frozen=True, tag="child-undone"):
     stays: str | None = None
 
 
+class PublishMail(msgspec.Struct, frozen=True, tag="publish"):
+    """Append events to the log; from a process that does not host the store."""
+
+    events: list[PostedEvent]
+    given_ids: bool
+
+
+class RedriveMail(msgspec.Struct, frozen=True, tag="redrive"):
+    """Try a dead letter again, perhaps with other data."""
+
+    subscription: int
+    position: int
+    data: Payload | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+class DiscardMail(msgspec.Struct, frozen=True, tag="discard"):
+    """A dead letter does not matter: what waits behind it may pass."""
+
+    subscription: int
+    position: int
+    actor: str | None = None
+    reason: str | None = None
+
+
+class ReplayMail(msgspec.Struct, frozen=True, tag="replay"):
+    """Deliver a range of the log to one reaction again."""
+
+    name: str
+    first: int
+    last: int
+    key: str | None = None
+    publish: bool = False
+    actor: str | None = None
+    reason: str | None = None
+
+
+class UnsubscribeMail(msgspec.Struct, frozen=True, tag="unsubscribe"):
+    """Delete the subscription of a reaction that no app has any more."""
+
+    name: str
+    actor: str | None = None
+    reason: str | None = None
+
+
 Mail: TypeAlias = (
     StartMail
     | SignalMail
@@ -135,6 +203,11 @@ Mail: TypeAlias = (
     | ChildEndedMail
     | UndoMail
     | ChildUndoneMail
+    | PublishMail
+    | RedriveMail
+    | DiscardMail
+    | ReplayMail
+    | UnsubscribeMail
 )
 
 _decoder = msgspec.json.Decoder(Mail)

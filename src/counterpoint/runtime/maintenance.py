@@ -40,4 +40,12 @@ class Maintenance:
             await asyncio.sleep(0)
             deleted = await self.store.forget(finished_before=before, limit=BATCH)
             total += deleted
+        return total + await self._clean_up_events(before)
+
+    async def _clean_up_events(self, before: int) -> int:
+        deleted = total = await self.store.forget_events(recorded_before=before, limit=BATCH)
+        while deleted == BATCH:
+            await asyncio.sleep(0)
+            deleted = await self.store.forget_events(recorded_before=before, limit=BATCH)
+            total += deleted
         return total

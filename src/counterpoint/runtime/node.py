@@ -22,6 +22,7 @@ from counterpoint.errors import (
     StoreError,
 )
 from counterpoint.kernel.execution import Execution
+from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import Record, Started
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.settings import Settings
@@ -31,6 +32,7 @@ from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime import inputs
 from counterpoint.runtime.activities import Activities
+from counterpoint.runtime.attempt import Attempt
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.effects import Effects
@@ -40,6 +42,8 @@ from counterpoint.runtime.intake import Intake
 from counterpoint.runtime.loading import Loading, Then
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.maintenance import Maintenance
+from counterpoint.runtime.messaging.delivery import ReactionAttempt
+from counterpoint.runtime.messaging.messaging import Messaging
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
@@ -92,8 +96,9 @@ class Node:
             self.clock,
             self.threads,
             max_running=settings.max_running,
-            report=self.effects.attempt_ended,
+            report=self._attempt_ended,
         )
+        self.messaging = Messaging(self, self.registry)
         self.committer = Committer(
             self.store,
             self.clock,
@@ -103,6 +108,8 @@ class Node:
             failed=self.store_failed,
             committed=self.check_idle,
             posted=lambda: self.intake.poke(),
+            appended=self.messaging.appended,
+            contracts=self.messaging.new_contracts,
             settle=settings.settle,
         )
         self.due = DueScan(
@@ -129,12 +136,19 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self.turns = Turns(self.clock, self, self._defect)
         await self.store.open(node=True)
-        self.due.restart(await newest_time(self.store, self.clock))
-        for run in (self.committer.run, self.due.run, self.intake.run, self.maintenance.run):
+        try:
+            self.due.restart(await newest_time(self.store, self.clock))
+            await self.messaging.open()
+        except BaseException:
+            await self.store.close()
+            raise
+        runs = (self.committer, self.due, self.intake, self.maintenance, self.messaging.streams)
+        for run in (part.run for part in runs):
             task = self._loop.create_task(run(), context=Context())
             task.add_done_callback(self._part_ended)
             self._tasks.append(task)
         self.watchdog.start(self._loop)
+        self.messaging.begin()
         self.spawn(self.loading.try_stopped())
 
     async def stop(self, within: float | None = None) -> None:
@@ -155,11 +169,15 @@ class Node:
         await self.activities.stop(seconds)
         await self.turns.last()
         if self.fault is None:
+            self.messaging.write_positions()
             await self.committer.flush()
         while self.fault is None and (put_off := self.activities.take_put_off()):
             now = self.clock.now()
             for attempt in put_off:
-                inputs.postpone(self, now, attempt)
+                if isinstance(attempt, ReactionAttempt):
+                    self.messaging.dispatcher.postpone(attempt)
+                else:
+                    inputs.postpone(self, now, attempt)
             await self.committer.flush()
         await self._end()
 
@@ -180,6 +198,7 @@ class Node:
         self.committer.drop(NodeStoppedError("the node stopped"))
         self.watchdog.stop()
         self.threads.close()
+        self.messaging.forget_all()
         self._drop_residents()
         self.results.stop("the node stopped before the execution ended; it goes on later")
         self.check_idle()
@@ -250,6 +269,12 @@ class Node:
         self.check_accepting()
         return self.committer.post(mail)
 
+    def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        if isinstance(attempt, ReactionAttempt):
+            self.messaging.dispatcher.attempt_ended(attempt, outcome)
+        else:
+            self.effects.attempt_ended(attempt, outcome)
+
     async def idle(self) -> None:
         """Wait until nothing runs, is ready to run, or waits for a retry.
 
@@ -279,6 +304,7 @@ class Node:
             and self.committer.quiet
             and self.due.resting
             and self.intake.quiet
+            and self.messaging.quiet
         )
 
     def _is_idle(self) -> bool:
@@ -287,6 +313,7 @@ class Node:
             and self.quiet
             and self.due.quiet
             and not (self.activities.running or self.activities.waiting)
+            and not self.messaging.waits_for_retry
             and not any(r.waits_for_retry for r in self.residents.values())
         )
 
@@ -416,6 +443,7 @@ class Node:
 
     def _drop_everything(self, error: BaseException) -> None:
         self.committer.drop(error)
+        self.messaging.forget_all()
         for resident in list(self.residents.values()):
             self._leave(resident)
         self._drop_residents()
@@ -467,6 +495,8 @@ class Node:
         self.fault = None
         logger.warning("the store is open again; interrupted executions go on")
         self._keys = iter(range(0))
+        await self.messaging.read_again()
+        self.messaging.begin()
         self.loading.damaged.clear()
         self.intake.restart()
         self.due.restart()

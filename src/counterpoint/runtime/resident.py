@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
 from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
+from counterpoint.model.messages import EventWaitRow
+from counterpoint.model.outcomes import Outgoing
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Alarm
@@ -25,6 +27,7 @@ class Resident:
         "history",
         "id",
         "key",
+        "outbox",
         "program",
         "reload",
         "row",
@@ -33,6 +36,7 @@ class Resident:
         "status",
         "taken",
         "version",
+        "waits",
         "wake_at",
         "written_version",
     )
@@ -62,6 +66,10 @@ class Resident:
         """Newest heartbeat by step that is not recorded yet."""
         self.attributes: dict[str, str | None] = {}
         """What a retry has taken back of them, to be written with the next commit."""
+        self.outbox: list[Outgoing] = []
+        """What completed activities publish and start, to be written with their results."""
+        self.waits: dict[int, EventWaitRow] = {}
+        """The waits for events that the store knows of, by number."""
         self.taken: list[int] = []
         """Positions of mail whose effect is in the next commit."""
         self.alarm: Alarm | None = None

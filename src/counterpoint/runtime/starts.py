@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ArgumentsError, ExecutionExistsError
 from counterpoint.kernel.timers import FAR_FUTURE
-from counterpoint.model.records import Delayed, Payload, Record, Started
+from counterpoint.model.records import CausedBy, Delayed, Payload, Record, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
@@ -32,6 +32,7 @@ def execution_row(
     *,
     begins_at: int | None = None,
     child: ChildLink | None = None,
+    caused_by: CausedBy | None = None,
 ) -> ExecutionRow:
     """Return the row of a new execution: running, with work to do since *now*, or *begins_at*."""
     deadline = workflow.deadline
@@ -52,16 +53,23 @@ def execution_row(
         parent_key=None if child is None else child.parent_key,
         root_key=None if child is None else child.root_key,
         correlation_id=correlation_id if correlation_id != execution_id else None,
+        causation_id=None if caused_by is None else caused_by.id,
     )
 
 
 def first_records(
-    row: ExecutionRow, arguments: Payload, *, child: ChildLink | None = None
+    row: ExecutionRow,
+    arguments: Payload,
+    *,
+    child: ChildLink | None = None,
+    caused_by: CausedBy | None = None,
 ) -> list[Record]:
     """Return the journal with which the execution of a new row begins."""
     records: list[Record] = [Started(row.created_at, row.name, row.version, arguments)]
     if child is not None:
         records.append(child.of)
+    if caused_by is not None:
+        records.append(caused_by)
     if row.wake_at is not None and row.wake_at > row.created_at:
         records.append(Delayed(row.wake_at))
     return records

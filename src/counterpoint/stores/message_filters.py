@@ -21,16 +21,17 @@ def select_events(sql: Mapping[str, str], query: EventQuery) -> tuple[str, list[
     """
     types = list(dict.fromkeys(query.types))
     order = f"ORDER BY position{' DESC' if query.newest_first else ''} LIMIT ?"
-    if query.correlation_id is None and query.key is not None and 1 <= len(types) <= _MERGED_TYPES:
-        conditions, values = _in_range(query)
-        one = f"{sql['events']} WHERE type = ? AND key = ? AND {' AND '.join(conditions)} {order}"
-        if len(types) == 1:
-            return one, [types[0], query.key, *values, query.limit]
-        text = " UNION ALL ".join([f"SELECT * FROM ({one})"] * len(types))  # noqa: S608 - ours
-        each = [[event_type, query.key, *values, query.limit] for event_type in types]
-        return f"{text} {order}", [*(value for group in each for value in group), query.limit]
-    conditions, values = _matching(query, plus="+")
-    return f"{sql['events']} WHERE {' AND '.join(conditions)} {order}", [*values, query.limit]
+    by_key = query.correlation_id is None and query.key is not None and bool(types)
+    if not by_key or len(types) > _MERGED_TYPES:
+        conditions, values = _matching(query, plus="" if by_key else "+")
+        return f"{sql['events']} WHERE {' AND '.join(conditions)} {order}", [*values, query.limit]
+    conditions, values = _in_range(query)
+    one = f"{sql['events']} WHERE type = ? AND key = ? AND {' AND '.join(conditions)} {order}"
+    if len(types) == 1:
+        return one, [types[0], query.key, *values, query.limit]
+    text = " UNION ALL ".join([f"SELECT * FROM ({one})"] * len(types))  # noqa: S608 - ours
+    each = [[event_type, query.key, *values, query.limit] for event_type in types]
+    return f"{text} {order}", [*(value for group in each for value in group), query.limit]
 
 
 def count_events(sql: Mapping[str, str], query: EventQuery) -> tuple[str, list[Value]]:

@@ -1,0 +1,144 @@
+"""The rows that an execution's records write about events: those it publishes, those it waits for.
+
+Safety argument (P4): an event row is written in the transaction of the record that publishes it, or
+of the result of the activity that does. If that is not committed, neither is the event; if it is,
+the event is in the log, from where every subscription takes it.
+"""
+
+from collections.abc import Sequence
+
+from counterpoint.kernel.replay import fold
+from counterpoint.model import records as r
+from counterpoint.model.ids import generate_id
+from counterpoint.model.messages import EventRow, EventWaitRow, slot_of
+from counterpoint.model.outcomes import Outgoing, Publication, StartRequest
+from counterpoint.model.rows import ExecutionRow, MailRow
+from counterpoint.ports.codec import Codec
+from counterpoint.runtime.mail import StartMail, mail_row
+from counterpoint.runtime.resident import Resident
+
+
+def published_by(
+    resident: Resident, records: Sequence[r.Record], now: int, codec: Codec
+) -> tuple[list[EventRow], list[MailRow]]:
+    """Return the events that *records* publish, and the letters that start what activities start.
+
+    What completed activities have left in the resident's outbox is among them.
+    """
+    row = resident.row
+    service, name = row.service, row.name
+    correlation_id = resident.correlation_id
+    cause = resident.execution.state.caused_by
+    hops = 0 if cause is None else cause.hops + 1
+    events = [
+        EventRow(
+            0,
+            service,
+            record.id,
+            record.event_type,
+            record.version,
+            record.key,
+            slot_of(record.key),
+            correlation_id,
+            row.id,
+            name,
+            hops,
+            row.traceparent,
+            now,
+            now,
+            codec.tag,
+            codec.encode(bytes(record.data)),
+        )
+        for record in records
+        if isinstance(record, r.Published)
+    ]
+    outbox, resident.outbox = resident.outbox, []
+    starts: list[MailRow] = []
+    for one in outbox:
+        if isinstance(one, Publication):
+            made = event_row(
+                one, now, codec, correlation_id, row.id, hops, traceparent=row.traceparent
+            )
+            events.append(made)
+        else:
+            starts.append(start_letter(one, now, codec, correlation_id, None))
+    return events, starts
+
+
+def event_row(
+    publication: Publication,
+    now: int,
+    codec: Codec,
+    correlation_id: str | None,
+    causation_id: str | None,
+    hops: int,
+    *,
+    event_id: str | None = None,
+    traceparent: str | None = None,
+) -> EventRow:
+    """Return the row of an event that is published now; a flow of its own has its id."""
+    event_id = event_id or generate_id()
+    return EventRow(
+        0,
+        publication.source,
+        event_id,
+        publication.type,
+        publication.version,
+        publication.key,
+        slot_of(publication.key),
+        correlation_id or event_id,
+        causation_id,
+        publication.publisher or None,
+        hops,
+        traceparent,
+        now,
+        now,
+        codec.tag,
+        codec.encode(publication.data),
+    )
+
+
+def start_letter(
+    start: StartRequest,
+    now: int,
+    codec: Codec,
+    correlation_id: str,
+    cause: r.CausedBy | None,
+) -> MailRow:
+    """Return the letter that starts a workflow."""
+    mail = StartMail(start.workflow, start.arguments, correlation_id, caused_by=cause)
+    return mail_row(start.execution_id, mail, now, codec)
+
+
+def split(outbox: Sequence[Outgoing]) -> tuple[list[Publication], list[StartRequest]]:
+    """Return what is published and what is started, each in order."""
+    events = [one for one in outbox if isinstance(one, Publication)]
+    return events, [one for one in outbox if isinstance(one, StartRequest)]
+
+
+def event_waits(resident: Resident) -> dict[int, EventWaitRow]:
+    """Return what an execution waits for now, by the number of the wait."""
+    state = resident.execution.state
+    if not state.status.live:
+        return {}
+    return {
+        number: _wait_row(resident.row, wait) for number, wait in state.event_waits.items()
+    }
+
+
+def known_waits(resident: Resident) -> dict[int, EventWaitRow]:
+    """Return the waits that the store knows of, of an execution that was just loaded."""
+    return event_waits(resident) if resident.row.status.live else {}
+
+
+def wait_rows(row: ExecutionRow, records: Sequence[r.Record]) -> list[EventWaitRow]:
+    """Return what an execution that is only stored waits for: it was reset, or continued."""
+    if not any(isinstance(record, r.EventAwaited) for record in records):
+        return []
+    return [_wait_row(row, wait) for wait in fold(records).event_waits.values()]
+
+
+def _wait_row(row: ExecutionRow, wait: r.EventAwaited) -> EventWaitRow:
+    return EventWaitRow(
+        row.key, wait.wait, row.id, wait.event_type, wait.key, wait.position, wait.since
+    )

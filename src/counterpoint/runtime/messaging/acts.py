@@ -1,0 +1,258 @@
+"""What people do to dead letters, subscriptions and the log, as it arrives by mail.
+
+Every act is a row among the acts of the store, written in the commit that has its effect and deletes
+its letter; an act on a dead letter is a record in the journal of its reaction, too.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.errors import CounterpointError
+from counterpoint.model import records as r
+from counterpoint.model.messages import (
+    ActRow,
+    EventQuery,
+    EventRow,
+    HoldRow,
+    ReactionRow,
+    ReactionStatus,
+    SubscriptionRow,
+)
+from counterpoint.model.rows import MailRow
+from counterpoint.runtime.batch import Note
+from counterpoint.runtime.host import Host
+from counterpoint.runtime.journals import journal_records, journal_row
+from counterpoint.runtime.log import logger
+from counterpoint.runtime.mail import DiscardMail, RedriveMail, ReplayMail, UnsubscribeMail
+from counterpoint.runtime.messaging.dispatcher import Dispatcher
+from counterpoint.runtime.messaging.queues import Stream
+from counterpoint.runtime.messaging.streams import Streams
+from counterpoint.runtime.messaging.subscription import (
+    Subscription,
+    event_type_of,
+    lane_name,
+    target_of,
+)
+
+EventAct = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
+Place = tuple[int, int]
+
+
+class EventActs:
+    """Takes over what people ask for; each method returns why a letter has to wait, or None."""
+
+    def __init__(
+        self,
+        node: Host,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        streams: Streams,
+        subscriptions: Mapping[int, Subscription],
+        subscribed: Callable[[Subscription], None],
+    ) -> None:
+        self.node = node
+        self.registry = registry
+        self.dispatcher = dispatcher
+        self.streams = streams
+        self.subscriptions = subscriptions
+        self._subscribed = subscribed
+        self._acting: set[Place] = set()
+        """Dead letters about which an act is being written."""
+
+    def forget_all(self) -> None:
+        """Forget what was being written."""
+        self._acting.clear()
+
+    async def take(self, row: MailRow, mail: EventAct) -> str | None:
+        """Do what a letter asks for."""
+        if isinstance(mail, ReplayMail):
+            return await self._replay(row, mail)
+        if isinstance(mail, UnsubscribeMail):
+            return await self._unsubscribe(row, mail)
+        return await self._on_dead_letter(row, mail)
+
+    # ---- dead letters -------------------------------------------------------------------------
+
+    async def _on_dead_letter(self, row: MailRow, mail: RedriveMail | DiscardMail) -> str | None:
+        store, place = self.node.store, (mail.subscription, mail.position)
+        subscription = self.subscriptions.get(mail.subscription)
+        if subscription is None and isinstance(mail, RedriveMail):
+            return "no service of this app has its reaction"
+        found = await store.reactions([mail.subscription], mail.position, mail.position)
+        events = await store.events(
+            EventQuery(after=mail.position - 1, until=mail.position, limit=1)
+        )
+        dead = [one for one in found if one.status is ReactionStatus.DEAD and one.key is not None]
+        if not dead or not events or place in self._acting:
+            return self._refuse(row, "it is no dead letter, or no more")
+        if isinstance(mail, RedriveMail):
+            wrong = self._wrong_data(subscription, mail.data)
+            if wrong is not None:
+                return self._refuse(row, wrong)
+        key = dead[0].key or 0
+        records = journal_records(await store.journal(key), self.node.codec)
+        self._acting.add(place)
+        if isinstance(mail, RedriveMail) and subscription is not None:
+            self._redrive(row, mail, dead[0], events[0], records, subscription)
+        elif isinstance(mail, DiscardMail):
+            self._discard(row, mail, dead[0], events[0], records)
+        return None
+
+    def _redrive(
+        self,
+        row: MailRow,
+        mail: RedriveMail,
+        dead: ReactionRow,
+        event: EventRow,
+        records: list[r.Record],
+        subscription: Subscription,
+    ) -> None:
+        now = self.node.clock.now()
+        record = r.Redriven(now, row.request_id, mail.data, mail.actor, mail.reason)
+        changed = dead._replace(status=ReactionStatus.RETRYING, attempts=0, due_at=now)
+        written = functools.partial(self._redriven, changed, event, [*records, record])
+        detail = {} if mail.data is None else {"data": mail.data}
+        note = self._note(row, mail, changed, record, len(records), written, detail)
+        lane = subscription.lane
+        note.held = HoldRow(lane.service, lane.name, event.key, event.position)
+        self.node.committer.add(note)
+
+    def _redriven(
+        self, row: ReactionRow, event: EventRow, records: Sequence[r.Record], _: object
+    ) -> None:
+        self._acting.discard((row.subscription, row.position))
+        subscription = self.subscriptions.get(row.subscription)
+        if subscription is not None:
+            self.dispatcher.redrive(subscription, self.streams.live, event, row, records)
+
+    def _discard(
+        self,
+        row: MailRow,
+        mail: DiscardMail,
+        dead: ReactionRow,
+        event: EventRow,
+        records: list[r.Record],
+    ) -> None:
+        now = self.node.clock.now()
+        record = r.Discarded(now, row.request_id, mail.actor, mail.reason)
+        changed = dead._replace(status=ReactionStatus.DISCARDED, finished_at=now)
+        written = functools.partial(self._discarded, changed, event)
+        self.node.committer.add(
+            self._note(row, mail, changed, record, len(records), written, {})
+        )
+
+    def _discarded(self, row: ReactionRow, event: EventRow, _: object) -> None:
+        self._acting.discard((row.subscription, row.position))
+        subscription = self.subscriptions.get(row.subscription)
+        if subscription is not None:
+            self.dispatcher.discarded(subscription, event)
+
+    def _note(
+        self,
+        row: MailRow,
+        mail: RedriveMail | DiscardMail,
+        changed: ReactionRow,
+        record: r.Record,
+        seq: int,
+        written: Callable[[Sequence[EventRow]], None],
+        detail: Mapping[str, object],
+    ) -> Note:
+        node = self.node
+        place = (changed.subscription, changed.position)
+        note = Note(written, functools.partial(self._refused, row, place))
+        note.changed = changed
+        note.revived = place
+        note.journal = journal_row(changed.key or 0, seq + 1, [record], node.codec)
+        note.acts = (self._act(row, row.execution_id, mail, detail),)
+        note.taken = (row.position,)
+        return note
+
+    def _wrong_data(self, subscription: Subscription | None, data: r.Payload | None) -> str | None:
+        if data is None or subscription is None:
+            return None
+        contract = self.registry.contracts[subscription.type]
+        try:
+            contract.decode(bytes(data), contract.version)
+        except CounterpointError as error:
+            return str(error)
+        return None
+
+    # ---- subscriptions ------------------------------------------------------------------------
+
+    async def _replay(self, row: MailRow, mail: ReplayMail) -> str | None:
+        node, target = self.node, target_of(self.registry, mail.name)
+        if target is None:
+            return f"no service of this app has {mail.name}"
+        number = await node.next_key()
+        new = SubscriptionRow(
+            number,
+            target.service,
+            mail.name,
+            event_type_of(target),
+            lane_name(target),
+            number,
+            mail.first - 1,
+            node.clock.now(),
+            mail.last,
+            mail.publish,
+            mail.key,
+        )
+
+        def written(_: object) -> None:
+            lane = self.dispatcher.lane(new.service, new.lane)
+            lane.types[new.type] = None
+            subscription = Subscription(new, target, lane)
+            stream = Stream(new.position, new.until)
+            stream.add(subscription)
+            self._subscribed(subscription)
+            self.streams.add(stream)
+
+        note = Note(written, functools.partial(self._refused, row, None))
+        note.subscriptions = (new,)
+        detail = {"first": mail.first, "last": mail.last, "key": mail.key, "publish": mail.publish}
+        note.acts = (self._act(row, mail.name, mail, {**detail, "replay": number}),)
+        note.taken = (row.position,)
+        node.committer.add(note)
+        return None
+
+    async def _unsubscribe(self, row: MailRow, mail: UnsubscribeMail) -> str | None:
+        rows = await self.node.store.subscriptions()
+        numbers = [one.number for one in rows if one.name == mail.name]
+        if not numbers or any(number in self.subscriptions for number in numbers):
+            return self._refuse(row, "no such subscription, or the app still has its reaction")
+        note = Note(lambda _: None, functools.partial(self._refused, row, None))
+        note.unsubscribed = numbers
+        note.acts = (self._act(row, mail.name, mail, {"numbers": numbers}),)
+        note.taken = (row.position,)
+        self.node.committer.add(note)
+        return None
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    def _act(
+        self, row: MailRow, subject: str, mail: EventAct, detail: Mapping[str, object]
+    ) -> ActRow:
+        codec = self.node.codec
+        return ActRow(
+            self.node.clock.now(),
+            row.kind,
+            subject,
+            None,
+            row.request_id,
+            mail.actor,
+            mail.reason,
+            codec.tag,
+            codec.encode(msgspec.json.encode(detail)),
+        )
+
+    def _refuse(self, row: MailRow, why: str) -> None:
+        logger.warning("a %s of %r was not taken: %s", row.kind, row.execution_id, why)
+        self.node.committer.take(row.position)
+
+    def _refused(self, row: MailRow, place: Place | None, error: Exception) -> None:
+        if place is not None:
+            self._acting.discard(place)
+        logger.error("a %s of %r cannot be written: %s", row.kind, row.execution_id, error)

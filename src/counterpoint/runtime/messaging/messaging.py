@@ -1,0 +1,201 @@
+"""Events on a node: the parts, how they are opened, and what the node asks of them."""
+
+import functools
+from collections.abc import Sequence
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.errors import ConflictError, EventExistsError
+
+from counterpoint.model.messages import ContractRow, EventRow, Messages
+from counterpoint.model.records import EventAwaited
+from counterpoint.model.rows import Commit, MailRow
+from counterpoint.ports.clock import Alarm
+from counterpoint.runtime.batch import Note
+from counterpoint.runtime.host import Host
+from counterpoint.runtime.log import logger
+from counterpoint.runtime.mail import PublishMail
+from counterpoint.runtime.messaging.acts import EventAct, EventActs
+from counterpoint.runtime.messaging.contracts import ContractBook
+from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
+from counterpoint.runtime.messaging.opening import (
+    check_contracts,
+    new_subscriptions,
+    open_subscriptions,
+)
+from counterpoint.runtime.messaging.positions import (
+    WRITE_AFTER,
+    WRITE_EVERY,
+    is_over,
+    low_waters,
+    position_of,
+)
+from counterpoint.runtime.messaging.publishing import Publishing, look_up, posted_row
+from counterpoint.runtime.messaging.streams import Streams
+from counterpoint.runtime.messaging.subscription import Subscription
+from counterpoint.runtime.messaging.waits import EventWaits
+from counterpoint.runtime.resident import Resident
+
+
+class Messaging:
+    """Everything about events on one node."""
+
+    def __init__(self, node: Host, registry: Registry) -> None:
+        self.node = node
+        self.registry = registry
+        self.subscriptions: dict[int, Subscription] = {}
+        self.contracts = ContractBook(registry)
+        self.dispatcher = Dispatcher(node, self._progressed)
+        self.streams = Streams(node, self.dispatcher, replayed=self._progressed)
+        self.waits = EventWaits(node)
+        self.publishing = Publishing(node)
+        self.acts = EventActs(
+            node, registry, self.dispatcher, self.streams, self.subscriptions, self._subscribed
+        )
+        self._alarm: Alarm | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether every event has been taken as far as it can be without time or people."""
+        return self.dispatcher.quiet and self.streams.quiet and self.waits.quiet
+
+    @property
+    def waits_for_retry(self) -> bool:
+        """Whether a reaction will be tried again by itself."""
+        return bool(self.dispatcher.retrying)
+
+    # ---- opening and closing ------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Read from the store, just opened, who has come how far; begin to deliver.
+
+        Raises:
+            ContractError: an event is declared otherwise than it was published.
+            StoreError: the store cannot be read or written.
+        """
+        node, store = self.node, self.node.store
+        self.contracts.known = await check_contracts(store, self.registry)
+        rows = await store.subscriptions()
+        last = await store.last_position()
+        new = [
+            row._replace(number=await node.next_key())
+            for row in new_subscriptions(self.registry, rows, last, node.clock.now())
+        ]
+        if new:
+            await store.commit(Commit(messages=Messages(subscriptions=new)))
+        opened = await open_subscriptions(
+            store, self.registry, self.dispatcher, [*rows, *new], new
+        )
+        self.subscriptions.update(opened.subscriptions)
+        await self.waits.open()
+        self.streams.begin(opened.live, opened.others, opened.last_position)
+
+    def begin(self) -> None:
+        """Deliver what was left over: called once the node's tasks run."""
+        self.node.spawn(self.dispatcher.read_held())
+        self.node.spawn(self.waits.scan())
+        self.streams.poke()
+
+    def forget_all(self) -> None:
+        """Forget everything in memory: the store failed, or the node ends."""
+        self.streams.stop()
+        self.dispatcher.forget_all()
+        self.acts.forget_all()
+        self.subscriptions.clear()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    # ---- what commits say ---------------------------------------------------------------------
+
+    def appended(self, events: list[EventRow]) -> None:
+        """Deliver events that were just appended to the log."""
+        self.contracts.published(events)
+        self.streams.appended(events)
+        self.waits.appended(events)
+
+    def new_contracts(self, events: Sequence[EventRow]) -> list[ContractRow]:
+        """Return the contracts that *events* are the first of."""
+        return self.contracts.missing(events)
+
+    def awaited(self, resident: Resident, record: EventAwaited) -> None:
+        """A wait for an event is durable."""
+        self.waits.awaited(resident, record, record.position)
+
+    async def take(self, row: MailRow, mail: PublishMail | EventAct) -> str | None:
+        """Take over a letter about events; return why it has to wait, if it has."""
+        if not isinstance(mail, PublishMail):
+            return await self.acts.take(row, mail)
+        now, codec = self.node.clock.now(), self.node.codec
+        events = [posted_row(event, now, codec) for event in mail.events]
+        try:
+            new = await look_up(self.node.store, events) if mail.given_ids else events
+        except EventExistsError as error:
+            logger.warning("a posted event was not published: %s", error)
+            new = []
+        if new:
+            note = Note(lambda _: None, functools.partial(self._not_published, row))
+            note.events = new
+            note.taken = (row.position,)
+            self.node.committer.add(note)
+        else:
+            self.node.committer.take(row.position)
+        return None
+
+    def _not_published(self, row: MailRow, error: Exception) -> None:
+        if isinstance(error, ConflictError):  # somebody else was quicker with one of its ids
+            self.node.read_again(row)
+        else:
+            logger.error("posted events cannot be written: %s", error)
+
+    # ---- positions ----------------------------------------------------------------------------
+
+    def _subscribed(self, subscription: Subscription) -> None:
+        self.subscriptions[subscription.number] = subscription
+
+    def _progressed(self) -> None:
+        dispatcher = self.dispatcher
+        if dispatcher.moved >= WRITE_EVERY:
+            self.write_positions()
+        elif self._alarm is None and not self.node.stopping:
+            at = self.node.clock.now() + WRITE_AFTER
+            self._alarm = self.node.clock.call_at(at, self._ring)
+        if dispatcher.pending < PENDING_MAX // 2 and (
+            self.streams.live.backlog or self.streams.others
+        ):
+            self.streams.poke()
+        self.node.check_idle()
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self.node.fault is None and not self.node.stopping:
+            self.write_positions()
+
+    def write_positions(self) -> None:
+        """Write how far the subscriptions have come, and end the replays that are over."""
+        if not self.streams.ready:
+            return
+        self.dispatcher.moved = 0
+        lanes = self.dispatcher.lanes.values()
+        low = low_waters(lanes)
+        moved: list[tuple[int, int]] = []
+        over: list[int] = []
+        for number, one in list(self.subscriptions.items()):
+            position = position_of(one, low)
+            if one.is_replay and is_over(one, lanes):
+                over.append(number)
+                del self.subscriptions[number]
+            elif position > one.position:
+                moved.append((number, position))
+                one.position = position
+        if moved or over:
+            note = Note(lambda _: None, lambda _: None)
+            note.positions = moved
+            note.unsubscribed = over
+            self.node.committer.add(note)
+
+    async def read_again(self) -> None:
+        """Open again after a failure of the store; what cannot be read is left to the next try."""
+        self.forget_all()
+        await self.open()
+
+

@@ -1,0 +1,200 @@
+"""What a node does with the store's subscriptions and contracts before it delivers anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.authoring.schemas import schema_difference
+from counterpoint.errors import ContractError
+from counterpoint.model.messages import HoldRow, SubscriptionRow
+from counterpoint.ports.store import Store
+from counterpoint.runtime.log import logger
+from counterpoint.runtime.messaging.dispatcher import Dispatcher
+from counterpoint.runtime.messaging.queues import Cursor, Stream
+from counterpoint.runtime.messaging.subscription import (
+    Subscription,
+    Target,
+    event_type_of,
+    lane_name,
+    starts_at_beginning,
+    target_of,
+)
+
+HOLDS_PAGE = 1_000
+
+
+@dataclass
+class Opened:
+    """The subscriptions of an app, as they stand in the store."""
+
+    live: Stream
+    others: list[Stream]
+    subscriptions: dict[int, Subscription]
+    removed: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
+    """Those of reactions that the app does not have."""
+    last_position: int = 0
+
+
+def new_subscriptions(
+    registry: Registry, rows: Sequence[SubscriptionRow], last_position: int, now: int
+) -> list[SubscriptionRow]:
+    """Return rows, without numbers, for what the store sees for the first time."""
+    known = {row.name for row in rows if not row.replay}
+    found: list[SubscriptionRow] = []
+    names = [*registry.reactions, *(n for n, w in registry.workflows.items() if w.on is not None)]
+    for name in names:
+        target = target_of(registry, name)
+        if target is None or name in known:
+            continue
+        position = 0 if starts_at_beginning(target) else last_position
+        found.append(
+            SubscriptionRow(
+                0,
+                target.service,
+                name,
+                event_type_of(target),
+                lane_name(target),
+                0,
+                position,
+                now,
+            )
+        )
+    return found
+
+
+async def open_subscriptions(
+    store: Store,
+    registry: Registry,
+    dispatcher: Dispatcher,
+    rows: Sequence[SubscriptionRow],
+    new: Sequence[SubscriptionRow],
+) -> Opened:
+    """Put the subscriptions into lanes and streams, and queue what is held."""
+    opened = Opened(Stream(0), [], {}, last_position=await store.last_position())
+    holds = await _all_holds(store)
+    old: list[Subscription] = []
+    for row in rows:
+        target = target_of(registry, row.name)
+        if target is None:
+            opened.removed.append(row)
+            dispatcher.lane(row.service, row.lane).keeps_holds = True
+            logger.warning("no service of this app has %s: its events wait", row.name)
+            continue
+        lane = dispatcher.lane(target.service, lane_name(target))
+        lane.types[event_type_of(target)] = None
+        current = _as_declared(row, target, holds)
+        subscription = Subscription(current, target, lane)
+        opened.subscriptions[row.number] = subscription
+        if row.replay:
+            stream = Stream(row.position, row.until)
+            stream.add(subscription)
+            opened.others.append(stream)
+        else:
+            old.append(subscription)
+    _make_streams(opened, old, {row.number for row in new})
+    _take_holds(holds, dispatcher, [opened.live, *opened.others])
+    return opened
+
+
+def _as_declared(
+    row: SubscriptionRow, target: Target, holds: Sequence[HoldRow]
+) -> SubscriptionRow:
+    """Return a subscription as today's code declares it.
+
+    One that has changed lanes goes back to before everything that is held in its old lane: the
+    holds are for those who are still in that.
+    """
+    lane = lane_name(target)
+    position = row.position
+    if (lane, target.service) != (row.lane, row.service):
+        held = [h.position for h in holds if (h.service, h.lane) == (row.service, row.lane)]
+        position = min([position, *(p - 1 for p in held)])
+    return row._replace(
+        type=event_type_of(target), lane=lane, service=target.service, position=position
+    )
+
+
+async def _all_holds(store: Store) -> list[HoldRow]:
+    after = ("", "", "")
+    holds: list[HoldRow] = []
+    while rows := await store.holds(after=after, limit=HOLDS_PAGE):
+        holds += rows
+        after = (rows[-1].service, rows[-1].lane, rows[-1].event_key)
+    return holds
+
+
+def _make_streams(opened: Opened, all_of_them: Sequence[Subscription], new: set[int]) -> None:
+    """Group those that have come equally far; who begins now goes with the furthest of the old."""
+    known = [one for one in all_of_them if one.number not in new]
+    furthest = max((one.position for one in known), default=opened.last_position)
+    opened.live.frontier = furthest
+    behind: dict[int, Stream] = {}
+    for one in all_of_them:
+        if one.position >= furthest:
+            opened.live.add(one)
+            continue
+        stream = behind.get(one.position)
+        if stream is None:
+            stream = behind[one.position] = Stream(one.position)
+            opened.others.append(stream)
+        stream.add(one)
+
+
+def _take_holds(
+    holds: Sequence[HoldRow], dispatcher: Dispatcher, streams: Sequence[Stream]
+) -> None:
+    for row in holds:
+        lane = dispatcher.lanes.get((row.service, row.lane))
+        if lane is None or not lane.types:
+            continue
+        queue = lane.queue(row.event_key)
+        queue.hold = row.position
+        for stream in streams:
+            if row.position <= stream.frontier:
+                queue.cursors[stream] = Cursor(row.position - 1, stream.frontier)
+        if queue.cursors:
+            dispatcher.held.append(queue)
+
+
+async def check_contracts(store: Store, registry: Registry) -> set[tuple[str, int]]:
+    """Compare what is declared with what was published; return what was, by type and version.
+
+    Raises:
+        ContractError: a published version was changed, or has another owner or key now; or there is
+            no upcaster from it.
+    """
+    published: set[tuple[str, int]] = set()
+    problems: list[str] = []
+    for row in await store.contracts():
+        published.add((row.type, row.version))
+        contract = registry.contracts.get(row.type)
+        if contract is None:
+            continue
+        if contract.service != row.service:
+            problems.append(
+                f"{row.type} was published by {row.service} and is declared by "
+                f"{contract.service}: an event has one owner"
+            )
+        if contract.key_field != row.key_field:
+            problems.append(
+                f"{row.type} was published with the key {row.key_field!r} and is declared with "
+                f"{contract.key_field!r}: the key keeps events of all versions in order; declare "
+                "a new event for another one"
+            )
+        if contract.version == row.version and contract.schema != row.schema:
+            differences = "\n  ".join(schema_difference(row.schema, contract.schema))
+            problems.append(
+                f"{row.type} version {row.version} was published with another schema:\n"
+                f"  {differences}\n"
+                f"declare version={row.version + 1} with "
+                f"@{contract.event_class.__name__}.upcaster({row.version}), or in development "
+                f"forget what was published: counterpoint contracts reset {row.type}"
+            )
+        if row.version < contract.version and row.version not in contract.upcasters:
+            problems.append(
+                f"{row.type} version {row.version} was published and there is no upcaster from it: "
+                f"declare @{contract.event_class.__name__}.upcaster({row.version})"
+            )
+    if problems:
+        raise ContractError("\n".join(problems))
+    return published

@@ -1,0 +1,64 @@
+"""How far subscriptions have come, as it is written to the store now and then.
+
+Safety argument (P4): a position may be written if every event up to it is done for this
+subscription, or is at or above a hold of its key. Everything else is in a queue: in its items, or
+above the `last` of one of its cursors. So the lowest of these, and how far the streams have come,
+bound the position. What is written late is only read again, and found to be done.
+"""
+
+from collections.abc import Iterable
+
+from counterpoint.runtime.messaging.queues import KeyQueue, Lane, Stream
+from counterpoint.runtime.messaging.subscription import Subscription
+
+NOWHERE = 1 << 62
+WRITE_EVERY = 500
+"""Events that may be done before positions are written."""
+WRITE_AFTER = 1_000_000
+"""Microseconds after which positions are written if fewer are done."""
+
+
+def low_waters(lanes: Iterable[Lane]) -> dict[Stream, int]:
+    """Return by stream the highest position up to which nothing of it is open.
+
+    A stream of which nothing is open is not in it.
+    """
+    low: dict[Stream, int] = {}
+    for lane in lanes:
+        for queue in lane.queues.values():
+            _look(queue, low)
+    return low
+
+
+def _look(queue: KeyQueue, low: dict[Stream, int]) -> None:
+    hold = NOWHERE if queue.hold is None else queue.hold
+    for item in queue.items:
+        position = item.event.position
+        if position < hold:
+            low[item.stream] = min(low.get(item.stream, NOWHERE), position - 1)
+    for stream, cursor in queue.cursors.items():
+        if cursor.last + 1 < hold:
+            low[stream] = min(low.get(stream, NOWHERE), cursor.last)
+
+
+def position_of(subscription: Subscription, low: dict[Stream, int]) -> int:
+    """Return how far a subscription has come."""
+    streams = subscription.streams
+    if not streams:
+        return subscription.position
+    reached = streams[-1].frontier
+    for stream in streams:
+        reached = min(reached, low.get(stream, NOWHERE))
+    return max(subscription.position, reached)
+
+
+def is_over(subscription: Subscription, lanes: Iterable[Lane]) -> bool:
+    """Whether a replay has delivered everything that it had to."""
+    stream = subscription.streams[-1]
+    if stream.backlog or stream.ends_at is None:
+        return False
+    return not any(
+        stream in queue.cursors or any(item.stream is stream for item in queue.items)
+        for lane in lanes
+        for queue in lane.queues.values()
+    )

@@ -1,0 +1,217 @@
+"""One queue for each key of a lane that has something to do.
+
+Safety argument (P6, P10):
+
+1. A lane is a service and a lane name; all its reactions and the workflows that its events start
+   share its queues. A queue delivers one event to one subscription at a time, and goes on when the
+   commit of that delivery has returned. Its items are in the order of the log.
+2. A queue that is blocked (its head waits for a retry, or is a dead letter) or long keeps no more
+   events in memory: they stay in the log behind a `Cursor`, and are read from there, in order, once
+   the queue has room. While a queue has a cursor, nothing is appended to it from elsewhere, so what
+   is read later never comes after what was published later.
+3. Keys do not touch each other: what blocks is an entry of one queue.
+4. What is not in memory is found again after a crash: a position moves over an event only if it is
+   done, or if a *hold* in the store says that this key has to be looked at again from there or from
+   further below. A hold is written in the commit of the first failure and deleted in the commit with
+   which the queue becomes empty. From the moment at which that is decided it covers nothing.
+5. Whoever reads the log, a stream or a queue, looks up which of the events were taken already. So an
+   event that is read twice is delivered once, and one that failed goes on where it stood.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from counterpoint.model.messages import EventRow, ReactionRow
+from counterpoint.runtime.messaging.subscription import Subscription
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.messaging.delivery import Delivery
+
+NOTHING_KNOWN: Mapping[int, ReactionRow] = MappingProxyType({})
+QUEUE_MAX = 64
+"""Events of one key in memory; the rest stays in the log."""
+
+
+Route: TypeAlias = tuple["Lane", tuple[Subscription, ...]]
+
+
+class Stream:
+    """A way in which events come from the log: the live one, a catching up, a replay."""
+
+    __slots__ = ("backlog", "ends_at", "frontier", "routes", "selective", "subscriptions")
+
+    def __init__(self, frontier: int, ends_at: int | None = None) -> None:
+        self.frontier = frontier
+        """Everything up to this position was offered to the queues."""
+        self.ends_at = ends_at
+        """The last position of a replay."""
+        self.subscriptions: list[Subscription] = []
+        self.routes: dict[str, list[Route]] = {}
+        """By type of event: each lane with those in it that take the type."""
+        self.selective = False
+        """Whether a subscription does not take every event of its type from here on."""
+        self.backlog = True
+        """There may be more in the log."""
+
+    def add(self, subscription: Subscription) -> None:
+        """Offer to a subscription what comes from now on."""
+        self.subscriptions.append(subscription)
+        subscription.streams.append(self)
+        self.refresh()
+
+    def remove(self, subscription: Subscription) -> None:
+        """Offer nothing to a subscription any more."""
+        self.subscriptions.remove(subscription)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the routes anew."""
+        routes: dict[str, dict[Lane, list[Subscription]]] = {}
+        for one in self.subscriptions:
+            routes.setdefault(one.type, {}).setdefault(one.lane, []).append(one)
+        self.routes = {
+            of: [(lane, tuple(found)) for lane, found in lanes.items()]
+            for of, lanes in routes.items()
+        }
+        self.selective = any(
+            one.first > self.frontier or one.is_replay for one in self.subscriptions
+        )
+
+    def takers(self, lane: "Lane", event: EventRow) -> tuple[Subscription, ...]:
+        """Return the subscriptions of a lane that take an event from this stream."""
+        for of, found in self.routes.get(event.type, ()):
+            if of is lane:
+                if self.selective:
+                    return tuple(s for s in found if s.takes(event.position, event.key))
+                return found
+        return ()
+
+
+class Item:
+    """An event, and the subscriptions of a lane that have not taken it."""
+
+    __slots__ = ("careful", "event", "known", "left", "stream")
+
+    def __init__(
+        self,
+        event: EventRow,
+        stream: Stream,
+        subscriptions: tuple[Subscription, ...],
+        known: Mapping[int, ReactionRow] = NOTHING_KNOWN,
+        *,
+        careful: bool = False,
+    ) -> None:
+        self.event = event
+        self.stream = stream
+        self.left = subscriptions
+        self.known = known
+        """Rows of reactions that have begun and are not over, by subscription."""
+        self.careful = careful
+        """It may have been under way when a node died: each attempt is recorded before it begins."""
+
+
+class Cursor:
+    """How far a queue has read the events that it left in the log."""
+
+    __slots__ = ("last", "missed")
+
+    def __init__(self, last: int, missed: int) -> None:
+        self.last = last
+        """What is above has not been in memory."""
+        self.missed = missed
+        """The newest event of the key that was left in the log."""
+
+
+class KeyQueue:
+    """The events of one key of a lane."""
+
+    __slots__ = ("active", "blocked", "cursors", "hold", "items", "key", "lane", "reading")
+
+    def __init__(self, lane: "Lane", key: str) -> None:
+        self.lane = lane
+        self.key = key
+        self.items: deque[Item] = deque()
+        self.active: Delivery | None = None
+        """The delivery that is under way, or whose outcome is being written."""
+        self.blocked: Delivery | None = None
+        """The delivery that waits for a retry, or is a dead letter."""
+        self.cursors: dict[Stream, Cursor] = {}
+        self.hold: int | None = None
+        """The position of its hold in the store."""
+        self.reading = False
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing of it is left to do, now or later."""
+        return not (self.items or self.active or self.blocked or self.cursors)
+
+    @property
+    def next_is_last(self) -> bool:
+        """Whether nothing comes after the delivery that is under way."""
+        return not (self.cursors or self.blocked) and (
+            not self.items or (len(self.items) == 1 and len(self.items[0].left) <= 1)
+        )
+
+    def leave_in_log(self) -> int:
+        """Forget the events behind the head, which is blocked; return how many they were."""
+        behind = list(self.items)[1:]
+        for item in behind:
+            position = item.event.position
+            cursor = self.cursors.get(item.stream)
+            if cursor is None:
+                self.cursors[item.stream] = Cursor(position - 1, position)
+            else:
+                cursor.last = min(cursor.last, position - 1)
+                cursor.missed = max(cursor.missed, position)
+        while len(self.items) > 1:
+            self.items.pop()
+        return len(behind)
+
+    @property
+    def first_position(self) -> int:
+        """The lowest position of an event of it that is not done."""
+        positions = [item.event.position for item in self.items]
+        positions += [cursor.last + 1 for cursor in self.cursors.values()]
+        return min(positions)
+
+    def offer(self, item: Item) -> bool:
+        """Append an item, or leave its event in the log; return whether it is in memory."""
+        if not self.cursors and self.blocked is None and len(self.items) < QUEUE_MAX:
+            self.items.append(item)
+            return True
+        position = item.event.position
+        cursor = self.cursors.get(item.stream)
+        if cursor is None:
+            self.cursors[item.stream] = Cursor(position - 1, position)
+        else:
+            cursor.missed = max(cursor.missed, position)
+        return False
+
+
+class Lane:
+    """The reactions of a service that share an order."""
+
+    __slots__ = ("keeps_holds", "name", "queues", "service", "types")
+
+    def __init__(self, service: str, name: str) -> None:
+        self.service = service
+        self.name = name
+        self.queues: dict[str, KeyQueue] = {}
+        self.types: dict[str, None] = {}
+        """The types of events that anything in it subscribes to."""
+        self.keeps_holds = False
+        """A reaction that the app no longer has may come back and look behind the holds."""
+
+    def queue(self, key: str) -> KeyQueue:
+        """Return the queue of a key, made if need be."""
+        queue = self.queues.get(key)
+        if queue is None:
+            queue = self.queues[key] = KeyQueue(self, key)
+        return queue
+
+    def drop_if_resting(self, queue: KeyQueue) -> None:
+        """Forget a queue that has nothing left to do."""
+        if queue.resting and queue.hold is None:
+            self.queues.pop(queue.key, None)

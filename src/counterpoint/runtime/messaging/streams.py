@@ -1,0 +1,169 @@
+"""Takes events from the log to the queues: what was just appended from memory, the rest by reading.
+
+The live stream serves every subscription that has kept up. A subscription that is new and begins at
+the beginning, or comes back after a while, has a stream of its own until it has caught up; then it
+joins the live one. A replay has a stream that ends. Streams read pages while there is room in
+memory, so that a million events are caught up with in the memory of a few thousand.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from counterpoint.errors import StoreError
+from counterpoint.model.messages import EventRow
+from counterpoint.runtime.host import Host
+from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
+from counterpoint.runtime.messaging.log_pages import page
+from counterpoint.runtime.messaging.queues import NOTHING_KNOWN, Stream
+
+PAGE = 500
+CAREFUL_MAX = PENDING_MAX
+"""Events that may have been under way when a node died: at most as many as were in memory."""
+
+
+class Streams:
+    """The streams of a node, and the task that reads for them."""
+
+    def __init__(
+        self,
+        node: Host,
+        dispatcher: Dispatcher,
+        *,
+        replayed: Callable[[], None],
+    ) -> None:
+        self.node = node
+        self.dispatcher = dispatcher
+        self.live = Stream(0)
+        self.others: list[Stream] = []
+        """Those that catch up or replay."""
+        self._replayed = replayed
+        self._woken = asyncio.Event()
+        self._grew = False
+        """Something was appended that the live stream has not taken from memory."""
+        self._careful_until = 0
+        self._careful_left = 0
+        self.reading = False
+        self.ready = False
+        """Whether the subscriptions were read from the store since it was opened."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether everything in the log is in the queues."""
+        return self.ready and not (
+            self.reading or self._woken.is_set() or self.live.backlog or self.others
+        )
+
+    def begin(self, live: Stream, others: Sequence[Stream], last_position: int) -> None:
+        """Serve these streams, of which the store says how far they have come."""
+        self.live = live
+        self.others = list(others)
+        self._careful_until = last_position
+        self._careful_left = CAREFUL_MAX
+        self.ready = True
+        self.poke()
+
+    def stop(self) -> None:
+        """Serve nobody until `begin`."""
+        self.ready = False
+        self.live = Stream(0)
+        self.others = []
+
+    def poke(self) -> None:
+        """Look whether there is something to read, and room for it."""
+        self._woken.set()
+
+    def add(self, stream: Stream) -> None:
+        """Serve another stream: a replay."""
+        self.others.append(stream)
+        self.poke()
+
+    def appended(self, events: Sequence[EventRow]) -> None:
+        """Take events that this node has just appended to the log."""
+        live = self.live
+        if not self.ready:
+            return
+        if live.backlog or self.dispatcher.full or events[0].position != live.frontier + 1:
+            live.backlog = self._grew = True
+            self.poke()
+            return
+        routes = live.routes
+        offer = self.dispatcher.offer
+        for event in events:
+            live.frontier = event.position
+            if event.type in routes:
+                offer(live, event)
+
+    async def run(self) -> None:
+        """Read for streams that are behind, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            self.reading = True
+            try:
+                await self._read_all()
+            except StoreError as error:
+                self.node.store_failed(error)
+            finally:
+                self.reading = False
+                self.node.check_idle()
+
+    async def _read_all(self) -> None:
+        progress = True
+        while progress and self.ready:
+            progress = False
+            for stream in (self.live, *self.others):
+                if self.dispatcher.full:
+                    return  # and whoever makes room pokes
+                if stream.backlog and await self._read(stream):
+                    progress = True
+
+    async def _read(self, stream: Stream) -> bool:
+        """Offer the next page of a stream; return whether that is worth another look."""
+        store, dispatcher = self.node.store, self.dispatcher
+        generation = dispatcher.generation
+        if stream is self.live:
+            self._grew = False
+        until = await store.last_position()
+        if stream.ends_at is not None:
+            until = min(until, stream.ends_at)
+        elif stream is not self.live:
+            until = min(until, self.live.frontier)
+        numbers = [one.number for one in stream.subscriptions]
+        events, known = await page(
+            store, tuple(stream.routes), numbers, stream.frontier, until, PAGE
+        )
+        if generation != dispatcher.generation or not self.ready:
+            return False
+        for event in events:
+            stream.frontier = event.position
+            rows = known.get(event.position, NOTHING_KNOWN)
+            dispatcher.offer(stream, event, rows, careful=self._is_careful(event, rows))
+        if len(events) < PAGE:
+            stream.frontier = max(stream.frontier, until)
+            return self._caught_up(stream)
+        await asyncio.sleep(0)
+        return True
+
+    def _is_careful(self, event: EventRow, rows: object) -> bool:
+        if event.position > self._careful_until or self._careful_left <= 0 or rows:
+            return False
+        self._careful_left -= 1
+        return True
+
+    def _caught_up(self, stream: Stream) -> bool:
+        if stream is self.live:
+            stream.backlog = self._grew  # what was appended meanwhile has said so
+            stream.refresh()
+            return stream.backlog
+        if stream.ends_at is not None:
+            if stream.frontier >= stream.ends_at:
+                stream.backlog = False
+                self.others.remove(stream)
+                self._replayed()
+            return False
+        if stream.frontier >= self.live.frontier:
+            self.others.remove(stream)
+            stream.backlog = False
+            for one in stream.subscriptions:
+                self.live.add(one)
+        return True
