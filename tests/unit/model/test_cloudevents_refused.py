@@ -75,7 +75,7 @@ ATTRIBUTES: list[tuple[str, object, str]] = [
     ("dataschema", "counterpoint:orders.OrderPlaced/0", "and a version"),
     ("dataschema", "counterpoint:orders.OrderPlaced/-1", "and a version"),
     ("dataschema", f"counterpoint:orders.OrderPlaced/{INTEGER_MAX + 1}", "and a version"),
-    ("dataschema", "counterpoint:orders.OrderPlaced/" + "9" * 900, "and a version"),
+    ("dataschema", "counterpoint:orders.OrderPlaced/" + "9" * 5_000, "and a version"),
     ("dataschema", "counterpoint:orders.OrderGone/1", "'counterpoint:orders.OrderPlaced/'"),
     ("dataschema", 5, "not a text"),
     ("hops", -1, "is -1: it is from 0 to 2147483647"),
