@@ -126,13 +126,8 @@ def event_waits(resident: Resident) -> dict[int, EventWaitRow]:
     }
 
 
-def known_waits(resident: Resident) -> dict[int, EventWaitRow]:
-    """Return the waits that the store knows of, of an execution that was just loaded."""
-    return event_waits(resident) if resident.row.status.live else {}
-
-
 def wait_rows(row: ExecutionRow, records: Sequence[r.Record]) -> list[EventWaitRow]:
-    """Return what an execution that is only stored waits for: it was reset, or continued."""
+    """Return what an execution waits for according to its journal."""
     if not any(isinstance(record, r.EventAwaited) for record in records):
         return []
     return [_wait_row(row, wait) for wait in fold(records).event_waits.values()]

@@ -16,7 +16,7 @@ from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Cause
 from counterpoint.model.times import microseconds
 from counterpoint.runtime.attempt import NEVER, Attempt
-from counterpoint.runtime.event_rows import known_waits
+from counterpoint.runtime.event_rows import wait_rows
 from counterpoint.runtime.host import Host, Loaded
 from counterpoint.runtime.resident import Resident
 
@@ -54,10 +54,10 @@ def adopt(
         _set(loaded, None)
         return
     resident = hold(node, row, records, program)
+    resident.waits = {wait.wait: wait for wait in wait_rows(row, records)}
     revive(resident, records, now)
     resident.take_back_attributes(records)
     execution = resident.execution
-    resident.waits = known_waits(resident)
     if execution.divergence is None:
         attempts.recover_attempts(execution, policies(node, resident), now)
     node.arrived(resident)

@@ -320,8 +320,8 @@ class Dispatcher:
         """A failed attempt is written: its key waits for the next one."""
         if generation != self.generation:
             return
+        self.retrying[delivery] = None  # before the node looks whether it is idle
         self._block(delivery)
-        self.retrying[delivery] = None
         self.set_alarm(delivery)
 
     def set_alarm(self, delivery: Delivery) -> None:

@@ -134,7 +134,7 @@ async def _read_messages(store: Store) -> Snapshot:
     return {
         "events": list[tuple[object, ...]](await store.events(EventQuery(limit=100_000))),
         "subscriptions": list[tuple[object, ...]](await store.subscriptions()),
-        "reactions": list[tuple[object, ...]](await store.reactions_at(range(last + 1_000))),
+        "reactions": list[tuple[object, ...]](await store.reactions_at(range(last + 100))),
         "dead_letters": list[tuple[object, ...]](
             await store.dead_letters(DeadLetterQuery(limit=100_000))
         ),
