@@ -243,6 +243,7 @@ def test_members_of_a_default_set_may_come_in_any_order(members: dict[str, objec
                         "additionalProperties": members,
                         "default": {"key": default},
                     },
+                    "list": {"type": "array", "items": members, "default": [default]},
                 },
                 "$defs": {"Set": {"type": "array", "uniqueItems": True}},
             }

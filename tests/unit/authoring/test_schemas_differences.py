@@ -255,3 +255,22 @@ def test_at_most_ten_differences_are_told_and_the_others_counted() -> None:
     lines = schema_difference(model(**twelve), model())
 
     assert lines == [*(f"field f{number:02}: is gone" for number in range(10)), "and 2 more"]
+
+
+def test_variants_of_a_union_are_compared_with_their_own_kind() -> None:
+    class PaidCard(Card):
+        paid: bool
+
+    class PaidInvoice(Invoice):
+        paid: bool
+
+    lines = schema_difference(
+        model(payment=Card | Invoice), model(payment=PaidCard | PaidInvoice | Voucher)
+    )
+
+    assert lines == [
+        "field payment.paid: is new (required)",
+        'field payment: was an object with kind "card" or an object with kind "invoice", is '
+        'an object with kind "card" or an object with kind "invoice" or an object with kind '
+        '"voucher"',
+    ]
