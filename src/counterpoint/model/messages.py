@@ -182,7 +182,8 @@ class DeadLetterGroup(NamedTuple):
 
     name: str
     cause: str
-    count: int
+    letters: int
+    """How many there are."""
     first_died_at: int
     last_died_at: int
 
@@ -192,7 +193,9 @@ class Messages:
     """What a commit writes about events; every part may be empty."""
 
     events: Sequence[EventRow] = ()
-    """Appended to the log in this order; the store gives them their positions."""
+    """Appended to the log in this order; the store gives them their positions. A commit takes its
+    parts in this order: revived before dead, released before held, waits before those that are
+    over, done before unsubscribed, and that before new subscriptions and positions."""
     done: Sequence[ReactionRow] = ()
     """New rows, of reactions that no row is about yet."""
     changed: Sequence[ReactionRow] = ()

@@ -40,7 +40,6 @@ from counterpoint.model.request_records import StepResolved as StepResolved
 from counterpoint.model.request_records import TerminateRequested as TerminateRequested
 from counterpoint.model.request_records import UndoRequested as UndoRequested
 
-
 # ---- inputs -----------------------------------------------------------------------------------
 
 

@@ -4,7 +4,8 @@
 A reader that has seen position p never later finds an event at or below p. `(source, id)` is unique
 in the log: a commit that appends one that is there raises `ConflictError` with it in `events`.
 
-*The inbox.* There is at most one reaction row for a subscription and a position.
+*The inbox.* There is at most one reaction row for a subscription and a position. A `done` row for
+a place that has one, or a new subscription of a name that is there, raises `StoreBrokenError`.
 
 Everything that a commit wrote is seen by every reader as soon as `commit` has returned.
 """
@@ -115,7 +116,8 @@ class MessageStore(ReadableMessages, Protocol):
         """Delete at most *limit* events that were recorded before then, oldest first.
 
         Their reactions go with them, and the journals of these. Kept are events above the position
-        of any subscription, and events of a key from the position of any hold of that key on.
+        of any subscription, events of which there is a dead letter, and events of a key from the
+        position of any hold of that key on.
         Return how many were deleted.
         """
         ...

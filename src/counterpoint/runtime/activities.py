@@ -15,10 +15,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import current_attempt
 from counterpoint.authoring.business import BusinessError
-from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.failures import failure_of
 from counterpoint.errors import (
     ArgumentsError,
@@ -31,7 +29,7 @@ from counterpoint.errors import (
 from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
-from counterpoint.runtime.attempt import NEVER, Attempt
+from counterpoint.runtime.attempt import NEVER, Attempt, Work
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.threads import Threads
 
@@ -128,7 +126,7 @@ class Activities:
 
     # ---- inside -------------------------------------------------------------------------------
 
-    def _has_room(self, work: Activity[..., Any] | Compensation) -> bool:
+    def _has_room(self, work: Work) -> bool:
         if work.concurrency is not None and self._running_of.get(work.name, 0) >= work.concurrency:
             return False
         return work.is_async or self._in_threads < self.threads.threads_max
@@ -171,7 +169,7 @@ class Activities:
             failure = failure_of(error, attempt.work.service)
             return Raised(failure, final=True, may_have_happened=False)
         current_attempt.set(attempt)
-        function = attempt.work.function
+        function: Any = attempt.work.function
         if attempt.work.is_async:
             value = await function(**arguments)
         else:
@@ -232,7 +230,7 @@ class Activities:
         cancelled_itself = Failure("asyncio.CancelledError", "the activity cancelled itself")
         return Raised(cancelled_itself)
 
-    def _timeout_failure(self, work: Activity[..., Any] | Compensation) -> Failure:
+    def _timeout_failure(self, work: Work) -> Failure:
         seconds = work.timeout.total_seconds() if work.timeout is not None else 0
         return Failure("builtins.TimeoutError", f"the attempt took longer than {seconds:g} s")
 

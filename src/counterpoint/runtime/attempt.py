@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,8 @@ from counterpoint.model.policies import StepPolicy
 from counterpoint.model.records import NULL, Payload
 
 NEVER = 1 << 62
+Work: TypeAlias = Activity[..., Any] | Compensation | Reaction[Any, Any]
+"""What an attempt runs."""
 Beat = Callable[["Attempt", Payload], None]
 
 
@@ -77,7 +79,7 @@ class Attempt:
         owner: Any,
         step: int,
         number: int,
-        work: Activity[..., Any] | Compensation | Reaction[Any, Any],
+        work: Work,
         previous: Payload | None,
         payload_bytes_max: int,
         on_beat: Beat,

@@ -28,6 +28,7 @@ from counterpoint.runtime.resident import Resident
 
 T = TypeVar("T")
 
+
 class Note:
     """What is written about events in one piece: all of it or nothing, with no execution's records.
 

@@ -90,9 +90,7 @@ class Beginnings:
             child=mail.child,
             caused_by=mail.caused_by,
         )
-        records = first_records(
-            new, mail.arguments, child=mail.child, caused_by=mail.caused_by
-        )
+        records = first_records(new, mail.arguments, child=mail.child, caused_by=mail.caused_by)
         self._store(row, new, records, {})
         return None
 

@@ -28,8 +28,8 @@ from counterpoint.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
-from counterpoint.model.records import AttributesSet, Record
 from counterpoint.model.messages import ContractRow, EventRow, EventWaitRow
+from counterpoint.model.records import AttributesSet, Record
 from counterpoint.model.rows import (
     AttributeRow,
     ExecutionRow,
@@ -126,12 +126,7 @@ class Committer:
     @property
     def _anything(self) -> bool:
         return bool(
-            self._dirty
-            or self._notes
-            or self._mail
-            or self._taken
-            or self._answers
-            or self._stored
+            self._dirty or self._notes or self._mail or self._taken or self._answers or self._stored
         )
 
     def touch(self, resident: Resident) -> None:
@@ -407,8 +402,7 @@ class Committer:
             note.refused(error)
 
     def _acknowledge(self, batch: Batch, first: int) -> None:
-        if first:
-            self._appended(batch.appended(first))
+        self._acknowledge_events(batch, first)
         for future in (*batch.waiters, *batch.stored.values()):
             if not future.done():
                 future.set_result(None)
@@ -425,6 +419,10 @@ class Committer:
             except Exception as defect:
                 logger.exception("what execution %s decided could not be done", resident.id)
                 self._refused(resident, defect)
+
+    def _acknowledge_events(self, batch: Batch, first: int) -> None:
+        if first:
+            self._appended(batch.appended(first))
         for note in batch.notes:
             try:
                 note.written(note.events)

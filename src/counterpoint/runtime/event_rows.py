@@ -121,9 +121,7 @@ def event_waits(resident: Resident) -> dict[int, EventWaitRow]:
     state = resident.execution.state
     if not state.status.live:
         return {}
-    return {
-        number: _wait_row(resident.row, wait) for number, wait in state.event_waits.items()
-    }
+    return {number: _wait_row(resident.row, wait) for number, wait in state.event_waits.items()}
 
 
 def wait_rows(row: ExecutionRow, records: Sequence[r.Record]) -> list[EventWaitRow]:

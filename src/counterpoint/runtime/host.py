@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from counterpoint.authoring.registry import Registry
+from counterpoint.model.records import EventAwaited
 from counterpoint.model.rows import MailRow
 from counterpoint.model.settings import Settings
 from counterpoint.ports.clock import Clock
@@ -14,12 +15,19 @@ from counterpoint.ports.store import Store
 from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
+from counterpoint.runtime.mail import EventMail
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
 from counterpoint.runtime.turns import Turns
 
-if TYPE_CHECKING:
-    from counterpoint.runtime.messaging.messaging import Messaging
+
+class EventDesk(Protocol):
+    """What a node does about events, as its other parts ask for it."""
+
+    def awaited(
+        self, resident: Resident, record: EventAwaited, after: int | None = None
+    ) -> None: ...
+    async def take(self, row: MailRow, mail: EventMail) -> str | None: ...
 
 
 class Host(Protocol):
@@ -42,7 +50,7 @@ class Host(Protocol):
     turns: Turns
 
     @property
-    def messaging(self) -> "Messaging": ...
+    def messaging(self) -> "EventDesk": ...
     @property
     def unhosted(self) -> set[str]: ...
     @property

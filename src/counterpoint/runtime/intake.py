@@ -30,17 +30,13 @@ from counterpoint.runtime.mail import (
     ChildEndedMail,
     ChildUndoneMail,
     ContinueMail,
-    DiscardMail,
+    EventMail,
     Mail,
-    PublishMail,
-    RedriveMail,
-    ReplayMail,
     ResetMail,
     RetryMail,
     StartMail,
     TerminateMail,
     UndoMail,
-    UnsubscribeMail,
     read_mail,
 )
 from counterpoint.runtime.recovery import PROBE, is_damage
@@ -206,7 +202,7 @@ class Intake:
         except msgspec.MsgspecError as error:
             self._discard(row, f"its body cannot be read: {error}")
             return
-        if isinstance(mail, (PublishMail, RedriveMail, DiscardMail, ReplayMail, UnsubscribeMail)):
+        if isinstance(mail, EventMail):
             why = await node.messaging.take(row, mail)
             if why is not None:
                 self._leave(row, why)

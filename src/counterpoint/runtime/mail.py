@@ -9,7 +9,6 @@ from counterpoint.model.records import NULL, CausedBy, ChildOf, Continued, Failu
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
 
-
 EVENTS = "events"
 """Whom letters are addressed to that are about no single execution."""
 
@@ -191,6 +190,8 @@ class UnsubscribeMail(msgspec.Struct, frozen=True, tag="unsubscribe"):
     reason: str | None = None
 
 
+EventMail: TypeAlias = PublishMail | RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
+"""Letters that are about events, not about one execution."""
 Mail: TypeAlias = (
     StartMail
     | SignalMail
@@ -203,11 +204,7 @@ Mail: TypeAlias = (
     | ChildEndedMail
     | UndoMail
     | ChildUndoneMail
-    | PublishMail
-    | RedriveMail
-    | DiscardMail
-    | ReplayMail
-    | UnsubscribeMail
+    | EventMail
 )
 
 _decoder = msgspec.json.Decoder(Mail)

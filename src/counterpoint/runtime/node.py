@@ -42,7 +42,7 @@ from counterpoint.runtime.intake import Intake
 from counterpoint.runtime.loading import Loading, Then
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.maintenance import Maintenance
-from counterpoint.runtime.messaging.delivery import ReactionAttempt
+from counterpoint.runtime.messaging.attempt import ReactionAttempt
 from counterpoint.runtime.messaging.messaging import Messaging
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
 from counterpoint.runtime.resident import Finished, Resident
@@ -175,7 +175,7 @@ class Node:
             now = self.clock.now()
             for attempt in put_off:
                 if isinstance(attempt, ReactionAttempt):
-                    self.messaging.dispatcher.postpone(attempt)
+                    self.messaging.dispatcher.deliveries.postpone(attempt)
                 else:
                     inputs.postpone(self, now, attempt)
             await self.committer.flush()
@@ -271,7 +271,7 @@ class Node:
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if isinstance(attempt, ReactionAttempt):
-            self.messaging.dispatcher.attempt_ended(attempt, outcome)
+            self.messaging.dispatcher.deliveries.attempt_ended(attempt, outcome)
         else:
             self.effects.attempt_ended(attempt, outcome)
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
-from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
 from counterpoint.model.messages import EventWaitRow
 from counterpoint.model.outcomes import Outgoing
+from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Alarm

@@ -122,7 +122,7 @@ class MemoryMessages(ABC):
             DeadLetterGroup(name, cause, len(times), min(times), max(times))
             for (name, cause), times in groups.items()
         ]
-        return sorted(found, key=lambda group: (-group.count, group.name, group.cause))
+        return sorted(found, key=lambda group: (-group.letters, group.name, group.cause))
 
     async def holds(self, *, after: tuple[str, str, str], limit: int) -> list[HoldRow]:
         self._check()

@@ -1,7 +1,7 @@
 """What people do to dead letters, subscriptions and the log, as it arrives by mail.
 
-Every act is a row among the acts of the store, written in the commit that has its effect and deletes
-its letter; an act on a dead letter is a record in the journal of its reaction, too.
+Every act is a row among the acts of the store, written in the commit that has its effect and
+deletes its letter; an act on a dead letter is a record in the journal of its reaction, too.
 """
 
 import functools
@@ -28,14 +28,9 @@ from counterpoint.runtime.journals import journal_records, journal_row
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import DiscardMail, RedriveMail, ReplayMail, UnsubscribeMail
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
-from counterpoint.runtime.messaging.queues import Stream
+from counterpoint.runtime.messaging.queues import Stream, Subscription
 from counterpoint.runtime.messaging.streams import Streams
-from counterpoint.runtime.messaging.subscription import (
-    Subscription,
-    event_type_of,
-    lane_name,
-    target_of,
-)
+from counterpoint.runtime.messaging.targets import contract_of_target, lane_name, target_of
 
 EventAct = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
 Place = tuple[int, int]
@@ -87,11 +82,13 @@ class EventActs:
         )
         dead = [one for one in found if one.status is ReactionStatus.DEAD and one.key is not None]
         if not dead or not events or place in self._acting:
-            return self._refuse(row, "it is no dead letter, or no more")
+            self._refuse(row, "it is no dead letter, or no more")
+            return None
         if isinstance(mail, RedriveMail):
             wrong = self._wrong_data(subscription, mail.data)
             if wrong is not None:
-                return self._refuse(row, wrong)
+                self._refuse(row, wrong)
+                return None
         key = dead[0].key or 0
         records = journal_records(await store.journal(key), self.node.codec)
         self._acting.add(place)
@@ -140,9 +137,7 @@ class EventActs:
         record = r.Discarded(now, row.request_id, mail.actor, mail.reason)
         changed = dead._replace(status=ReactionStatus.DISCARDED, finished_at=now)
         written = functools.partial(self._discarded, changed, event)
-        self.node.committer.add(
-            self._note(row, mail, changed, record, len(records), written, {})
-        )
+        self.node.committer.add(self._note(row, mail, changed, record, len(records), written, {}))
 
     def _discarded(self, row: ReactionRow, event: EventRow, _: object) -> None:
         self._acting.discard((row.subscription, row.position))
@@ -191,7 +186,7 @@ class EventActs:
             number,
             target.service,
             mail.name,
-            event_type_of(target),
+            contract_of_target(target).type,
             lane_name(target),
             number,
             mail.first - 1,
@@ -222,7 +217,8 @@ class EventActs:
         rows = await self.node.store.subscriptions()
         numbers = [one.number for one in rows if one.name == mail.name]
         if not numbers or any(number in self.subscriptions for number in numbers):
-            return self._refuse(row, "no such subscription, or the app still has its reaction")
+            self._refuse(row, "no such subscription, or the app still has its reaction")
+            return None
         note = Note(lambda _: None, functools.partial(self._refused, row, None))
         note.unsubscribed = numbers
         note.acts = (self._act(row, mail.name, mail, {"numbers": numbers}),)

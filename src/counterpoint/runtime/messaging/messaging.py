@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import ConflictError, EventExistsError
-
 from counterpoint.model.messages import ContractRow, EventRow, Messages
 from counterpoint.model.records import EventAwaited
 from counterpoint.model.rows import Commit, MailRow
@@ -13,8 +12,8 @@ from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.batch import Note
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.log import logger
-from counterpoint.runtime.mail import PublishMail
-from counterpoint.runtime.messaging.acts import EventAct, EventActs
+from counterpoint.runtime.mail import EventMail, PublishMail
+from counterpoint.runtime.messaging.acts import EventActs
 from counterpoint.runtime.messaging.contracts import ContractBook
 from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
 from counterpoint.runtime.messaging.opening import (
@@ -30,8 +29,8 @@ from counterpoint.runtime.messaging.positions import (
     position_of,
 )
 from counterpoint.runtime.messaging.publishing import Publishing, look_up, posted_row
+from counterpoint.runtime.messaging.queues import Subscription
 from counterpoint.runtime.messaging.streams import Streams
-from counterpoint.runtime.messaging.subscription import Subscription
 from counterpoint.runtime.messaging.waits import EventWaits
 from counterpoint.runtime.resident import Resident
 
@@ -61,7 +60,7 @@ class Messaging:
     @property
     def waits_for_retry(self) -> bool:
         """Whether a reaction will be tried again by itself."""
-        return bool(self.dispatcher.retrying)
+        return bool(self.dispatcher.deliveries.retrying)
 
     # ---- opening and closing ------------------------------------------------------------------
 
@@ -82,9 +81,7 @@ class Messaging:
         ]
         if new:
             await store.commit(Commit(messages=Messages(subscriptions=new)))
-        opened = await open_subscriptions(
-            store, self.registry, self.dispatcher, [*rows, *new], new
-        )
+        opened = await open_subscriptions(store, self.registry, self.dispatcher, [*rows, *new], new)
         self.subscriptions.update(opened.subscriptions)
         await self.waits.open()
         self.streams.begin(opened.live, opened.others, opened.last_position)
@@ -117,11 +114,11 @@ class Messaging:
         """Return the contracts that *events* are the first of."""
         return self.contracts.missing(events)
 
-    def awaited(self, resident: Resident, record: EventAwaited) -> None:
-        """A wait for an event is durable."""
-        self.waits.awaited(resident, record, record.position)
+    def awaited(self, resident: Resident, record: EventAwaited, after: int | None = None) -> None:
+        """A wait for an event is durable; it is about what is above *after*."""
+        self.waits.awaited(resident, record, record.position if after is None else after)
 
-    async def take(self, row: MailRow, mail: PublishMail | EventAct) -> str | None:
+    async def take(self, row: MailRow, mail: EventMail) -> str | None:
         """Take over a letter about events; return why it has to wait, if it has."""
         if not isinstance(mail, PublishMail):
             return await self.acts.take(row, mail)
@@ -197,5 +194,3 @@ class Messaging:
         """Open again after a failure of the store; what cannot be read is left to the next try."""
         self.forget_all()
         await self.open()
-
-

@@ -10,11 +10,10 @@ from counterpoint.model.messages import HoldRow, SubscriptionRow
 from counterpoint.ports.store import Store
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
-from counterpoint.runtime.messaging.queues import Cursor, Stream
-from counterpoint.runtime.messaging.subscription import (
-    Subscription,
+from counterpoint.runtime.messaging.queues import Cursor, Stream, Subscription
+from counterpoint.runtime.messaging.targets import (
     Target,
-    event_type_of,
+    contract_of_target,
     lane_name,
     starts_at_beginning,
     target_of,
@@ -52,7 +51,7 @@ def new_subscriptions(
                 0,
                 target.service,
                 name,
-                event_type_of(target),
+                contract_of_target(target).type,
                 lane_name(target),
                 0,
                 position,
@@ -81,7 +80,7 @@ async def open_subscriptions(
             logger.warning("no service of this app has %s: its events wait", row.name)
             continue
         lane = dispatcher.lane(target.service, lane_name(target))
-        lane.types[event_type_of(target)] = None
+        lane.types[contract_of_target(target).type] = None
         current = _as_declared(row, target, holds)
         subscription = Subscription(current, target, lane)
         opened.subscriptions[row.number] = subscription
@@ -96,9 +95,7 @@ async def open_subscriptions(
     return opened
 
 
-def _as_declared(
-    row: SubscriptionRow, target: Target, holds: Sequence[HoldRow]
-) -> SubscriptionRow:
+def _as_declared(row: SubscriptionRow, target: Target, holds: Sequence[HoldRow]) -> SubscriptionRow:
     """Return a subscription as today's code declares it.
 
     One that has changed lanes goes back to before everything that is held in its old lane: the
@@ -110,7 +107,7 @@ def _as_declared(
         held = [h.position for h in holds if (h.service, h.lane) == (row.service, row.lane)]
         position = min([position, *(p - 1 for p in held)])
     return row._replace(
-        type=event_type_of(target), lane=lane, service=target.service, position=position
+        type=contract_of_target(target).type, lane=lane, service=target.service, position=position
     )
 
 

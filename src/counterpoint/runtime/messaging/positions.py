@@ -8,8 +8,7 @@ bound the position. What is written late is only read again, and found to be don
 
 from collections.abc import Iterable
 
-from counterpoint.runtime.messaging.queues import KeyQueue, Lane, Stream
-from counterpoint.runtime.messaging.subscription import Subscription
+from counterpoint.runtime.messaging.queues import KeyQueue, Lane, Stream, Subscription
 
 NOWHERE = 1 << 62
 WRITE_EVERY = 500

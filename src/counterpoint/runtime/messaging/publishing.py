@@ -1,8 +1,9 @@
 """Publishes events that come from outside: from programs, from clients' letters, from CloudEvents.
 
 Safety argument (P1, P10): who publishes is answered after the commit that holds the events, or the
-letter that does. An event whose id was given is looked up first, in the log and among those on their
-way there; the same one again is no error and no second event, another one under the id is refused.
+letter that does. An event whose id was given is looked up first, in the log and among those on
+their way there; the same one again is no error and no second event, another one under the id is
+refused.
 """
 
 import asyncio

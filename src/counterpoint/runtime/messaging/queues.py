@@ -12,26 +12,65 @@ Safety argument (P6, P10):
 3. Keys do not touch each other: what blocks is an entry of one queue.
 4. What is not in memory is found again after a crash: a position moves over an event only if it is
    done, or if a *hold* in the store says that this key has to be looked at again from there or from
-   further below. A hold is written in the commit of the first failure and deleted in the commit with
-   which the queue becomes empty. From the moment at which that is decided it covers nothing.
-5. Whoever reads the log, a stream or a queue, looks up which of the events were taken already. So an
-   event that is read twice is delivered once, and one that failed goes on where it stood.
+   further below. A hold is written in the commit of the first failure and deleted in the commit
+   with which the queue becomes empty. From the moment at which that is decided it covers nothing.
+5. Whoever reads the log, a stream or a queue, looks up which of the events were taken already. So
+   an event that is read twice is delivered once, and one that failed goes on where it stood.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
-from counterpoint.model.messages import EventRow, ReactionRow
-from counterpoint.runtime.messaging.subscription import Subscription
-
-if TYPE_CHECKING:
-    from counterpoint.runtime.messaging.delivery import Delivery
+from counterpoint.authoring.event import Contract
+from counterpoint.model import records as r
+from counterpoint.model.ids import event_execution_id
+from counterpoint.model.messages import (
+    EventRow,
+    ReactionRow,
+    ReactionStatus,
+    SubscriptionRow,
+)
+from counterpoint.runtime.attempt import Attempt
+from counterpoint.runtime.messaging.targets import Target, contract_of_target
 
 NOTHING_KNOWN: Mapping[int, ReactionRow] = MappingProxyType({})
 QUEUE_MAX = 64
 """Events of one key in memory; the rest stays in the log."""
+
+
+class Subscription:
+    """A reaction, a workflow that events start, or the replay of events into one of them."""
+
+    __slots__ = ("first", "lane", "number", "position", "row", "streams", "target", "type")
+
+    def __init__(self, row: SubscriptionRow, target: Target, lane: "Lane") -> None:
+        self.row = row
+        self.number = row.number
+        self.target = target
+        self.type = row.type
+        self.lane = lane
+        self.first = row.position
+        """It takes what is above this position."""
+        self.position = row.position
+        """As it is in the store."""
+        self.streams: list[Stream] = []
+        """Where its events come from; the last one is the one that goes on."""
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it replays events that were delivered before."""
+        return self.row.replay > 0
+
+    def takes(self, position: int, key: str) -> bool:
+        """Whether an event of its type is meant for it."""
+        row = self.row
+        return (
+            position > self.first
+            and (row.until is None or position <= row.until)
+            and (row.event_key is None or row.event_key == key)
+        )
 
 
 Route: TypeAlias = tuple["Lane", tuple[Subscription, ...]]
@@ -109,7 +148,7 @@ class Item:
         self.known = known
         """Rows of reactions that have begun and are not over, by subscription."""
         self.careful = careful
-        """It may have been under way when a node died: each attempt is recorded before it begins."""
+        """It may have been under way when a node died: attempts are recorded before they begin."""
 
 
 class Cursor:
@@ -215,3 +254,118 @@ class Lane:
         """Forget a queue that has nothing left to do."""
         if queue.resting and queue.hold is None:
             self.queues.pop(queue.key, None)
+
+
+class Delivery:
+    """One event on its way to one subscription; the execution of a reaction."""
+
+    __slots__ = (
+        "attempt",
+        "attempts",
+        "created_at",
+        "data",
+        "due_at",
+        "holds_from",
+        "item",
+        "key",
+        "lost",
+        "queue",
+        "refused",
+        "seq",
+        "status",
+        "subscription",
+    )
+
+    def __init__(
+        self, queue: KeyQueue, item: Item, subscription: Subscription, created_at: int
+    ) -> None:
+        self.queue = queue
+        self.item = item
+        self.subscription = subscription
+        self.created_at = created_at
+        self.attempt: Attempt | None = None
+        self.attempts = 0
+        """Attempts that have begun."""
+        self.lost = 0
+        """Attempts in a row during which the node died."""
+        self.key: int | None = None
+        """Whose journal its failures are in; None while no row is about it."""
+        self.seq = 0
+        """Records in that journal."""
+        self.data: bytes | None = None
+        """What somebody has put in the place of the event's data."""
+        self.status: ReactionStatus | None = None
+        """As it is in the store; None while no row is about it."""
+        self.due_at: int | None = None
+        self.holds_from: int | None = None
+        """The position of the hold that is being written with its failure."""
+        self.refused = False
+        """The store has refused its outcome once."""
+
+    @property
+    def event(self) -> EventRow:
+        """The event."""
+        return self.item.event
+
+    @property
+    def id(self) -> str:
+        """The id of the reaction's execution."""
+        row, event = self.subscription.row, self.item.event
+        return event_execution_id(row.name, event.source, event.id, row.replay)
+
+    @property
+    def run(self) -> int:
+        """Reactions have one run; a replay is an execution of its own."""
+        return 1
+
+    @property
+    def correlation_id(self) -> str:
+        """The flow that it belongs to."""
+        return self.item.event.correlation_id
+
+    @property
+    def contract(self) -> Contract:
+        """The contract of the event as today's code declares it."""
+        return contract_of_target(self.subscription.target)
+
+    def decode(self) -> Any:
+        """Return the event as today's code sees it.
+
+        Raises:
+            InvalidEventError, UnknownVersionError: it cannot.
+        """
+        contract = self.contract
+        if self.data is not None:
+            return contract.decode(self.data, contract.version)
+        return contract.decode(self.item.event.data, self.item.event.version)
+
+    def row(
+        self, status: ReactionStatus, *, finished_at: int | None = None, due_at: int | None = None
+    ) -> ReactionRow:
+        """Return its row in the store, with that status."""
+        return ReactionRow(
+            self.subscription.number,
+            self.item.event.position,
+            status,
+            self.created_at,
+            finished_at,
+            self.key,
+            max(1, self.attempts),
+            due_at,
+        )
+
+    def recall(self, row: ReactionRow, records: Sequence[r.Record]) -> None:
+        """Take over what the store says of it."""
+        self.created_at = row.created_at
+        self.attempts = row.attempts
+        self.key = row.key
+        self.status = row.status
+        self.due_at = row.due_at
+        self.seq = len(records)
+        for record in records:
+            if isinstance(record, r.AttemptLost):
+                self.lost += 1
+            elif isinstance(record, (r.AttemptFailed, r.Redriven)):
+                self.lost = 0
+            if isinstance(record, r.Redriven) and record.data is not None:
+                self.data = bytes(record.data)

@@ -24,7 +24,7 @@ def take_event(
     if not open_waits or not state.status.live:
         return
     if event.position <= read:  # it went to another wait: this one is about the next
-        node.messaging.waits.awaited(resident, state.event_waits[min(open_waits)], read)
+        node.messaging.awaited(resident, state.event_waits[min(open_waits)], read)
         return
     number = min(open_waits)
     execution.deliver(

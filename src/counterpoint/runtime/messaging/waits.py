@@ -2,8 +2,8 @@
 
 Safety argument: an event that is in the log reaches a wait in one of two ways. If the event is
 committed after the wait, `appended` finds the wait in the store. If it is committed before or with
-it, the wait's own commit is followed by a look into the log. Both only propose: in a turn of its own
-the execution takes the event if it still waits and has not read that far (`acts.take_event`). After
+it, the wait's own commit is followed by a look into the log. Both only propose: in a turn of its
+own the execution takes the event if it still waits and has not read that far (`take_event`). After
 a crash every wait is compared with the log once.
 """
 
@@ -61,7 +61,7 @@ class EventWaits:
             self.scanning -= 1
 
     async def scan(self) -> None:
-        """Compare every wait in the store with the log: after a start, or a failure of the store."""
+        """Compare every wait in the store with the log: after a start or a store failure."""
         self.scanning += 1
         try:
             after = (0, 0)

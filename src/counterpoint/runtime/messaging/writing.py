@@ -1,8 +1,8 @@
 """What a delivery writes: its success, its failures, its death, and the end of all that.
 
 Safety argument (P3, P4, P5): everything that a reaction's success means, its mark, its events, its
-starts, is one `Note`, and a note is written in one transaction. The mark is keyed by subscription and
-position, so a second delivery of the event finds it and does nothing.
+starts, is one `Note`, and a note is written in one transaction. The mark is keyed by subscription
+and position, so a second delivery of the event finds it and does nothing.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from counterpoint.model.rows import JournalRow
 from counterpoint.ports.codec import Codec
 from counterpoint.runtime.batch import Note
 from counterpoint.runtime.event_rows import event_row, start_letter
-from counterpoint.runtime.messaging.delivery import Delivery
+from counterpoint.runtime.messaging.queues import Delivery
 
 Written = Callable[[Sequence[EventRow]], None]
 Refused = Callable[[Exception], None]
