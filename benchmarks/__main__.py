@@ -13,11 +13,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks import burst, machine, recovery, replay, sagas, saturated, stages, waiting
+from benchmarks import (
+    burst,
+    choreographed,
+    machine,
+    recovery,
+    replay,
+    sagas,
+    saturated,
+    stages,
+    waiting,
+)
 from benchmarks.table import Options, Table
 
 BENCHMARKS: dict[str, Callable[[Options], Table]] = {
     "sagas": sagas.measure,
+    "choreographed": choreographed.measure,
     "writes": sagas.count_writes,
     "stages": stages.measure,
     "saturated": saturated.measure,

@@ -47,10 +47,11 @@ class TimedStore(SqliteStore):
         super().__init__(path)
         self.seconds: list[float] = []
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> int:
         started = time.perf_counter()
-        await super().commit(commit)
+        first = await super().commit(commit)
         self.seconds.append(time.perf_counter() - started)
+        return first
 
 
 def share(values: Sequence[float], percent: int) -> float:

@@ -215,10 +215,10 @@ async def test_one_damaged_journal_stops_its_execution_and_no_other(
 
 async def test_write_that_the_store_refuses_stops_its_execution_and_no_other() -> None:
     class Picky(MemoryStore):
-        async def commit(self, commit: Commit) -> None:
+        async def commit(self, commit: Commit) -> int:
             if any(b"poison" in row.body for row in commit.journal):
                 raise StoreError("one of the values cannot be held")
-            await super().commit(commit)
+            return await super().commit(commit)
 
     async with App("shop", services=[shop], store=Picky()) as app:
         started = await asyncio.gather(

@@ -85,13 +85,13 @@ class Flaky(SqliteStore):
     full = False
     fails = 0
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> int:
         if self.full:
             raise StoreFullError("the disk is full")
         if self.fails and commit.journal:
             self.fails -= 1
             raise StoreFullError("the disk is full")
-        await super().commit(commit)
+        return await super().commit(commit)
 
 
 @pytest.fixture(autouse=True)

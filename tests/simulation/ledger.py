@@ -87,8 +87,8 @@ class LedgerStore(MemoryStore):
         self.commits = 0
         self._names: dict[int, Name] = {}
 
-    async def commit(self, commit: Commit) -> None:
-        await super().commit(commit)
+    async def commit(self, commit: Commit) -> int:
+        first = await super().commit(commit)
         for start in commit.starts:
             self._names[start.key] = (start.id, start.run)
             self.durable[start.id, start.run] = Durable()
@@ -98,6 +98,7 @@ class LedgerStore(MemoryStore):
                 known.note(record)
         self.commits += 1
         self.on_commit(self.commits)
+        return first
 
 
 def _nothing(_: int) -> None:

@@ -1,4 +1,4 @@
-"""The records of a journal that say what somebody asked of an execution that it does not see itself.
+"""The records of a journal that say what somebody asked for; the code itself never sees them.
 
 See `model.records`, which has all the others.
 """

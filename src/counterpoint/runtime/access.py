@@ -26,6 +26,7 @@ from counterpoint.runtime.messaging.publishing import look_up, posted
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
+from counterpoint.runtime.starting import start_execution
 from counterpoint.runtime.starts import (
     about_to_begin,
     check_same_start,
@@ -113,7 +114,8 @@ class NodeAccess:
             key, execution_id, workflow, arguments, now, correlation_id, begins_at=begins_at
         )
         try:
-            await node.start_execution(workflow, row, first_records(row, arguments), decoded)
+            records = first_records(row, arguments)
+            await start_execution(node, workflow, row, records, decoded)
         except ConflictError:
             await self._check_existing(execution_id, workflow, arguments)
 

@@ -1,4 +1,4 @@
-"""What one commit writes, piece by piece, so that a refused batch can be written again in pieces."""
+"""What one commit writes, in pieces: a refused batch is written again piece by piece."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence

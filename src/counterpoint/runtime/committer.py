@@ -303,7 +303,12 @@ class Committer:
             batch.attributes_of[resident.key] = _attribute_rows(resident, records)
         if execution.events.used or resident.outbox or resident.waits:
             self._add_events(batch, resident, records, now)
-        finished_at = None if status.live else state.updated_at
+        self._add_row(batch, resident, status, now)
+        batch.performed.append((resident, records))
+
+    def _add_row(self, batch: Batch, resident: Resident, status: Status, now: int) -> None:
+        """Write the execution's row where it begins, or where one of these columns changed."""
+        finished_at = None if status.live else resident.execution.state.updated_at
         wake_at = next_wake(resident, now, self._settle)
         if resident.started is not None:
             row = resident.row
@@ -321,7 +326,6 @@ class Committer:
         resident.status = status
         resident.wake_at = wake_at
         resident.written_version = resident.version
-        batch.performed.append((resident, records))
 
     def _add_events(
         self, batch: Batch, resident: Resident, records: Sequence[Record], now: int

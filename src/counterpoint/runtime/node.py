@@ -10,20 +10,17 @@ import asyncio
 import functools
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from counterpoint.authoring.registry import AnyWorkflow, Registry
+from counterpoint.authoring.registry import Registry
 from counterpoint.errors import (
-    ConflictError,
     CounterpointError,
     NodeStoppedError,
     StoreError,
 )
-from counterpoint.kernel.execution import Execution
 from counterpoint.model.outcomes import Outcome
-from counterpoint.model.records import Record, Started
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.settings import Settings
 from counterpoint.model.states import Status
@@ -205,37 +202,6 @@ class Node:
         await self.store.close()
 
     # ---- starting and reading -----------------------------------------------------------------
-
-    async def start_execution(
-        self, workflow: AnyWorkflow, row: ExecutionRow, records: Sequence[Record], arguments: Any
-    ) -> None:
-        """Start an execution with the *records* of its beginning; returns once it is durable.
-
-        Raises:
-            ConflictError: the id exists.
-            NodeStoppedError, StoreError: it may not have been started.
-        """
-        self.check_accepting()
-        if row.id in self.starting:
-            raise ConflictError([row.id])
-        started = records[0]
-        stored = self.room() <= 0 or len(records) > 1 or not isinstance(started, Started)
-        if stored:
-            future = self.committer.store_only(row, records, None)
-        else:
-            program = self.registry.programs[workflow.name]
-            resident = Resident(row, program, Execution(row.id, row.run, program))
-            resident.started = future = self._loop.create_future()
-            self.push(inputs.begin, resident, started, arguments)
-        self.starting[row.id] = future
-        future.add_done_callback(lambda done: self._start_written(row, stored, done))
-        await asyncio.shield(future)  # who gives up waiting takes nothing back
-
-    def _start_written(self, row: ExecutionRow, stored: bool, done: "asyncio.Future[None]") -> None:
-        del self.starting[row.id]
-        if done.exception() is None and stored:
-            self.due.reconsider(row.wake_at)
-            self.due.hungry = row.wake_at is not None and row.wake_at <= self.clock.now()
 
     def check_accepting(self) -> None:
         """Raise if the node takes no work now.
