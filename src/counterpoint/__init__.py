@@ -1,6 +1,7 @@
 """Counterpoint coordinates business processes that span services: durable sagas in one library."""
 
 from counterpoint.app import App
+from counterpoint.authoring.attempt import EventInfo
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.event import Event
 from counterpoint.authoring.service import Service
@@ -28,15 +29,18 @@ from counterpoint.model.policies import Retry
 from counterpoint.model.settings import Settings
 from counterpoint.model.states import Cause, Status
 from counterpoint.runtime.client import Client, ExecutionSummary
+from counterpoint.runtime.dead_letters import DeadLetter, DeadLetterGroup
 from counterpoint.runtime.description import (
     CallDescription,
     Description,
     IncidentDescription,
     JournalEntry,
 )
+from counterpoint.runtime.event_log import ContractInfo, OperatorAct, PublishedEvent
 from counterpoint.runtime.handle import Execution, ResetReport
 from counterpoint.runtime.health import Health
 from counterpoint.runtime.rehearsal import replay
+from counterpoint.runtime.subscribers import SubscriptionInfo
 
 __all__ = [
     "ActivityFailed",
@@ -46,11 +50,15 @@ __all__ = [
     "CallDescription",
     "Cause",
     "Client",
+    "ContractInfo",
     "CounterpointError",
+    "DeadLetter",
+    "DeadLetterGroup",
     "DeadlineExceeded",
     "DefinitionError",
     "Description",
     "Event",
+    "EventInfo",
     "Execution",
     "ExecutionExistsError",
     "ExecutionFailed",
@@ -64,7 +72,9 @@ __all__ = [
     "NonDeterminismError",
     "NonDeterminismWarning",
     "NotDone",
+    "OperatorAct",
     "PayloadError",
+    "PublishedEvent",
     "ResetReport",
     "Retry",
     "RetryAfter",
@@ -73,6 +83,7 @@ __all__ = [
     "Status",
     "StoreError",
     "StoreLockedError",
+    "SubscriptionInfo",
     "WorkflowRefusedError",
     "replay",
 ]

@@ -25,9 +25,13 @@ from counterpoint.model.rows import ExecutionRow, Query
 from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
 from counterpoint.runtime.access import Access
+from counterpoint.runtime.cloud_events import CloudEvents
+from counterpoint.runtime.dead_letters import DeadLetters
 from counterpoint.runtime.description import time_of
+from counterpoint.runtime.event_log import EventLog
 from counterpoint.runtime.handle import Execution
 from counterpoint.runtime.publisher import Publisher
+from counterpoint.runtime.subscribers import Subscribers
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -61,8 +65,8 @@ class PostedRequest:
     and `value`, an operator's `actor` and `reason`."""
 
 
-class Client(Publisher):
-    """Starts executions, finds them and waits for them; publishes events."""
+class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers):
+    """Starts executions, finds them and waits for them; publishes events, and looks after them."""
 
     def _access(self) -> Access:
         raise NotImplementedError
