@@ -29,17 +29,14 @@ def open_shop() -> None:
     """Fill the services' files with limits and stock, unless they have some; close them again."""
     folder().mkdir(parents=True, exist_ok=True)
     limits = [(customer, cents(limit)) for customer, limit in credit_limits(load_orders()).items()]
-    stock = [
-        (p.id, p.name, p.opening_stock, p.opening_stock, p.reorder_level, p.discontinued)
-        for p in load_products()
-    ]
+    stock = [(p.id, p.name, p.opening_stock, p.opening_stock) for p in load_products()]
 
     orders.file.write(lambda _: None)
     payments.file.write(
         lambda db: db.executemany("INSERT OR IGNORE INTO limits VALUES (?, ?)", limits)
     )
     inventory.file.write(
-        lambda db: db.executemany("INSERT OR IGNORE INTO products VALUES (?, ?, ?, ?, ?, ?)", stock)
+        lambda db: db.executemany("INSERT OR IGNORE INTO products VALUES (?, ?, ?, ?)", stock)
     )
     for file in FILES:
         file.close()

@@ -9,8 +9,8 @@ from statistics import mean
 DATA = Path(__file__).parent / "data"
 CENT = Decimal("0.01")
 
-STOCK_FACTOR = 2
-"""The opening stock is this times `units_in_stock`."""
+STOCK_FACTOR = 3
+"""A full shelf holds this times `units_in_stock`."""
 CREDIT_FACTOR = Decimal("1.9")
 """A customer's limit for one order is this times the mean of the customer's orders."""
 
@@ -35,13 +35,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Product:
-    """A product and what is known about its supply."""
+    """A product, and how many units of it a full shelf holds."""
 
     id: int
     name: str
     opening_stock: int
-    reorder_level: int
-    discontinued: bool
 
 
 def load_orders() -> list[Order]:
@@ -62,15 +60,9 @@ def load_orders() -> list[Order]:
 
 
 def load_products() -> list[Product]:
-    """Return all products with their opening stock."""
+    """Return all products, each with a full shelf."""
     return [
-        Product(
-            int(row["product_id"]),
-            row["name"],
-            STOCK_FACTOR * int(row["units_in_stock"]),
-            int(row["reorder_level"]),
-            row["discontinued"] == "1",
-        )
+        Product(int(row["product_id"]), row["name"], STOCK_FACTOR * int(row["units_in_stock"]))
         for row in _rows("products")
     ]
 

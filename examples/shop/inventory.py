@@ -1,9 +1,10 @@
-"""The inventory service: holds stock for orders, and orders more where it runs low."""
+"""The inventory service: holds stock for orders, and has more delivered where it runs out."""
 
 import sqlite3
 from datetime import timedelta
 
 from counterpoint import BusinessError, Retry, Service, activity
+from counterpoint.activity import AttemptInfo
 
 from examples.shop.catalog import Line
 from examples.shop.own_file import Answer, OwnFile
@@ -15,7 +16,7 @@ file = OwnFile(
     """
     CREATE TABLE IF NOT EXISTS products (
       product_id INTEGER PRIMARY KEY, name TEXT NOT NULL, opening INTEGER NOT NULL,
-      stock INTEGER NOT NULL, reorder_level INTEGER NOT NULL, discontinued INTEGER NOT NULL
+      stock INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS deliveries (product_id INTEGER NOT NULL, quantity INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS reservations (
@@ -35,11 +36,10 @@ file = OwnFile(
     ) WITHOUT ROWID;
     """,
 )
-DELIVERY = 200
 
 
 class OutOfStock(BusinessError):
-    """There is less of a product than the order needs."""
+    """A full shelf holds less of a product than the order needs."""
 
     product_id: int
     wanted: int
@@ -55,7 +55,17 @@ class AlreadyReleased(BusinessError):
 @inventory.activity(retry=Retry(first=timedelta(milliseconds=20)))
 def reserve(order_id: str, line: Line) -> int:
     """Set units of a product aside for an order; returns the reservation's number."""
-    call = activity.info()
+    return hold(activity.info(), order_id, line)
+
+
+@reserve.compensation
+def release(order_id: str, line: Line) -> None:
+    """Put a reservation back on the shelf; one that arrives after this is refused."""
+    put_back(activity.info(), order_id, line)
+
+
+def hold(call: AttemptInfo, order_id: str, line: Line) -> int:
+    """Set units aside, once for the call's key; a shelf that has too few is filled up first."""
 
     def effect(db: sqlite3.Connection) -> Answer:
         if db.execute(
@@ -63,19 +73,20 @@ def reserve(order_id: str, line: Line) -> int:
             [order_id, line.product_id],
         ).fetchone():
             return {"released": True}
-        (stock,) = db.execute(
-            "SELECT stock FROM products WHERE product_id = ?", [line.product_id]
+        full, stock = db.execute(
+            "SELECT opening, stock FROM products WHERE product_id = ?", [line.product_id]
         ).fetchone()
+        if full < line.quantity:
+            db.execute("INSERT INTO shortages VALUES (?, ?, ?)", [order_id, line.product_id, full])
+            return {"available": full}
         if stock < line.quantity:
-            db.execute("INSERT INTO shortages VALUES (?, ?, ?)", [order_id, line.product_id, stock])
-            _restock(db, line.product_id, wanted=line.quantity)
-            return {"available": stock}
+            db.execute("INSERT INTO deliveries VALUES (?, ?)", [line.product_id, full - stock])
+            _move(db, line.product_id, full - stock)
         _move(db, line.product_id, -line.quantity)
         reserved = db.execute(
             "INSERT INTO reservations (order_id, product_id, quantity, key) VALUES (?, ?, ?, ?)",
             [order_id, line.product_id, line.quantity, call.idempotency_key],
         )
-        _restock(db, line.product_id)
         return {"number": reserved.lastrowid}
 
     if unreachable(call):
@@ -92,10 +103,8 @@ def reserve(order_id: str, line: Line) -> int:
     return number
 
 
-@reserve.compensation
-def release(order_id: str, line: Line, result: int | None) -> None:
-    """Put a reservation back on the shelf; one that arrives after this is refused."""
-    call = activity.info()
+def put_back(call: AttemptInfo, order_id: str, line: Line) -> None:
+    """Put what an order holds of a product back on the shelf, once for the call's key."""
 
     def effect(db: sqlite3.Connection) -> Answer:
         product = line.product_id
@@ -111,22 +120,10 @@ def release(order_id: str, line: Line, result: int | None) -> None:
                 "INSERT INTO releases (order_id, product_id, quantity, key) VALUES (?, ?, ?, ?)",
                 [order_id, product, held, call.idempotency_key],
             )
-        return {"units": held, "was_known": result is not None}
+        return {"units": held}
 
     file.once(call, effect)
 
 
 def _move(db: sqlite3.Connection, product_id: int, quantity: int) -> None:
     db.execute("UPDATE products SET stock = stock + ? WHERE product_id = ?", [quantity, product_id])
-
-
-def _restock(db: sqlite3.Connection, product_id: int, *, wanted: int = 0) -> None:
-    """Have a delivery of what is down to its reorder level, or too little, if it is still made."""
-    low = db.execute(
-        "SELECT 1 FROM products WHERE product_id = ? AND discontinued = 0 "
-        "AND (stock <= reorder_level OR stock < ?)",
-        [product_id, wanted],
-    ).fetchone()
-    if low:
-        db.execute("INSERT INTO deliveries VALUES (?, ?)", [product_id, DELIVERY])
-        _move(db, product_id, DELIVERY)

@@ -3,6 +3,7 @@
 import sqlite3
 
 from counterpoint import BusinessError, Service, activity
+from counterpoint.activity import AttemptInfo
 
 from examples.shop.catalog import Order, cents
 from examples.shop.own_file import Answer, OwnFile
@@ -51,28 +52,36 @@ def create(order: Order) -> None:
 @create.compensation
 def cancel(order: Order) -> None:
     """Cancel an order, known or not: one that is still on its way will be refused."""
-    call = activity.info()
-
-    def effect(db: sqlite3.Connection) -> Answer:
-        _end(db, order.id, "cancelled", call.idempotency_key)
-        return {}
-
-    file.once(call, effect)
+    call_off(activity.info(), order.id)
 
 
 @orders.activity
 def confirm(order: Order) -> None:
     """Tell the customer that the order is paid, in stock and final."""
-    call = activity.info()
+    finish(activity.info(), order.id)
+
+
+def finish(call: AttemptInfo, order_id: str) -> None:
+    """Confirm an order, unless it was cancelled; once for the call's key."""
 
     def effect(db: sqlite3.Connection) -> Answer:
-        if _cancelled(db, order.id):
+        if _cancelled(db, order_id):
             return {"cancelled": True}
-        _end(db, order.id, "confirmed", call.idempotency_key)
+        _end(db, order_id, "confirmed", call.idempotency_key)
         return {}
 
     if file.once(call, effect).get("cancelled"):
-        raise OrderCancelled(order_id=order.id)
+        raise OrderCancelled(order_id=order_id)
+
+
+def call_off(call: AttemptInfo, order_id: str) -> None:
+    """Cancel an order, known or not; once for the call's key."""
+
+    def effect(db: sqlite3.Connection) -> Answer:
+        _end(db, order_id, "cancelled", call.idempotency_key)
+        return {}
+
+    file.once(call, effect)
 
 
 def _cancelled(db: sqlite3.Connection, order_id: str) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,7 +27,7 @@ SERVICES = ("orders", "payments", "inventory")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL, name TEXT NOT NULL,
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, step TEXT NOT NULL, name TEXT NOT NULL,
   attempt INTEGER NOT NULL, at REAL NOT NULL
 );
 """
@@ -111,8 +112,15 @@ def read(directory: Path, service: str, query: str) -> list[tuple[Any, ...]]:
         return db.execute(query).fetchall()
 
 
+def part_of(call: AttemptInfo, part: object) -> AttemptInfo:
+    """Return the call with a key of its own for one of several effects that it has."""
+    return replace(call, idempotency_key=f"{call.idempotency_key}.{part}")
+
+
 def _log(db: sqlite3.Connection, call: AttemptInfo) -> None:
+    """Log a call under the step that made it: an activity's key, or the execution of a reaction."""
+    step = call.idempotency_key if call.event is None else call.execution_id
     db.execute(
-        "INSERT INTO calls (key, name, attempt, at) VALUES (?, ?, ?, ?)",
-        [call.idempotency_key, call.activity, call.attempt, time.time()],
+        "INSERT INTO calls (key, step, name, attempt, at) VALUES (?, ?, ?, ?, ?)",
+        [call.idempotency_key, step, call.activity, call.attempt, time.time()],
     )

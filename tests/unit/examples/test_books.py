@@ -162,7 +162,7 @@ BROKEN = [
         "order 66: a release for an order that nobody knows",
     ),
     ("inventory", "UPDATE products SET stock = stock + 1 WHERE product_id = 1", "product 1: "),
-    ("inventory", "INSERT INTO deliveries VALUES (2, 200)", "product 2: 34 at the start and 200"),
+    ("inventory", "INSERT INTO deliveries VALUES (2, 200)", "product 2: 51 at the start and 200"),
     ("inventory", "UPDATE products SET stock = -1 WHERE product_id = 3", "product 3: the stock is"),
     (
         "payments",

@@ -80,28 +80,37 @@ async def test_same_key_reserves_once(empty_shop: Path) -> None:
 
 async def test_release_puts_units_back_once(empty_shop: Path) -> None:
     with call("k"):
-        number = await reserve("7", Line(1, 10))
+        await reserve("7", Line(1, 10))
     for _ in range(2):
         with call("kc"):
-            release("7", Line(1, 10), number)
+            release("7", Line(1, 10))
 
     assert read(empty_shop, "inventory", "SELECT opening - stock FROM products LIMIT 1") == [(0,)]
 
 
 async def test_reservation_that_arrives_after_its_release_is_refused(empty_shop: Path) -> None:
     with call("kc"):
-        release("7", Line(1, 10), None)
+        release("7", Line(1, 10))
 
     with call("k"), pytest.raises(AlreadyReleased):
         await reserve("7", Line(1, 10))
 
 
-async def test_shortage_is_refused_and_has_more_delivered(empty_shop: Path) -> None:
+async def test_line_that_a_full_shelf_cannot_serve_is_refused(empty_shop: Path) -> None:
     with call("k"), pytest.raises(OutOfStock) as short:
         await reserve("7", Line(1, 500))
 
-    assert short.value.facts == {"product_id": 1, "wanted": 500, "available": 78}
-    assert rows(empty_shop, "inventory", "deliveries") == [(1, 200)]
+    assert short.value.facts == {"product_id": 1, "wanted": 500, "available": 117}
+    assert rows(empty_shop, "inventory", "deliveries") == []
+
+
+async def test_shelf_is_filled_up_for_an_order_that_finds_too_few(empty_shop: Path) -> None:
+    for key, order in (("k", "7"), ("l", "8")):
+        with call(key):
+            await reserve(order, Line(1, 100))
+
+    assert rows(empty_shop, "inventory", "deliveries") == [(1, 100)]
+    assert read(empty_shop, "inventory", "SELECT stock FROM products LIMIT 1") == [(17,)]
 
 
 async def test_order_that_arrives_after_it_was_cancelled_is_refused(empty_shop: Path) -> None:
