@@ -37,6 +37,14 @@ from counterpoint.runtime.description import (
     JournalEntry,
 )
 from counterpoint.runtime.event_log import ContractInfo, OperatorAct, PublishedEvent
+from counterpoint.runtime.flow import (
+    AwaitedEvent,
+    Flow,
+    FlowEvent,
+    FlowExecution,
+    FlowReaction,
+    ReceivedEvent,
+)
 from counterpoint.runtime.handle import Execution, ResetReport
 from counterpoint.runtime.health import Health
 from counterpoint.runtime.rehearsal import replay
@@ -46,6 +54,7 @@ __all__ = [
     "ActivityFailed",
     "App",
     "ArgumentsError",
+    "AwaitedEvent",
     "BusinessError",
     "CallDescription",
     "Cause",
@@ -65,6 +74,10 @@ __all__ = [
     "ExecutionNotFoundError",
     "ExecutionRefusedError",
     "ExecutionSummary",
+    "Flow",
+    "FlowEvent",
+    "FlowExecution",
+    "FlowReaction",
     "Health",
     "IncidentDescription",
     "JournalEntry",
@@ -75,6 +88,7 @@ __all__ = [
     "OperatorAct",
     "PayloadError",
     "PublishedEvent",
+    "ReceivedEvent",
     "ResetReport",
     "Retry",
     "RetryAfter",

@@ -29,6 +29,7 @@ from counterpoint.runtime.cloud_events import CloudEvents
 from counterpoint.runtime.dead_letters import DeadLetters
 from counterpoint.runtime.description import time_of
 from counterpoint.runtime.event_log import EventLog
+from counterpoint.runtime.flows import Flows
 from counterpoint.runtime.handle import Execution
 from counterpoint.runtime.publisher import Publisher
 from counterpoint.runtime.subscribers import Subscribers
@@ -65,7 +66,7 @@ class PostedRequest:
     and `value`, an operator's `actor` and `reason`."""
 
 
-class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers):
+class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers, Flows):
     """Starts executions, finds them and waits for them; publishes events, and looks after them."""
 
     def _access(self) -> Access:
