@@ -1,25 +1,40 @@
-"""The shop: its services composed, its files opened, the executions beside them."""
+"""The shop: its services composed, its files opened, the executions and events beside them."""
 
 from pathlib import Path
 
-from counterpoint import App
+from counterpoint import App, Service
 
 from examples.shop import inventory, orders, payments
 from examples.shop.catalog import Order, cents, credit_limits, load_orders, load_products
+from examples.shop.choreography import fulfilment
+from examples.shop.events import OrderPlaced
+from examples.shop.mix import purchasing, shipping
+from examples.shop.mix.events import CheckedOut
+from examples.shop.mix.sales import sales
 from examples.shop.own_file import folder
 from examples.shop.process import place_order
 
 FILES = (orders.file, payments.file, inventory.file)
+MIX_FILES = (shipping.file, purchasing.file)
 STORE = "counterpoint.db"
 
 
-def make_app(directory: Path) -> App:
-    """Return the shop's app with its executions in a folder."""
+def make_app(directory: Path, *more: Service) -> App:
+    """Return the shop's app with its executions in a folder.
+
+    It hosts both forms: an order that is started runs through the saga `place_order`, one that is
+    published as `OrderPlaced` from service to service.
+    """
     return App(
         "shop",
-        services=[orders.orders, payments.payments, inventory.inventory],
+        services=[orders.orders, payments.payments, inventory.inventory, *more],
         store=f"sqlite:///{directory / STORE}",
     )
+
+
+def make_mixed_app(directory: Path) -> App:
+    """Return the app with sales, shipping and purchasing: `CheckedOut` starts a sale."""
+    return make_app(directory, sales, shipping.shipping, purchasing.purchasing)
 
 
 app = make_app(folder())
@@ -31,14 +46,15 @@ def open_shop() -> None:
     limits = [(customer, cents(limit)) for customer, limit in credit_limits(load_orders()).items()]
     stock = [(p.id, p.name, p.opening_stock, p.opening_stock) for p in load_products()]
 
-    orders.file.write(lambda _: None)
     payments.file.write(
         lambda db: db.executemany("INSERT OR IGNORE INTO limits VALUES (?, ?)", limits)
     )
     inventory.file.write(
         lambda db: db.executemany("INSERT OR IGNORE INTO products VALUES (?, ?, ?, ?)", stock)
     )
-    for file in FILES:
+    for file in (orders.file, *MIX_FILES):
+        file.write(lambda _: None)
+    for file in (*FILES, *MIX_FILES):
         file.close()
 
 
@@ -47,4 +63,28 @@ def execution_id(order: Order) -> str:
     return f"order-{order.id}"
 
 
-__all__ = ["app", "execution_id", "make_app", "open_shop", "place_order"]
+def order_placed(order: Order) -> OrderPlaced:
+    """Return the event with which an order begins in the choreographed form."""
+    return OrderPlaced(
+        order_id=order.id, customer_id=order.customer_id, lines=order.lines, total=order.total
+    )
+
+
+def checked_out(order: Order) -> CheckedOut:
+    """Return the event with which an order begins in the mix."""
+    return CheckedOut(
+        order_id=order.id, customer_id=order.customer_id, lines=order.lines, total=order.total
+    )
+
+
+__all__ = [
+    "app",
+    "checked_out",
+    "execution_id",
+    "fulfilment",
+    "make_app",
+    "make_mixed_app",
+    "open_shop",
+    "order_placed",
+    "place_order",
+]
