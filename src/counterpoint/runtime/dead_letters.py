@@ -35,7 +35,7 @@ from counterpoint.model.messages import (
     ReactionStatus,
     SubscriptionRow,
 )
-from counterpoint.model.records import Died, Failure, Payload, decode_records
+from counterpoint.model.records import NULL, Died, Failure, Payload, decode_records
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.messages import ReadableMessages
 from counterpoint.runtime.description import JournalEntry, journal_entries, time_of
@@ -172,7 +172,7 @@ class DeadLetters:
         """
         access = self._access()
         place = await find_dead_letter(access, id)
-        payload: Payload | None = None
+        payload = NULL
         if data is not None:
             contract = _contract(access.registry, place.letter)
             payload = checked_data(access.registry, contract, place.letter, data)
@@ -204,7 +204,7 @@ class DeadLetters:
                 letters = [(await _id_of(access.store, one, numbers), one) for one in waiting]
                 known = [(id_, one) for id_, one in letters if id_ is not None]
                 await asyncio.gather(
-                    *(_redrive(access, id_, one, None, actor, reason) for id_, one in known)
+                    *(_redrive(access, id_, one, NULL, actor, reason) for id_, one in known)
                 )
                 count += len(known)
                 waiting.clear()
@@ -340,7 +340,7 @@ async def _redrive(
     access: "Access",
     id: str,
     letter: DeadLetterRow,
-    data: Payload | None,
+    data: Payload,
     actor: str | None,
     reason: str | None,
 ) -> None:

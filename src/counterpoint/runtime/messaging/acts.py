@@ -2,8 +2,12 @@
 
 Every act is a row among the acts of the store, written in the commit that has its effect and
 deletes its letter; an act on a dead letter is a record in the journal of its reaction, too.
+
+A node that starts reads its mail while it reads what its store holds. So an act on a dead letter
+waits until the letter's queue is read: what would be read of it meanwhile would be out of date.
 """
 
+import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -76,12 +80,17 @@ class EventActs:
         subscription = self.subscriptions.get(mail.subscription)
         if subscription is None and isinstance(mail, RedriveMail):
             return "no service of this app has its reaction"
-        found = await store.reactions([mail.subscription], mail.position, mail.position)
         events = await store.events(
             EventQuery(after=mail.position - 1, until=mail.position, limit=1)
         )
-        dead = [one for one in found if one.status is ReactionStatus.DEAD and one.key is not None]
-        if not dead or not events or place in self._acting:
+        generation = self.dispatcher.generation
+        dead = await self._dead(mail)
+        while dead and subscription is not None and self._is_read_now(subscription, events):
+            await asyncio.sleep(0)
+            dead = await self._dead(mail)
+        if generation != self.dispatcher.generation:
+            return None  # the store failed, and all mail is read again
+        if dead is None or not events or place in self._acting:
             self._refuse(row, "it is no dead letter, or no more")
             return None
         if isinstance(mail, RedriveMail):
@@ -89,14 +98,32 @@ class EventActs:
             if wrong is not None:
                 self._refuse(row, wrong)
                 return None
-        key = dead[0].key or 0
-        records = journal_records(await store.journal(key), self.node.codec)
+        records = journal_records(await store.journal(dead.key or 0), self.node.codec)
         self._acting.add(place)
         if isinstance(mail, RedriveMail) and subscription is not None:
-            self._redrive(row, mail, dead[0], events[0], records, subscription)
+            self._redrive(row, mail, dead, events[0], records, subscription)
         elif isinstance(mail, DiscardMail):
-            self._discard(row, mail, dead[0], events[0], records)
+            self._discard(row, mail, dead, events[0], records)
         return None
+
+    async def _dead(self, mail: RedriveMail | DiscardMail) -> ReactionRow | None:
+        """Return the row of what a letter is about, if that is a dead letter."""
+        rows = await self.node.store.reactions([mail.subscription], mail.position, mail.position)
+        dead = [one for one in rows if one.status is ReactionStatus.DEAD and one.key is not None]
+        return dead[0] if dead else None
+
+    def _is_read_now(self, subscription: Subscription, events: Sequence[EventRow]) -> bool:
+        """Whether the queue of a dead letter reads from the store what is known of it."""
+        queue = subscription.lane.queues.get(events[0].key) if events else None
+        if queue is None:
+            return False
+        active = queue.active
+        resumed = (
+            active is not None
+            and active.subscription is subscription
+            and active.event.position == events[0].position
+        )
+        return resumed or queue.reading or queue in self.dispatcher.held
 
     def _redrive(
         self,
@@ -111,7 +138,7 @@ class EventActs:
         record = r.Redriven(now, row.request_id, mail.data, mail.actor, mail.reason)
         changed = dead._replace(status=ReactionStatus.RETRYING, attempts=0, due_at=now)
         written = functools.partial(self._redriven, changed, event, [*records, record])
-        detail = {} if mail.data is None else {"data": mail.data}
+        detail = {"data": mail.data} if _is_given(mail.data) else {}
         note = self._note(row, mail, changed, record, len(records), written, detail)
         lane = subscription.lane
         note.held = HoldRow(lane.service, lane.name, event.key, event.position)
@@ -166,7 +193,7 @@ class EventActs:
         return note
 
     def _wrong_data(self, subscription: Subscription | None, data: r.Payload | None) -> str | None:
-        if data is None or subscription is None:
+        if data is None or not _is_given(data) or subscription is None:
             return None
         contract = self.registry.contracts[subscription.type]
         try:
@@ -252,3 +279,8 @@ class EventActs:
         if place is not None:
             self._acting.discard(place)
         logger.error("a %s of %r cannot be written: %s", row.kind, row.execution_id, error)
+
+
+def _is_given(data: r.Payload | None) -> bool:
+    """Whether a redrive has data of its own; `null` is that of no event."""
+    return data is not None and bytes(data) != bytes(r.NULL)
