@@ -3,6 +3,7 @@
 from counterpoint.app import App
 from counterpoint.authoring.attempt import EventInfo
 from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.choreography import Choreography
 from counterpoint.authoring.event import Event
 from counterpoint.authoring.service import Service
 from counterpoint.errors import (
@@ -58,6 +59,7 @@ __all__ = [
     "BusinessError",
     "CallDescription",
     "Cause",
+    "Choreography",
     "Client",
     "ContractInfo",
     "CounterpointError",

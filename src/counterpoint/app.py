@@ -9,10 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
 
+from counterpoint.authoring.choreography import Choreography
 from counterpoint.authoring.registry import Registry
 from counterpoint.authoring.service import Service
 from counterpoint.codecs.json import JsonCodec
 from counterpoint.errors import DefinitionError, NodeStoppedError
+from counterpoint.graph.choreographies import check_choreographies
 from counterpoint.model.settings import Settings
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
@@ -40,7 +42,8 @@ class App(Client):
     Settings are keyword arguments, or `COUNTERPOINT_*` variables, or defaults; see `Settings`.
 
     Raises:
-        DefinitionError: the services do not fit together, or a setting is wrong.
+        DefinitionError: the services do not fit together, a choreography cannot work with them, or
+            a setting is wrong.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class App(Client):
         name: str,
         *,
         services: Sequence[Service],
+        choreographies: Sequence[Choreography] = (),
         store: str | Store | None = None,
         clock: Clock | None = None,
         **settings: Any,
@@ -59,6 +63,10 @@ class App(Client):
             settings["store"] = store
         self.settings = Settings.load(settings)
         self.registry = Registry(services, payload_bytes_max=self.settings.payload_bytes_max)
+        self.choreographies: dict[str, Choreography] = check_choreographies(
+            choreographies, self.registry
+        )
+        """By name."""
         self.store: str | Store = self.settings.store if store is None else store
         if isinstance(self.store, str) and self.store != MEMORY:
             store_from_url(self.store)  # refused here rather than when the app is entered
