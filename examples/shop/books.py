@@ -30,6 +30,8 @@ class Verdict:
     charged_cents: int = 0
     returned_cents: int = 0
     reserved_units: int = 0
+    outcomes: dict[str, str] = field(default_factory=dict)
+    """`confirmed`, `declined` or `undone`, by order."""
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -97,9 +99,11 @@ def _check_order(books: Books, order: str, verdict: Verdict) -> None:
         violated("confirmed although its payment was declined")
     elif endings == ["confirmed"]:
         verdict.confirmed += 1
+        verdict.outcomes[order] = "confirmed"
         _check_confirmed(books, order, violated)
     elif declined:
         verdict.declined += 1
+        verdict.outcomes[order] = "declined"
         if declined > 1:
             violated(f"declined {declined} times")
         if books.charges[order] or books.refunds[order]:
@@ -108,6 +112,7 @@ def _check_order(books: Books, order: str, verdict: Verdict) -> None:
             violated("declined, and yet stock was reserved")
     else:
         verdict.undone += 1
+        verdict.outcomes[order] = "undone"
         _check_undone(books, order, violated)
 
 

@@ -1,27 +1,33 @@
-"""Runs the shop, kills its node in the middle, starts it again and balances the books.
+"""Runs the same orders in each form of the process, with a kill in each, and compares the books.
 
-`python -m examples.shop.demo [--orders N] [--keep DIR]`; exit code 0 only if the books balance,
-every acknowledged start has ended, and no recorded step was made again.
+`python -m examples.shop.demo [--orders N] [--keep DIR]`; exit code 0 only if all books balance,
+every acknowledged order has ended, alike in each form, and no recorded step was made again.
 """
 
 import argparse
 import asyncio
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from counterpoint import Client
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from examples.shop.app import FILES, STORE, make_app, open_shop
-from examples.shop.books import check
-from examples.shop.catalog import load_orders
+from examples.shop import books
+from examples.shop.app import STORE, execution_id, open_shop
+from examples.shop.catalog import Order, load_orders
 from examples.shop.drive import Drive, NodeFailedError
-from examples.shop.evidence import compare, describe_all
-from examples.shop.report import choose, print_crash, print_report, tree_of
+from examples.shop.evidence import compare
+from examples.shop.figures import read_figures
+from examples.shop.flow_tree import tree_of
+from examples.shop.forms import FORMS, MIXED, Form
+from examples.shop.mix.books import violations as violations_of_the_mix
+from examples.shop.report import Run, differences, print_report, print_verdict
 
 DEFAULT_FOLDER = Path("var/shop")
 LOG_WIDTH = 120
@@ -29,33 +35,66 @@ LOG_WIDTH = 120
 
 async def demonstrate(directory: Path, count: int, console: Console) -> bool:
     """Run the demo in an empty folder; return whether everything is as promised."""
+    orders = load_orders()[:count]
+    runs: list[Run] = []
+    for form in FORMS:
+        runs.append(await run_form(form, directory / form.name, orders, console))
+        console.print()
+    different = differences(runs)
+    print_report(console, runs)
+    print_verdict(console, runs, different)
+    for run in runs:
+        order = choose(run, orders)
+        async with run.form.make_app(run.directory).client() as client:
+            await show_flow(console, run.form, client, order)
+    _print_next(console, directory)
+    return not different and all(run.good for run in runs)
+
+
+async def run_form(form: Form, directory: Path, orders: list[Order], console: Console) -> Run:
+    """Run orders through a node that is killed in the middle; return what became of them."""
+    console.print(f"[bold]{form.name}[/]")
     os.environ["SHOP_DIR"] = str(directory)
     open_shop()
-    orders = load_orders()[:count]
     progress = _progress(console) if console.is_terminal else None
     with progress or nullcontext():
-        async with make_app(directory).client() as client:
+        async with form.make_app(directory).client() as client:
             show = _bars(progress, len(orders)) if progress else lambda *_: None
-            drive = Drive(client, directory, orders, console.print, show)
+            drive = Drive(form, client, directory, orders, _indented(console), show)
             evidence = await drive.run()
-            told = await describe_all(client)
-            chosen = choose(told, evidence.interrupted)
-            journal = await client.execution(chosen.id).journal()
-    verdict = check(directory)
-    aftermath = compare(evidence, directory)
-    console.print()
-    print_report(console, drive, verdict, told)
-    print_crash(console, evidence, aftermath)
-    console.print("[bold]One saga's journal[/]")
-    console.print(tree_of(chosen.id, journal))
-    console.print()
-    _print_next(console, directory, chosen.id)
-    unended = drive.unfinished
-    if unended:
-        console.print(
-            f"[bold red]{len(unended)} acknowledged orders did not end[/]: {unended[:10]}"
+    verdict = books.check(directory)
+    more = violations_of_the_mix(directory) if form is MIXED else []
+    return Run(
+        form=form,
+        directory=directory,
+        verdict=verdict,
+        violations=[*verdict.violations, *more],
+        figures=read_figures(form, directory, drive.seconds, drive.down_seconds),
+        evidence=evidence,
+        aftermath=compare(evidence, directory),
+        unfinished=drive.unfinished,
+    )
+
+
+def choose(run: Run, orders: Sequence[Order]) -> Order:
+    """Return an order that is worth a look: of a few lines, undone (or sold), hit by the crash."""
+    wanted = "confirmed" if run.form is MIXED else "undone"
+
+    def interest(order: Order) -> tuple[bool, bool, bool]:
+        return (
+            run.verdict.outcomes.get(order.id) == wanted,
+            len(order.lines) == 2,
+            execution_id(order) in run.evidence.interrupted,
         )
-    return verdict.balanced and not unended and not aftermath.repeated
+
+    return max(orders, key=interest)
+
+
+async def show_flow(console: Console, form: Form, client: Client, order: Order) -> None:
+    """Print what became of one order."""
+    console.print(f"[bold]One flow, {form.name}[/]")
+    console.print(tree_of(await client.flow(execution_id(order))))
+    console.print()
 
 
 def main() -> int:
@@ -71,7 +110,6 @@ def main() -> int:
     directory: Path = given.keep or DEFAULT_FOLDER
     if given.keep and directory.is_dir() and any(directory.iterdir()):
         parser.error(f"{directory} is not empty: name a new folder")
-    directory.mkdir(parents=True, exist_ok=True)
     _clear(directory)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     try:
@@ -86,9 +124,12 @@ def main() -> int:
 
 def _clear(directory: Path) -> None:
     """Delete what an earlier demo left in its folder."""
-    for name in (*(f"{file.service}.db" for file in FILES), STORE, "node.log"):
-        for suffix in ("", "-wal", "-shm", ".lock"):
-            (directory / f"{name}{suffix}").unlink(missing_ok=True)
+    for form in FORMS:
+        shutil.rmtree(directory / form.name, ignore_errors=True)
+
+
+def _indented(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(f"  {line}")
 
 
 def _progress(console: Console) -> Progress:
@@ -113,15 +154,15 @@ def _bars(progress: Progress, count: int) -> Callable[[int, int], None]:
     return show
 
 
-def _print_next(console: Console, directory: Path, execution_id: str) -> None:
-    store = directory / STORE
+def _print_next(console: Console, directory: Path) -> None:
     table = Table.grid(padding=(0, 2))
     for what, where in (
         ("the saga", "examples/shop/process.py"),
+        ("the choreography", "examples/shop/choreography.py"),
+        ("the mix", "examples/shop/mix"),
         ("the rules of the shop", "examples/shop/README.md"),
-        ("this order", f".venv/bin/counterpoint show {execution_id} --store {store}"),
-        ("all orders", f".venv/bin/counterpoint list --store {store}"),
-        ("the books again", f".venv/bin/python -m examples.shop.books {directory}"),
+        ("all sagas", f".venv/bin/counterpoint list --store {directory / 'orchestrated' / STORE}"),
+        ("the books again", f".venv/bin/python -m examples.shop.books {directory}/choreographed"),
         ("many kills at random moments", "make crash N=20"),
     ):
         table.add_row(f"  {what}", where)

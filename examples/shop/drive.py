@@ -5,17 +5,17 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from counterpoint import Client, Status
+from counterpoint import Client
 
-from examples.shop.app import execution_id, place_order
+from examples.shop.app import execution_id
 from examples.shop.catalog import Order
-from examples.shop.evidence import Evidence, gather_evidence
+from examples.shop.evidence import Evidence, gather_evidence, steps_due
+from examples.shop.forms import Form
 
 IN_FLIGHT = 64
 POLL = timedelta(milliseconds=50)
@@ -29,13 +29,17 @@ class NodeFailedError(Exception):
 class NodeProcess:
     """The shop's node as a child process; what it says goes to `node.log` in the folder."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, form: Form) -> None:
         self.log = directory / "node.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "examples.shop.node"],
                 cwd=Path(__file__).parent.parent.parent,
-                env={**os.environ, "SHOP_DIR": str(directory.absolute())},
+                env={
+                    **os.environ,
+                    "SHOP_DIR": str(directory.absolute()),
+                    "SHOP_FORM": form.name,
+                },
                 stdout=log,
                 stderr=log,
             )
@@ -62,26 +66,24 @@ class NodeProcess:
 class Drive:
     """One run of orders through a node that is killed when half of them have ended."""
 
+    form: Form
     client: Client
     directory: Path
     orders: list[Order]
     say: Callable[[str], None]
     progress: Callable[[int, int], None]
     acknowledged: list[str] = field(default_factory=list)
-    statuses: dict[str, Status] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
     seconds: float = 0.0
+    """From the first start of a node to the last end of an order."""
     down_seconds: float = 0.0
+    """Of these, from the kill to the start of the next node."""
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
 
     @property
-    def ended(self) -> int:
-        """Executions that have ended."""
-        return sum(not status.live for status in self.statuses.values())
-
-    @property
     def unfinished(self) -> list[str]:
-        """Acknowledged starts that have not ended."""
-        return [id for id in self.acknowledged if self.statuses.get(id, Status.RUNNING).live]
+        """Acknowledged orders that have not ended."""
+        return [id for id in self.acknowledged if id not in self.ended]
 
     async def run(self) -> Evidence:
         """Submit everything, crash in the middle, wait for the end; return what the crash left.
@@ -90,48 +92,59 @@ class Drive:
             NodeFailedError: the node ended by itself, or nothing moved for a minute.
         """
         began = time.monotonic()
-        node = NodeProcess(self.directory)
+        node = NodeProcess(self.directory, self.form)
         self.say(f"the node is process {node.pid}; {len(self.orders)} orders are submitted to it")
         submitting = asyncio.create_task(self._submit())
         try:
             await self._until(len(self.orders) // 2, node, submitting)
             node.kill()
             killed = time.monotonic()
-            self.say(f"process {node.pid} is killed (SIGKILL) when {self.ended} orders have ended")
-            evidence = await gather_evidence(self.client, self.directory)
-            node = NodeProcess(self.directory)
+            self.say(
+                f"process {node.pid} is killed (SIGKILL) when {len(self.ended)} orders have ended"
+            )
+            evidence = await gather_evidence(self.form, self.client, self.directory)
+            node = NodeProcess(self.directory, self.form)
             self.down_seconds = time.monotonic() - killed
-            self.say(f"the new node is process {node.pid}; it goes on where the journals end")
+            self.say(f"the new node is process {node.pid}; it goes on with what the store holds")
             await self._until(len(self.orders), node, submitting)
             self.seconds = time.monotonic() - began
+            await self._until_quiet(node)
             node.stop()
         finally:
             submitting.cancel()
             node.kill()
-        self.say(f"all {self.ended} orders have ended")
+        self.say(f"all {len(self.ended)} orders have ended")
         return evidence
 
     async def _submit(self) -> None:
-        """Start orders with a bounded number under way; an id started twice is started once."""
+        """Submit orders with a bounded number under way."""
         for order in self.orders:
             await self._places.acquire()
-            id = execution_id(order)
-            await self.client.start(place_order, order, id=id)
-            self.acknowledged.append(id)
+            await self.form.submit(self.client, order)
+            self.acknowledged.append(execution_id(order))
 
     async def _until(self, ended: int, node: NodeProcess, submitting: asyncio.Task[None]) -> None:
         moved = time.monotonic()
-        while self.ended < ended:
-            before, had_ended = Counter(self.statuses.values()), self.ended
+        while len(self.ended) < ended:
+            had_ended = len(self.ended)
             await asyncio.sleep(POLL.total_seconds())
-            self.statuses = {s.id: s.status async for s in self.client.executions()}
-            self.progress(len(self.acknowledged), self.ended)
-            for _ in range(self.ended - had_ended):
-                self._places.release()
             node.check()
             if submitting.done():
                 submitting.result()
-            if Counter(self.statuses.values()) != before:
+            self.ended = self.form.ended(self.directory)
+            self.progress(len(self.acknowledged), len(self.ended))
+            for _ in range(len(self.ended) - had_ended):
+                self._places.release()
+            if len(self.ended) > had_ended:
                 moved = time.monotonic()
             elif time.monotonic() - moved > STUCK_AFTER.total_seconds():
-                raise NodeFailedError(f"{ended - self.ended} orders do not end")
+                raise NodeFailedError(f"{ended - len(self.ended)} orders do not end")
+
+    async def _until_quiet(self, node: NodeProcess) -> None:
+        """Wait for the reactions that no order waits for, such as those that restock."""
+        end = time.monotonic() + STUCK_AFTER.total_seconds()
+        while steps_due(self.directory):
+            await asyncio.sleep(POLL.total_seconds())
+            node.check()
+            if time.monotonic() > end:
+                raise NodeFailedError("some reactions do not end")

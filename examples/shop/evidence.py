@@ -6,19 +6,31 @@ from pathlib import Path
 
 from counterpoint import Client, Description
 
-from examples.shop.own_file import SERVICES, read
+from examples.shop.forms import Form
+from examples.shop.own_file import read, services_in
+
+REACTIONS = (
+    "SELECT name || ':' || source || '/' || id, coalesce(status, '') = 'completed' FROM events "
+    "JOIN subscriptions ON subscriptions.type = events.type LEFT JOIN reactions "
+    "ON subscription = number AND reactions.position = events.position"
+)
+"""Every reaction that is due for an event, by its execution id, and whether it is recorded."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The state of the files between the crash and the restart."""
+    """The state of the files between the crash and the restart.
+
+    A step is a call or a compensation, known by its idempotency key, or a reaction to one event,
+    known by its execution id.
+    """
 
     interrupted: frozenset[str]
-    """The ids of executions that had begun and not ended."""
+    """The flows that had begun and not ended."""
     under_way: frozenset[str]
-    """The keys of calls and compensations whose outcome was not recorded."""
+    """Steps whose outcome was not recorded."""
     recorded: frozenset[str]
-    """The keys of calls whose outcome was."""
+    """Steps whose outcome was."""
     marks: Mapping[str, int]
     """The last line of each service's call log."""
 
@@ -28,21 +40,18 @@ class Aftermath:
     """What the services saw after the restart."""
 
     made_again: int
-    """Calls that were under way at the crash and were made once more."""
+    """Steps that were under way at the crash and reached a service after it."""
     had_happened: int
-    """Those of them that had already had their effect: the service gave its old answer."""
+    """Those of them that had had an effect before: the service gave its old answer."""
     repeated: tuple[str, ...]
-    """Keys of recorded calls that were made again; there must be none."""
+    """Recorded steps that were made again; there must be none."""
 
 
-async def gather_evidence(client: Client, directory: Path) -> Evidence:
+async def gather_evidence(form: Form, client: Client, directory: Path) -> Evidence:
     """Read what the crash left, before a node starts."""
-    interrupted: set[str] = set()
-    under_way: set[str] = set()
-    recorded: set[str] = set()
+    due = steps_due(directory)
+    under_way, recorded = set(due), _recorded_reactions(directory)
     for told in await describe_all(client):
-        if told.status.live:
-            interrupted.add(told.id)
         for call in told.calls:
             (under_way if call.settled_at is None else recorded).add(call.idempotency_key)
             if call.compensation_key is not None:
@@ -50,26 +59,42 @@ async def gather_evidence(client: Client, directory: Path) -> Evidence:
                 (recorded if settled else under_way).add(call.compensation_key)
     marks = {
         service: read(directory, service, "SELECT coalesce(max(id), 0) FROM calls")[0][0]
-        for service in SERVICES
+        for service in services_in(directory)
     }
+    interrupted = form.begun(directory) - form.ended(directory)
     return Evidence(frozenset(interrupted), frozenset(under_way), frozenset(recorded), marks)
 
 
 def compare(evidence: Evidence, directory: Path) -> Aftermath:
     """Compare what was called after the crash with what had been recorded before it."""
-    before: set[str] = set()
+    happened: set[str] = set()
     after: set[str] = set()
-    for service in SERVICES:
-        for number, key in read(directory, service, "SELECT id, key FROM calls"):
-            (before if number <= evidence.marks[service] else after).add(key)
+    for service in services_in(directory):
+        for number, step, reached in read(
+            directory, service, "SELECT id, step, reached FROM calls"
+        ):
+            if number > evidence.marks[service]:
+                after.add(step)
+            elif reached:
+                happened.add(step)
+    again = after & evidence.under_way
     return Aftermath(
-        made_again=len(after & evidence.under_way),
-        had_happened=len(after & before & evidence.under_way),
+        made_again=len(again),
+        had_happened=len(again & happened),
         repeated=tuple(sorted(after & evidence.recorded)),
     )
+
+
+def steps_due(directory: Path) -> list[str]:
+    """Return the reactions that have to be done and are not recorded as done."""
+    return [step for step, done in read(directory, "counterpoint", REACTIONS) if not done]
 
 
 async def describe_all(client: Client) -> list[Description]:
     """Return everything that the journals tell of all executions, oldest first."""
     ids = [summary.id async for summary in client.executions()]
     return [await client.execution(id).describe() for id in reversed(ids)]
+
+
+def _recorded_reactions(directory: Path) -> set[str]:
+    return {step for step, done in read(directory, "counterpoint", REACTIONS) if done}

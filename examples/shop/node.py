@@ -1,12 +1,19 @@
-"""Hosts the shop until it is told to stop: `python -m examples.shop.node`."""
+"""Hosts the shop until it is told to stop: `python -m examples.shop.node`.
+
+With SHOP_FORM=mixed it hosts sales, shipping and purchasing, too.
+"""
 
 import asyncio
+import os
 import signal
 
-from examples.shop.app import app
+from counterpoint import App
+
+from examples.shop.app import app, make_mixed_app
+from examples.shop.own_file import folder
 
 
-async def host() -> None:
+async def host(app: App) -> None:
     """Be the node of the folder SHOP_DIR until SIGTERM or Ctrl-C."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -19,4 +26,5 @@ async def host() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(host())
+    mixed = os.environ.get("SHOP_FORM") == "mixed"
+    asyncio.run(host(make_mixed_app(folder()) if mixed else app))

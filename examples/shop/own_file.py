@@ -28,7 +28,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS calls (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, step TEXT NOT NULL, name TEXT NOT NULL,
-  attempt INTEGER NOT NULL, at REAL NOT NULL
+  attempt INTEGER NOT NULL, at REAL NOT NULL, reached INTEGER NOT NULL
 );
 """
 
@@ -52,7 +52,7 @@ class OwnFile:
         """Have *effect* unless the call's key already had it; return its answer either way."""
 
         def answer(db: sqlite3.Connection) -> Answer:
-            _log(db, call)
+            _log(db, call, reached=True)
             found = db.execute(
                 "SELECT answer FROM answers WHERE key = ?", [call.idempotency_key]
             ).fetchone()
@@ -69,7 +69,7 @@ class OwnFile:
 
     def note(self, call: AttemptInfo) -> None:
         """Log a call that came to nothing."""
-        self.write(lambda db: _log(db, call))
+        self.write(lambda db: _log(db, call, reached=False))
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Make a change of this file in one durable transaction."""
@@ -105,6 +105,11 @@ class OwnFile:
         return self._db
 
 
+def services_in(directory: Path) -> list[str]:
+    """Return the services that have a file in a folder."""
+    return sorted(path.stem for path in directory.glob("*.db") if path.stem != "counterpoint")
+
+
 def read(directory: Path, service: str, query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query on a service's file, without being able to change it."""
     path = (directory / f"{service}.db").absolute()
@@ -117,10 +122,10 @@ def part_of(call: AttemptInfo, part: object) -> AttemptInfo:
     return replace(call, idempotency_key=f"{call.idempotency_key}.{part}")
 
 
-def _log(db: sqlite3.Connection, call: AttemptInfo) -> None:
+def _log(db: sqlite3.Connection, call: AttemptInfo, *, reached: bool) -> None:
     """Log a call under the step that made it: an activity's key, or the execution of a reaction."""
     step = call.idempotency_key if call.event is None else call.execution_id
     db.execute(
-        "INSERT INTO calls (key, step, name, attempt, at) VALUES (?, ?, ?, ?, ?)",
-        [call.idempotency_key, step, call.activity, call.attempt, time.time()],
+        "INSERT INTO calls (key, step, name, attempt, at, reached) VALUES (?, ?, ?, ?, ?, ?)",
+        [call.idempotency_key, step, call.activity, call.attempt, time.time(), reached],
     )

@@ -1,195 +1,135 @@
-"""What the demo prints when all orders have ended."""
+"""What the demo prints when all orders have ended: the forms side by side."""
 
-from collections.abc import Callable, Sequence, Set
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from counterpoint import Description, JournalEntry, Status
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
 from examples.shop.books import Verdict
-from examples.shop.drive import IN_FLIGHT, Drive
 from examples.shop.evidence import Aftermath, Evidence
-from examples.shop.own_file import read
+from examples.shop.figures import Figures
+from examples.shop.forms import Form
 
 VIOLATIONS_SHOWN = 10
-ENDINGS = {
-    "confirmed": "charged once, every line reserved once",
-    "declined": "over the limit; no charge, no stock held",
-    "undone": "short of stock; charge returned, stock back",
-}
 
 
-def print_report(console: Console, drive: Drive, verdict: Verdict, told: list[Description]) -> None:
-    """Print outcomes, the verdict of the books, and figures."""
-    console.print(_outcomes(verdict))
-    style = "bold green" if verdict.balanced else "bold red"
-    words = "balance" if verdict.balanced else "DO NOT BALANCE"
-    console.print(
-        f"The books of the three services [{style}]{words}[/]: "
-        f"{_money(verdict.charged_cents)} charged, {_money(verdict.returned_cents)} returned, "
-        f"{verdict.reserved_units:,} units reserved."
-    )
-    for violation in verdict.violations[:VIOLATIONS_SHOWN]:
-        console.print(f"  {violation}", style="red", markup=False)
-    if len(verdict.violations) > VIOLATIONS_SHOWN:
-        console.print(f"  … and {len(verdict.violations) - VIOLATIONS_SHOWN} more")
-    console.print()
-    console.print(_figures(drive, told))
-    console.print()
+@dataclass(frozen=True)
+class Run:
+    """What became of the orders in one form."""
+
+    form: Form
+    directory: Path
+    verdict: Verdict
+    violations: Sequence[str]
+    """Of all books, those that the verdict knows included."""
+    figures: Figures
+    evidence: Evidence
+    aftermath: Aftermath
+    unfinished: Sequence[str]
+
+    @property
+    def good(self) -> bool:
+        """Whether the books balance, all orders ended, and nothing recorded was made again."""
+        return not (self.violations or self.unfinished or self.aftermath.repeated)
 
 
-def _outcomes(verdict: Verdict) -> Table:
-    table = Table(title="Outcomes", title_justify="left")
-    table.add_column("outcome")
-    table.add_column("orders", justify="right")
-    table.add_column("which means")
-    for ending, meaning in ENDINGS.items():
-        table.add_row(ending, str(getattr(verdict, ending)), meaning)
-    table.add_section()
-    table.add_row("all", str(verdict.orders), "")
-    return table
+Row = tuple[str, Callable[[Run], str]]
+
+OUTCOMES: list[Row] = [
+    ("confirmed: charged once, every line reserved", lambda run: f"{run.verdict.confirmed:,}"),
+    ("declined: over the credit limit", lambda run: f"{run.verdict.declined:,}"),
+    ("undone: short of stock, money and goods back", lambda run: f"{run.verdict.undone:,}"),
+]
+BOOKS: list[Row] = [
+    ("the books", lambda run: "DO NOT BALANCE" if run.violations else "balance"),
+    ("charged", lambda run: _money(run.verdict.charged_cents)),
+    ("returned", lambda run: _money(run.verdict.returned_cents)),
+    ("units reserved", lambda run: f"{run.verdict.reserved_units:,}"),
+]
+COSTS: list[Row] = [
+    ("executions of workflows", lambda run: f"{run.figures.executions:,}"),
+    ("reactions", lambda run: f"{run.figures.reactions:,}"),
+    ("events", lambda run: f"{run.figures.events:,}"),
+    ("commits per order, most of them shared", lambda run: f"{run.figures.commits_per_order:.1f}"),
+    ("flows per second, the crash included", lambda run: f"{run.figures.flows_per_second:,.0f}"),
+    ("a flow from its first record to its last, p50", lambda run: _ms(run.figures.p50)),
+    ("p99", lambda run: _ms(run.figures.p99)),
+]
+CRASH: list[Row] = [
+    ("orders that the kill interrupted", lambda run: f"{len(run.evidence.interrupted):,}"),
+    ("steps recorded at the kill", lambda run: f"{len(run.evidence.recorded):,}"),
+    ("of these, made again", lambda run: f"{len(run.aftermath.repeated):,}"),
+    ("steps under way or due at the kill", lambda run: f"{len(run.evidence.under_way):,}"),
+    ("of these, had happened: known by their key", lambda run: f"{run.aftermath.had_happened:,}"),
+    ("from the kill to the next node", lambda run: _ms(run.figures.down)),
+]
 
 
-def _figures(drive: Drive, told: list[Description]) -> Table:
-    took = sorted((t.finished_at - t.created_at).total_seconds() for t in told if t.finished_at)
-    calls = [call for t in told for call in t.calls]
-    undone = [call for call in calls if call.compensation is not None]
-    steps = len(calls) + len(undone)
-    attempts = sum(call.attempts + call.compensation_attempts for call in calls)
-    rows = read(drive.directory, "counterpoint", "SELECT count(*) FROM journal")[0][0]
-    count = len(told)
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column()
-    for name, figure, remark in (
-        (
-            "sagas per second",
-            f"{count / drive.seconds:,.0f}",
-            f"{count} in {drive.seconds:.1f} s, from the first start of a node to the last end",
-        ),
-        ("one saga, p50", _percentile(took, 50), f"by its journal; up to {IN_FLIGHT} at a time"),
-        ("one saga, p99", _percentile(took, 99), "those that the crash interrupted included"),
-        (
-            "steps per order",
-            f"{steps / count:.1f}",
-            f"{len(calls):,} calls, {len(undone):,} undone",
-        ),
-        ("attempts per step", f"{attempts / steps:.2f}", "the network has bad weather"),
-        ("commits per order", f"{rows / count:.1f}", "most of them shared with other orders"),
-    ):
-        table.add_row(name, figure, remark)
-    return table
+def print_report(console: Console, runs: Sequence[Run]) -> None:
+    """Print outcomes, the verdicts of the books, and figures, a column for each form."""
+    table = Table(title=f"{runs[0].figures.orders} orders, in each form", title_justify="left")
+    table.add_column("")
+    for run in runs:
+        table.add_column(run.form.name, justify="right")
+    for rows in (OUTCOMES, BOOKS, COSTS, CRASH):
+        for name, tell in rows:
+            table.add_row(name, *(tell(run) for run in runs))
+        table.add_section()
+    console.print(table)
+    for run in runs:
+        _print_violations(console, run)
 
 
-def _percentile(seconds: list[float], percent: int) -> str:
-    position = min(len(seconds) * percent // 100, len(seconds) - 1)
-    return f"{seconds[position] * 1000:,.0f} ms"
+def differences(runs: Sequence[Run]) -> list[str]:
+    """Return the orders that did not end alike in all forms, and sums that differ."""
+    first = runs[0].verdict
+    found: list[str] = []
+    for run in runs[1:]:
+        other = run.verdict
+        for order in sorted(first.outcomes.keys() | other.outcomes.keys()):
+            one, two = first.outcomes.get(order), other.outcomes.get(order)
+            if one != two:
+                found.append(f"order {order}: {one} {runs[0].form.name}, {two} {run.form.name}")
+        for what in ("charged_cents", "returned_cents", "reserved_units"):
+            one, two = getattr(first, what), getattr(other, what)
+            if one != two:
+                found.append(f"{what}: {one} {runs[0].form.name}, {two} {run.form.name}")
+    return found
 
 
-def print_crash(console: Console, evidence: Evidence, aftermath: Aftermath) -> None:
-    """Print what was interrupted, what was made again, and that nothing recorded was."""
-    console.print("[bold]What the crash left[/]")
-    console.print(
-        f"  {len(evidence.interrupted)} orders were interrupted. {len(evidence.recorded):,} steps "
-        f"were recorded, {len(evidence.under_way)} were under way.\n"
-        f"  {aftermath.made_again} of those under way reached their service after the restart. "
-        f"{aftermath.had_happened} of these had had their\n"
-        "  effect before the crash: the service knew the key and gave its old answer."
-    )
-    if aftermath.repeated:
-        shown = ", ".join(aftermath.repeated[:VIOLATIONS_SHOWN])
-        console.print(
-            f"  [bold red]{len(aftermath.repeated)} recorded steps were repeated[/]: {shown}"
-        )
+def print_verdict(console: Console, runs: Sequence[Run], different: Sequence[str]) -> None:
+    """Print whether everything is as promised."""
+    names = f"{', '.join(run.form.name for run in runs[:-1])} and {runs[-1].form.name}"
+    if different:
+        console.print(f"[bold red]{len(different)} differences[/] between {names}:")
+        for line in different[:VIOLATIONS_SHOWN]:
+            console.print(f"  {line}", style="red", markup=False)
     else:
-        console.print("  [bold green]No recorded step was repeated.[/]")
+        console.print(f"[bold green]Every order ended alike[/], {names}.")
+    if all(run.good for run in runs):
+        console.print(
+            "[bold green]All books balance, and no recorded step was repeated[/] after a kill."
+        )
     console.print()
 
 
-def choose(told: Sequence[Description], interrupted: Set[str]) -> Description:
-    """Return the saga that is worth a look: undone, of a few steps, hit by the crash, retried."""
-
-    def interest(description: Description) -> tuple[bool, bool, bool, int]:
-        calls = description.calls
-        return (
-            description.status is Status.COMPENSATED,
-            len(calls) in range(4, 6),
-            description.id in interrupted,
-            sum(call.attempts + call.compensation_attempts for call in calls),
-        )
-
-    return max(told, key=interest)
+def _print_violations(console: Console, run: Run) -> None:
+    for what, broken in (
+        ("rules of the books are broken", run.violations),
+        ("acknowledged orders did not end", run.unfinished),
+        ("recorded steps were repeated", run.aftermath.repeated),
+    ):
+        if broken:
+            console.print(f"[bold red]{run.form.name}: {len(broken)} {what}[/]")
+            for line in broken[:VIOLATIONS_SHOWN]:
+                console.print(f"  {line}", style="red", markup=False)
 
 
-def tree_of(execution_id: str, entries: Sequence[JournalEntry]) -> Tree:
-    """Return a saga's journal as a tree: its steps, and what happened to each."""
-    tree = Tree(f"[bold]{execution_id}[/]")
-    began = next((entry.at for entry in entries if entry.at), None)
-    branches: dict[int, Tree] = {}
-    for entry in entries:
-        data = entry.data
-        if entry.type == "scheduled":
-            brief = escape(_brief(data["arguments"]))
-            told = f"{data['call']} [cyan]{data['name']}[/] [dim]{brief}[/]"
-            branches[data["call"]] = tree.add(told)
-        elif entry.type == "compensate":
-            told = f"[cyan]{data['name']}[/] [dim]undoes {data['call']}[/]"
-            branches[-data["call"]] = tree.add(told)
-        elif entry.type in WORDS:
-            at = "" if entry.at is None or began is None else _after(entry.at - began)
-            _branch(tree, branches, entry).add(at + WORDS[entry.type](data))
-    return tree
-
-
-def _branch(tree: Tree, branches: dict[int, Tree], entry: JournalEntry) -> Tree:
-    """Return where a record belongs: to a call, to what undoes it, or to the saga."""
-    number = entry.data.get("step", entry.data.get("call", 0))
-    if entry.type == "compensated":
-        number = -number
-    return branches.get(number, tree)
-
-
-def _after(time: timedelta) -> str:
-    return f"[dim]{time.total_seconds() * 1000:>5,.0f} ms[/]  "
-
-
-def _brief(value: Any) -> str:
-    """Return a recorded value on a part of a line; the order's own id and lines are known."""
-    if not isinstance(value, dict):
-        return "" if value is None else str(value)
-    known = ("id", "order_id", "lines")
-    return ", ".join(
-        _brief(part) if isinstance(part, dict) else f"{name}={part}"
-        for name, part in value.items()
-        if name not in known
-    )
-
-
-def _error(data: dict[str, Any]) -> str:
-    return escape(f"{data['error']['type']}: {data['error']['message']}")
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
 
 
 def _money(cents: int) -> str:
     return f"{cents / 100:,.2f}"
-
-
-WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "started": lambda data: f"[bold]begins[/] {escape(_brief(data['arguments']))}",
-    "completed": lambda data: f"[green]completed[/] {escape(_brief(data['result']))}",
-    "failed": lambda data: f"[red]failed[/] {_error(data)}",
-    "attempt": lambda data: f"attempt {data['attempt']} begins",
-    "attempt-failed": lambda data: f"[yellow]attempt {data['attempt']} failed[/] {_error(data)}",
-    "attempt-lost": lambda data: f"[magenta]attempt {data['attempt']} lost[/], its node died",
-    "call-cancelled": lambda _: "no longer wanted; how it ends is awaited",
-    "compensating": lambda data: (
-        f"[bold yellow]undoes itself[/], newest call first: {_error(data)}"
-    ),
-    "compensated": lambda _: "[green]undone[/]",
-    "ended": lambda data: f"[bold]{data['status']}[/]",
-}
-"""What the tree says of each type of record; timers and the like are left out."""

@@ -9,8 +9,11 @@ from tests.crash.files import NOTHING, Stored, read_store, repeated, take_snapsh
 
 def call(shop: Path, key: str) -> None:
     with closing(sqlite3.connect(shop / "payments.db")) as db, db:
-        row = [key, key, "payments.authorize", 1, 0.0]
-        db.execute("INSERT INTO calls (key, step, name, attempt, at) VALUES (?, ?, ?, ?, ?)", row)
+        row = [key, key, "payments.authorize", 1, 0.0, 1]
+        db.execute(
+            "INSERT INTO calls (key, step, name, attempt, at, reached) VALUES (?, ?, ?, ?, ?, ?)",
+            row,
+        )
 
 
 def test_call_of_a_recorded_step_is_found_if_it_came_after_the_snapshot(empty_shop: Path) -> None:
