@@ -6,7 +6,6 @@ time. What is refused cannot work as it is declared, and the message says where 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from counterpoint.authoring.choreography import Choreography
 from counterpoint.authoring.event import Contract
@@ -25,7 +24,9 @@ def check_choreographies(
         DefinitionError: two share a name, or some cannot work; the message has all problems.
     """
     by_name: dict[str, Choreography] = {}
-    for one in _each(choreographies):
+    _expect(Iterable, choreographies)
+    for one in choreographies:
+        _expect(Choreography, one)
         if one.name in by_name:
             raise DefinitionError(
                 f"two choreographies are called {one.name}: give one of them another name"
@@ -40,15 +41,11 @@ def check_choreographies(
     return by_name
 
 
-def _each(choreographies: Any) -> Iterator[Choreography]:
-    listed_ones: Any = choreographies if isinstance(choreographies, list | tuple) else (None,)
-    for one in listed_ones:
-        if not isinstance(one, Choreography):
-            raise DefinitionError(
-                "App(choreographies=[...]) takes a list of choreographies, not "
-                f"{(choreographies if one is None else one)!r}"
-            )
-        yield one
+def _expect(kind: type, given: object) -> None:
+    if not isinstance(given, kind):
+        raise DefinitionError(
+            f"App(choreographies=[...]) takes a list of choreographies, not {given!r}"
+        )
 
 
 def _together(problems: list[str]) -> str:
