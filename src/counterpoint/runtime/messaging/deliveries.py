@@ -180,7 +180,8 @@ class Deliveries:
 
     async def _fail(self, delivery: Delivery, error: r.Failure, retry_at: int) -> None:
         """Write a failed attempt that another one follows."""
-        await self._give_key(delivery)
+        if not await self._give_key(delivery):
+            return
         delivery.lost = 0
         record = r.AttemptFailed(self.node.clock.now(), 0, delivery.attempts, error, True, retry_at)
         self._write_failure(delivery, record, retry_at)
@@ -208,7 +209,8 @@ class Deliveries:
 
     async def _die(self, delivery: Delivery, records: list[r.Record], error: r.Failure) -> None:
         """Make a dead letter of a delivery."""
-        await self._give_key(delivery)
+        if not await self._give_key(delivery):
+            return
         target = delivery.subscription.target
         parks = isinstance(target, Workflow) or target.on_dead == "park"
         note = writing.death(
@@ -252,8 +254,11 @@ class Deliveries:
     def set_alarm(self, delivery: Delivery) -> None:
         """Begin a delivery's next attempt at its time."""
         assert delivery.due_at is not None  # noqa: S101 - it waits for a retry
-        again = functools.partial(self.try_again, delivery)
-        self.node.clock.call_at(delivery.due_at, again)
+        self.node.clock.call_at(delivery.due_at, functools.partial(self._ring, delivery))
+
+    def _ring(self, delivery: Delivery) -> None:
+        if delivery in self.retrying:  # or it was forgotten, and another one is in its place
+            self.try_again(delivery)
 
     def _dead(self, generation: int, delivery: Delivery, parks: bool, _: object = None) -> None:
         """A dead letter is written."""
@@ -291,7 +296,8 @@ class Deliveries:
 
     async def _begin_carefully(self, delivery: Delivery) -> None:
         """Write that an attempt begins, and begin it then."""
-        await self._give_key(delivery)
+        if not await self._give_key(delivery):
+            return
         delivery.attempts += 1
         note = writing.under_way(
             delivery,
@@ -307,15 +313,18 @@ class Deliveries:
 
     async def _resume(self, delivery: Delivery, row: ReactionRow) -> None:
         """Go on with what a row in the store says of a delivery."""
-        node = self.node
+        node, generation = self.node, self.queues.generation
         records: list[r.Record] = []
         if row.key is not None:
             try:
                 records = journal_records(await node.store.journal(row.key), node.codec)
             except StoreCorruptError as error:
                 logger.error("%s is left alone, its journal is damaged: %s", delivery.id, error)  # noqa: TRY400
-                self._block(delivery)
+                if generation == self.queues.generation:
+                    self._block(delivery)
                 return
+        if generation != self.queues.generation:
+            return
         delivery.recall(row, records)
         target = delivery.subscription.target
         if row.status is ReactionStatus.DEAD:
@@ -347,15 +356,23 @@ class Deliveries:
         else:
             self._write_failure(delivery, record, retry_at)
 
-    async def _give_key(self, delivery: Delivery) -> None:
-        """Give a delivery a journal of its own, where its failures are recorded."""
+    async def _give_key(self, delivery: Delivery) -> bool:
+        """Give a delivery a journal of its own, where its failures are recorded.
+
+        Returns whether anything may still come of it: everything may have been forgotten meanwhile.
+        """
+        generation = self.queues.generation
         if delivery.key is None:
             delivery.key = await self.node.next_key()
+        return generation == self.queues.generation
 
     def _spawn(self, errand: Coroutine[Any, Any, None]) -> None:
-        self.node.spawn(self._safely(errand))
+        self.node.spawn(self._safely(self.queues.generation, errand))
 
-    async def _safely(self, errand: Coroutine[Any, Any, None]) -> None:
+    async def _safely(self, generation: int, errand: Coroutine[Any, Any, None]) -> None:
+        if generation != self.queues.generation:
+            errand.close()  # what it is about is read from the store again
+            return
         try:
             await errand
         except StoreError as error:

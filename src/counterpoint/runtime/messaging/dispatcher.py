@@ -176,7 +176,7 @@ class Dispatcher:
         if not queue.reading:
             queue.reading = True
             self.reading += 1
-            self.node.spawn(self._safely(queue))
+            self.node.spawn(self._safely(queue, self.generation))
 
     async def _read_behind(self, queue: KeyQueue) -> None:
         generation = self.generation
@@ -219,11 +219,12 @@ class Dispatcher:
             if queue.cursors and not (queue.reading or queue.items):
                 queue.reading = True
                 self.reading += 1
-                await self._safely(queue)
+                await self._safely(queue, self.generation)
 
-    async def _safely(self, queue: KeyQueue) -> None:
+    async def _safely(self, queue: KeyQueue, generation: int) -> None:
         try:
-            await self._read_behind(queue)
+            if generation == self.generation:
+                await self._read_behind(queue)
         except StoreError as error:
             self.node.store_failed(error)
 
