@@ -5,6 +5,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from counterpoint.errors import NonDeterminismError
 from counterpoint.model import records as r
 from counterpoint.model.ids import child_id
 from counterpoint.model.states import Status
@@ -94,6 +95,20 @@ def matching_timer(decisions: Iterable[r.Decision], timer: int) -> r.TimerSet | 
 def in_words(decision: r.Decision) -> str:
     """Return a decision as an error message names it."""
     return _WORDS[type(decision)](decision)
+
+
+def difference(expected: r.Decision | None, found: str) -> tuple[str, str, str]:
+    """Return how today's code differs, as a sentence, and its two sides in words."""
+    recorded = in_words(expected) if expected is not None else "nothing"
+    return f"the journal says {recorded}, today's code does {found}", recorded, found
+
+
+def disagreement(
+    execution_id: str, message: str, expected: str, found: str, line: str | None
+) -> NonDeterminismError:
+    """Return the error that says how an execution's code differs, and where."""
+    words = f"{execution_id}: {message}" + (f" ({line})" if line else "")
+    return NonDeterminismError(words, expected=expected, found=found, line=line)
 
 
 def error_in_words(error: BaseException) -> str:

@@ -17,6 +17,19 @@ from counterpoint.model import records as r
 from counterpoint.model.states import Status
 
 
+def wind_up(execution: Running) -> bool:
+    """Cancel the tasks that the function left behind; say whether all have ended."""
+    loop = execution.loop
+    tasks = loop.live_tasks()
+    if tasks and not execution.winding_up:
+        execution.winding_up = True
+        for task in list(tasks):
+            task.cancel()
+        loop.run_until_idle()
+        tasks = loop.live_tasks()
+    return not tasks
+
+
 def settles_first(execution: Running, main: WorkflowTask[Any]) -> bool:
     """Whether code that has returned waits for calls that it gave up, before it has ended.
 

@@ -57,7 +57,7 @@ class Events:
             return read, 0
         state = self.execution.state
         cause = state.caused_by
-        if cause is not None:
+        if cause is not None and cause.position:
             return (0, cause.recorded_at - keep) if keep else (cause.position, 0)
         began = state.started_at
         if state.carried is not None and state.carried.since is not None:
@@ -84,7 +84,9 @@ class Events:
             return
         execution = self.execution
         self._published = number = self._published + 1
-        made = f"{execution.id}/{execution.run}/{number}/{execution.now}".encode()
+        # A retry may take back what was decided since: the count of records never goes back.
+        count = execution.state.count
+        made = f"{execution.id}/{execution.run}/{number}/{count}/{execution.now}".encode()
         digest = hashlib.blake2b(made, digest_size=10).hexdigest()
         event_id = f"{execution.now // 1_000:012x}{digest}"
         execution.decide(r.Published(event_id, event_type, version, key, data))

@@ -33,6 +33,8 @@ from counterpoint.kernel.calls import Calls
 from counterpoint.kernel.divergence import (
     agree,
     code_line,
+    difference,
+    disagreement,
     error_in_words,
     in_words,
     matching_timer,
@@ -90,7 +92,8 @@ class Execution:
         self._timer_number = 0
         self._expected: deque[r.Decision] | None = None
         self._random: random.Random | None = None
-        self._winding_up = False
+        self.winding_up = False
+        """The function is over, and the tasks that it left behind were cancelled."""
         self._over = False
         self._unreadable_call: int | None = None
         self._may_go_on = False
@@ -329,15 +332,13 @@ class Execution:
             self._silent_timers[decision.timer] = decision
 
     def _diverge(self, expected: r.Decision | None, found: str) -> None:
-        recorded = in_words(expected) if expected is not None else "nothing"
-        self._halt(f"the journal says {recorded}, today's code does {found}", recorded, found)
+        self._halt(*difference(expected, found))
 
     def _halt(self, message: str, expected: str, found: str) -> None:
         line = code_line() if self.loop.is_running() else None
         if line is None and self._main is not None:
             line = suspended_line(self._main.get_coro())
-        message = f"{self.id}: {message}" + (f" ({line})" if line else "")
-        self.divergence = NonDeterminismError(message, expected=expected, found=found, line=line)
+        self.divergence = disagreement(self.id, message, expected, found, line)
         self.loop.halt()
 
     def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
@@ -472,24 +473,13 @@ class Execution:
             main = self._main
             if main is None or not main.done() or self.divergence is not None:
                 return
-            over = self._wind_up()
+            over = ending.wind_up(self)
         except WorkflowRefusedError as error:
             self.loop.halt()
             ending.end_with_error(self, error)
             return
         if over and not ending.settles_first(self, main) and self.divergence is None:
             ending.end(self, main)
-
-    def _wind_up(self) -> bool:
-        """Cancel the tasks that the function left behind; say whether all have ended."""
-        tasks = self.loop.live_tasks()
-        if tasks and not self._winding_up:
-            self._winding_up = True
-            for task in list(tasks):
-                task.cancel()
-            self.loop.run_until_idle()
-            tasks = self.loop.live_tasks()
-        return not tasks
 
     def finish(self, decision: r.Decision) -> None:
         """The code is over: decide its end and drop its frames."""

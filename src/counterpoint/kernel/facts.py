@@ -37,9 +37,7 @@ class Facts:
     """Signal name by wait number."""
     event_waits: dict[int, r.EventAwaited] = field(default_factory=dict[int, r.EventAwaited])
     """Waits for events, by number."""
-    event_positions: dict[tuple[str, str], int] = field(
-        default_factory=dict[tuple[str, str], int]
-    )
+    event_positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """How far the events of a type and key were read."""
     caused_by: r.CausedBy | None = None
     """The event that started the execution."""

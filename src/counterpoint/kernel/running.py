@@ -27,6 +27,7 @@ class Running(Protocol):
     now: int
     loop: WorkflowLoop
     pivoted: bool
+    winding_up: bool
 
     @property
     def calls(self) -> OpenCalls:

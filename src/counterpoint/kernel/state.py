@@ -187,6 +187,7 @@ class ExecutionState(Facts):
         self.undoing_cancelled = record.cancelled
         self.timers.clear()
         self.waits.clear()
+        self.event_waits.clear()
 
     def compensation_scheduled(self, record: r.CompensationScheduled) -> None:
         call = self.calls[record.call]
@@ -225,6 +226,7 @@ class ExecutionState(Facts):
         self.failed_call = record.failed_call
         self.timers.clear()
         self.waits.clear()
+        self.event_waits.clear()
         self.open_steps.clear()
         self.under_way.clear()
         self.incidents.clear()
@@ -235,6 +237,7 @@ class ExecutionState(Facts):
         self.error = record.error
         self.timers.clear()
         self.waits.clear()
+        self.event_waits.clear()
         message = f"failed past its pivot: {record.error.message or record.error.type}"
         self._incident(r.IncidentRaised(record.at, Cause.PAST_PIVOT, message))
 

@@ -3,7 +3,7 @@
 See `model.records`, which has all the others.
 """
 
-from counterpoint.model.payloads import Failure, Payload, RecordBase
+from counterpoint.model.payloads import NULL, Failure, Payload, RecordBase
 
 
 class EventReceived(RecordBase, frozen=True, tag="event"):
@@ -49,7 +49,11 @@ class Published(RecordBase, frozen=True, tag="published"):
 
 
 class CausedBy(RecordBase, frozen=True, tag="caused-by"):
-    """The event that started this execution, in its preamble."""
+    """The event that started this execution, in its preamble.
+
+    An activity of another execution may have started it, too: then `event_type` is empty, `id` is
+    that execution's, and the position is 0.
+    """
 
     event_type: str
     source: str
@@ -65,10 +69,15 @@ class Redriven(RecordBase, frozen=True, tag="redriven"):
 
     at: int
     request_id: str
-    data: Payload | None = None
-    """What the reaction gets instead of the event's own data."""
+    data: Payload = NULL
+    """What the reaction gets instead of the event's own data; null for that."""
     actor: str | None = None
     reason: str | None = None
+
+    @property
+    def edited(self) -> bytes | None:
+        """The data that somebody has put in the place of the event's; None for the event's own."""
+        return None if self.data == NULL else bytes(self.data)
 
 
 class Died(RecordBase, frozen=True, tag="died"):

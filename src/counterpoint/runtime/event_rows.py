@@ -61,7 +61,8 @@ def published_by(
             )
             events.append(made)
         else:
-            starts.append(start_letter(one, now, codec, correlation_id, None))
+            begun_by = r.CausedBy("", service, row.id, 0, now, hops - 1)
+            starts.append(start_letter(one, now, codec, correlation_id, begun_by))
     return events, starts
 
 
@@ -121,17 +122,18 @@ def event_waits(resident: Resident) -> dict[int, EventWaitRow]:
     state = resident.execution.state
     if not state.status.live:
         return {}
-    return {number: _wait_row(resident.row, wait) for number, wait in state.event_waits.items()}
+    return {number: wait_row(resident.row, wait) for number, wait in state.event_waits.items()}
 
 
 def wait_rows(row: ExecutionRow, records: Sequence[r.Record]) -> list[EventWaitRow]:
     """Return what an execution waits for according to its journal."""
     if not any(isinstance(record, r.EventAwaited) for record in records):
         return []
-    return [_wait_row(row, wait) for wait in fold(records).event_waits.values()]
+    return [wait_row(row, wait) for wait in fold(records).event_waits.values()]
 
 
-def _wait_row(row: ExecutionRow, wait: r.EventAwaited) -> EventWaitRow:
+def wait_row(row: ExecutionRow, wait: r.EventAwaited) -> EventWaitRow:
+    """Return how the store knows a wait."""
     return EventWaitRow(
         row.key, wait.wait, row.id, wait.event_type, wait.key, wait.position, wait.since
     )

@@ -156,7 +156,8 @@ class RedriveMail(msgspec.Struct, frozen=True, tag="redrive"):
 
     subscription: int
     position: int
-    data: Payload | None = None
+    data: Payload = NULL
+    """What its reaction gets instead of the event's own data; null for that."""
     actor: str | None = None
     reason: str | None = None
 

@@ -29,6 +29,8 @@ FIELDS: dict[Any, st.SearchStrategy[Any]] = {
     r.Failure: failures,
     type(None): st.none(),
     list[r.CarriedSignal]: st.lists(st.builds(r.CarriedSignal, texts, payloads), max_size=2),
+    list[r.EventCursor]: st.lists(st.builds(r.EventCursor, texts, texts, numbers), max_size=2),
+    r.CausedBy: st.builds(r.CausedBy, texts, texts, texts, numbers, numbers, numbers),
     dict[str, str]: st.dictionaries(texts, texts, max_size=2),
     dict[str, str | None]: st.dictionaries(texts, st.none() | texts, max_size=2),
 }

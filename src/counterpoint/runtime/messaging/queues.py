@@ -367,5 +367,5 @@ class Delivery:
                 self.lost += 1
             elif isinstance(record, (r.AttemptFailed, r.Redriven)):
                 self.lost = 0
-            if isinstance(record, r.Redriven) and record.data is not None:
-                self.data = bytes(record.data)
+            if isinstance(record, r.Redriven) and record.edited is not None:
+                self.data = record.edited

@@ -48,7 +48,9 @@ class Streams:
 
     @property
     def quiet(self) -> bool:
-        """Whether everything in the log is in the queues."""
+        """Whether everything in the log is in the queues; a fault stops the reading."""
+        if self.node.fault is not None:
+            return True
         return self.ready and not (
             self.reading or self._woken.is_set() or self.live.backlog or self.others
         )

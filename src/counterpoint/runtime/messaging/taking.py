@@ -11,26 +11,29 @@ from counterpoint.runtime.resident import Resident
 def take_event(
     node: Host, now: int, resident: Resident, wait: EventWaitRow, event: EventRow
 ) -> None:
-    """Hand an event to the oldest wait for it, if the execution has not read as far."""
-    if node.residents.get(resident.id) is not resident or resident.key != wait.execution_key:
+    """Hand an event to the oldest wait that is about it, if the execution has not read as far."""
+    if resident.key != wait.execution_key:
+        return
+    if node.residents.get(resident.id) is not resident:
+        _look_again(node, resident, wait, wait.position)  # it has left memory meanwhile
         return
     execution = resident.execution
     state = execution.state
     place = (event.type, event.key)
-    open_waits = [
-        number for number, one in state.event_waits.items() if (one.event_type, one.key) == place
-    ]
-    read = state.event_positions.get(place, 0)
+    open_waits = [one for one in state.event_waits.values() if (one.event_type, one.key) == place]
     if not open_waits or not state.status.live:
         return
+    read = state.event_positions.get(place, 0)
     if event.position <= read:  # it went to another wait: this one is about the next
-        node.messaging.awaited(resident, state.event_waits[min(open_waits)], read)
+        _look_again(node, resident, wait, read)
         return
-    number = min(open_waits)
+    about_it = [one.wait for one in open_waits if _is_about(one, event)]
+    if not about_it:
+        return
     execution.deliver(
         r.EventReceived(
             execution.stamp(now),
-            number,
+            min(about_it),
             event.type,
             event.key,
             event.position,
@@ -43,3 +46,13 @@ def take_event(
     if execution.pending:
         node.committer.touch(resident)
     node.settle(resident)
+
+
+def _look_again(node: Host, resident: Resident, wait: EventWaitRow, after: int) -> None:
+    record = r.EventAwaited(wait.wait, wait.type, wait.event_key, after, wait.since)
+    node.messaging.awaited(resident, record, after)
+
+
+def _is_about(wait: r.EventAwaited, event: EventRow) -> bool:
+    """Whether an event comes after where the code began to wait."""
+    return event.position > wait.position and event.recorded_at >= wait.since

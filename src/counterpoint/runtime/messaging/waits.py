@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from counterpoint.errors import StoreError
 from counterpoint.model.messages import EventQuery, EventRow, EventWaitRow
 from counterpoint.model.records import EventAwaited
+from counterpoint.runtime.event_rows import wait_row
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.messaging.taking import take_event
 from counterpoint.runtime.resident import Resident
@@ -78,16 +79,7 @@ class EventWaits:
     def awaited(self, resident: Resident, record: EventAwaited, after: int) -> None:
         """A wait is durable: look whether what it waits for is in the log, above *after*."""
         self.types.add(record.event_type)
-        row = resident.row
-        wait = EventWaitRow(
-            row.key,
-            record.wait,
-            row.id,
-            record.event_type,
-            record.key,
-            after,
-            record.since,
-        )
+        wait = wait_row(resident.row, record)._replace(position=after)
         self.scanning += 1
         self.node.spawn(self._look_once(wait))
 
