@@ -15,6 +15,7 @@ from counterpoint.cli.debug import debug
 from counterpoint.cli.demo import demo
 from counterpoint.cli.draw import draw
 from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
+from counterpoint.cli.flow import flow
 from counterpoint.cli.journal_commands import commands as journal
 from counterpoint.cli.list import list_executions
 from counterpoint.cli.output import hint, one_line
@@ -63,6 +64,7 @@ _COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "start": start,
     "list": list_executions,
     "show": show,
+    "flow": flow,
     "journal": journal,
     "signal": signal,
     "cancel": cancel,

@@ -32,8 +32,11 @@ class Summary:
     """Entries that are part of what is told elsewhere."""
 
 
-def summary(entries: Sequence[Entry]) -> Summary:
-    """Return what can be told together; steps are looked at one by one, however they interleave."""
+def summary(entries: Sequence[Entry], alike_min: int = _ALIKE_MIN) -> Summary:
+    """Return what can be told together; steps are looked at one by one, however they interleave.
+
+    Fewer than *alike_min* attempts that failed alike are told one by one.
+    """
     found = Summary()
     steps: dict[int, list[int]] = {}
     for index, entry in enumerate(entries):
@@ -41,12 +44,14 @@ def summary(entries: Sequence[Entry]) -> Summary:
         if isinstance(step, int):
             steps.setdefault(step, []).append(index)
     for indexes in steps.values():
-        _attempts(entries, indexes, found)
+        _attempts(entries, indexes, found, alike_min)
         _beats(entries, indexes, found)
     return found
 
 
-def _attempts(entries: Sequence[Entry], indexes: Sequence[int], found: Summary) -> None:
+def _attempts(
+    entries: Sequence[Entry], indexes: Sequence[int], found: Summary, alike_min: int
+) -> None:
     run: list[int] = []
     begun: list[int] = []
     for index in [*indexes, -1]:
@@ -56,7 +61,8 @@ def _attempts(entries: Sequence[Entry], indexes: Sequence[int], found: Summary) 
         elif entry is not None and entry.type in _FAILED and _continues(entries, run, entry):
             run.append(index)
         else:
-            _close(entries, run, begun, found)
+            if len(run) >= alike_min:
+                _close(entries, run, begun, found)
             run = [index] if entry is not None and entry.type in _FAILED else []
             begun = []
 
@@ -77,8 +83,6 @@ def _ending(entry: Entry) -> tuple[object, ...]:
 def _close(
     entries: Sequence[Entry], run: Sequence[int], begun: Sequence[int], found: Summary
 ) -> None:
-    if len(run) < _ALIKE_MIN:
-        return
     numbers = [entries[index].data["attempt"] for index in run]
     found.alike[run[0]] = Alike(numbers[0], numbers[-1], run[-1])
     found.silent.update(run[1:])

@@ -40,6 +40,14 @@ class Arrow(StrEnum):
     ASK = "ask"
     ANSWER = "answer"
     FAILURE = "failure"
+    EVENT = "event"
+    """Of a flow: an event reaches somebody who takes it."""
+    DONE = "done"
+    """Of a flow, where only events are dashed: an answer,"""
+    FAILED = "failed"
+    """a failure,"""
+    UNDO = "undo"
+    """what undoes an earlier call."""
 
 
 @dataclass(frozen=True, slots=True)

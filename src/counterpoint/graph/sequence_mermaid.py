@@ -15,7 +15,15 @@ from counterpoint.graph.sequence import (
     elapsed,
 )
 
-_ARROWS = {Arrow.ASK: "->>", Arrow.ANSWER: "-->>", Arrow.FAILURE: "--x"}
+_ARROWS = {
+    Arrow.ASK: "->>",
+    Arrow.ANSWER: "-->>",
+    Arrow.FAILURE: "--x",
+    Arrow.EVENT: "--)",
+    Arrow.DONE: "-)",
+    Arrow.FAILED: "-x",
+    Arrow.UNDO: "->>",
+}
 
 
 def sequence_mermaid(story: Story) -> str:

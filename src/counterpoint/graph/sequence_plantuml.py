@@ -14,7 +14,15 @@ from counterpoint.graph.sequence import (
     elapsed,
 )
 
-_ARROWS = {Arrow.ASK: "->", Arrow.ANSWER: "-->", Arrow.FAILURE: "-[#red]->x"}
+_ARROWS = {
+    Arrow.ASK: "->",
+    Arrow.ANSWER: "-->",
+    Arrow.FAILURE: "-[#red]->x",
+    Arrow.EVENT: "-[#RoyalBlue]->>",
+    Arrow.DONE: "-[#Gray]>>",
+    Arrow.FAILED: "-[#red]>x",
+    Arrow.UNDO: "-[#DarkOrange]>",
+}
 
 
 def sequence_plantuml(story: Story) -> str:

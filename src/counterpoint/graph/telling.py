@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from counterpoint.graph.attempts import Alike, summary
+from counterpoint.graph.attempts import Alike, Summary, summary
 from counterpoint.graph.repeats import shortened
 from counterpoint.graph.sequence import (
     CODE,
@@ -29,18 +29,21 @@ Data = Mapping[str, Any]
 
 def story(execution_id: str, entries: Sequence[Entry]) -> Story:
     """Return what happened in an execution, from the entries of its whole journal."""
-    return _Teller(execution_id).story(entries)
+    return Teller(execution_id).story(entries)
 
 
-class _Teller:
-    def __init__(self, execution_id: str) -> None:
+class Teller:
+    """Tells one journal; what it tells is gathered in `_out`."""
+
+    def __init__(self, execution_id: str, start: datetime | None = None) -> None:
         self._id = execution_id
         self._workflow = ""
-        self._start: datetime | None = None
+        self._start = start
         self._seconds = 0.0
         self._names: dict[int, str] = {}
         """What each step calls: a call by its number, its undoing by minus that."""
         self._waits: dict[int, str] = {}
+        self._event_waits: dict[int, str] = {}
         self._services: dict[str, str] = {}
         self._out: list[Happening] = []
         self._tag = ""
@@ -65,6 +68,11 @@ class _Teller:
             "awaits": self._awaits,
             "wait-ended": self._wait_ended,
             "signalled": self._signalled,
+            "awaits-event": self._awaits_event,
+            "event": self._event,
+            "event-wait-ended": self._event_wait_ended,
+            "published": self._published,
+            "caused-by": self._caused_by,
             "undo-registered": self._undo_registered,
             "compensating": self._compensating,
             "compensate": self._compensate,
@@ -82,21 +90,25 @@ class _Teller:
 
     def story(self, entries: Sequence[Entry]) -> Story:
         told = summary(entries)
-        for index, entry in enumerate(entries):
-            if entry.at is not None:
-                self._start = self._start or entry.at
-                self._seconds = (entry.at - self._start).total_seconds()
-            self._tag = entry.type
-            if index in told.silent:
-                continue
-            if index in told.alike:
-                last = entries[told.alike[index].last_index]
-                self._failed_alike(entry.data, told.alike[index], last)
-            elif index in told.beats:
-                self._heartbeat(entry.data, told.beats[index])
-            else:
-                self._tellers.get(entry.type, self._other)(entry.data)
+        for index in range(len(entries)):
+            self._tell(entries, index, told)
         return Story(self._participants(), shortened(self._out))
+
+    def _tell(self, entries: Sequence[Entry], index: int, told: Summary) -> None:
+        entry = entries[index]
+        if entry.at is not None:
+            self._start = self._start or entry.at
+            self._seconds = (entry.at - self._start).total_seconds()
+        self._tag = entry.type
+        if index in told.silent:
+            return
+        if index in told.alike:
+            last = entries[told.alike[index].last_index]
+            self._failed_alike(entry.data, told.alike[index], last)
+        elif index in told.beats:
+            self._heartbeat(entry.data, told.beats[index])
+        else:
+            self._tellers.get(entry.type, self._other)(entry.data)
 
     def _participants(self) -> tuple[Participant, ...]:
         code = Participant(CODE, (self._workflow or "the workflow", self._id))
@@ -241,6 +253,27 @@ class _Teller:
             OUTSIDE, CODE, Arrow.ASK, words, value_words(data["value"]), like=data["name"]
         )
 
+    # ---- events -------------------------------------------------------------------------------
+
+    def _awaits_event(self, data: Data) -> None:
+        words = self._event_waits[data["wait"]] = _event_words(data)
+        self._remark(CODE, f"waits for {words}", like=data["event_type"])
+
+    def _event_wait_ended(self, data: Data) -> None:
+        words = self._event_waits.get(data["wait"], "an event")
+        self._remark(CODE, f"waits no longer for {words}")
+
+    def _event(self, data: Data) -> None:
+        lines = (_event_words(data), value_words(data["data"]))
+        self._message(OUTSIDE, CODE, Arrow.EVENT, *lines, like=data["event_type"])
+
+    def _published(self, data: Data) -> None:
+        lines = (_event_words(data), value_words(data["data"]))
+        self._message(CODE, OUTSIDE, Arrow.EVENT, *lines, like=data["event_type"])
+
+    def _caused_by(self, data: Data) -> None:
+        self._remark(CODE, f"was started by the event {data['event_type']} {data['id']}")
+
     # ---- undoing ------------------------------------------------------------------------------
 
     def _undo_registered(self, data: Data) -> None:
@@ -331,6 +364,10 @@ _OTHERS = {
     "begun": "the moment has come: the code begins",
     "attributes": "sets attributes",
 }
+
+
+def _event_words(data: Data) -> str:
+    return f"the event {data['event_type']} of {data['key']}"
 
 
 def _is_told(name: str, value: object) -> bool:
