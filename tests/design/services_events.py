@@ -81,7 +81,7 @@ class Books:
         if faults:
             fault = faults.popleft()
             if isinstance(fault, BaseException):
-                raise fault
+                raise fault.with_traceback(None)
             await fault()
         self.ended.append((name, event.key, event.number))
 

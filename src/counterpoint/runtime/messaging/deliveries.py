@@ -44,6 +44,10 @@ class Queues(Protocol):
         """A delivery's failure is written: its key waits."""
         ...
 
+    def unblock(self, delivery: Delivery) -> None:
+        """What blocked its key is under way again."""
+        ...
+
 
 class Deliveries:
     """What is under way, and what waits for its next attempt."""
@@ -287,8 +291,7 @@ class Deliveries:
         if queue.blocked is not delivery or self.node.stopping or self.node.fault is not None:
             return
         self.retrying.pop(delivery, None)
-        queue.blocked = None
-        queue.active = delivery
+        self.queues.unblock(delivery)
         self.under_way[delivery] = None
         delivery.due_at = None
         if not self._may_not_begin(delivery, self.node.clock.now()):

@@ -34,7 +34,8 @@ class Dispatcher:
         self.node = node
         self.lanes: dict[tuple[str, str], Lane] = {}
         self.pending = 0
-        """Events in memory, counted once for each lane."""
+        """Events in memory, counted once for each lane; those that block their key do not count:
+        however many they are, others are taken from the log."""
         self.deliveries = Deliveries(node, self)
         self.reading = 0
         """Queues that read from the log what they left there."""
@@ -133,8 +134,15 @@ class Dispatcher:
         queue.blocked = delivery
         if delivery.holds_from is not None:
             queue.hold = delivery.holds_from
-        self.pending -= queue.leave_in_log()
+        self.pending -= queue.leave_in_log() + 1
         self._progressed()
+
+    def unblock(self, delivery: Delivery) -> None:
+        """What blocked its key is under way again, or over."""
+        queue = delivery.queue
+        queue.blocked = None
+        queue.active = delivery
+        self.pending += 1
 
     # ---- dead letters again -------------------------------------------------------------------
 
@@ -164,7 +172,7 @@ class Dispatcher:
         queue = subscription.lane.queue(event.key)
         blocked = queue.blocked
         if blocked is not None and _is_of(blocked, subscription, event.position):
-            queue.blocked = None
+            self.unblock(blocked)
             self.passed(blocked)
         else:
             self.advance(queue)
@@ -182,8 +190,9 @@ class Dispatcher:
         generation = self.generation
         stream, cursor = next(iter(queue.cursors.items()))
         until = stream.frontier if stream.ends_at is None else min(stream.frontier, stream.ends_at)
+        limit = 1 if self.full else QUEUE_MAX  # each key goes on, however many there are
         events, known = await page_of_key(
-            self.node.store, tuple(queue.lane.types), queue.key, cursor.last, until, QUEUE_MAX
+            self.node.store, tuple(queue.lane.types), queue.key, cursor.last, until, limit
         )
         if generation != self.generation:
             return
@@ -194,7 +203,7 @@ class Dispatcher:
             if left:
                 queue.items.append(Item(event, stream, left, rows))
                 self.pending += 1
-        if len(events) == QUEUE_MAX:
+        if len(events) == limit:
             cursor.last = events[-1].position
         else:
             cursor.last = until
