@@ -93,6 +93,7 @@ class Registry:
         self.programs: dict[str, WorkflowProgram] = {}
         self.contracts: dict[str, Contract] = {}
         """By type: the events of these services, and others that these react to or publish."""
+        self._contract_of: dict[type[Event], Contract] = {}
         self.reactions: dict[str, AnyReaction] = {}
         for service in services:
             if service.name in self.services:
@@ -149,6 +150,7 @@ class Registry:
                 f"{contract.event_class.__module__}: an event has one owner; pass name= to one"
             )
         contract.resolve()
+        self._contract_of[contract.event_class] = contract
 
     def contract(self, event: Event) -> Contract:
         """Return the contract of an event that is about to be published.
@@ -156,6 +158,9 @@ class Registry:
         Raises:
             DefinitionError: it is no event, or none of this app.
         """
+        known = self._contract_of.get(type(event))
+        if known is not None:
+            return known
         contract = check_is_event(event)
         if self.contracts.get(contract.type) is not contract:
             raise DefinitionError(
