@@ -8,14 +8,15 @@ from examples.shop import inventory, orders, payments
 from examples.shop.catalog import Order, cents, credit_limits, load_orders, load_products
 from examples.shop.choreography import fulfilment
 from examples.shop.events import OrderPlaced
-from examples.shop.mix import purchasing, shipping
-from examples.shop.mix.events import CheckedOut
-from examples.shop.mix.sales import sales
+from examples.shop.mix.events import CheckedOut, purchasing, sales, shipping
+from examples.shop.mix.purchasing import file as purchasing_file
+from examples.shop.mix.sales import sell
+from examples.shop.mix.shipping import file as shipping_file
 from examples.shop.own_file import folder
 from examples.shop.process import place_order
 
 FILES = (orders.file, payments.file, inventory.file)
-MIX_FILES = (shipping.file, purchasing.file)
+MIX_FILES = (shipping_file, purchasing_file)
 STORE = "counterpoint.db"
 
 
@@ -28,13 +29,14 @@ def make_app(directory: Path, *more: Service) -> App:
     return App(
         "shop",
         services=[orders.orders, payments.payments, inventory.inventory, *more],
+        choreographies=[fulfilment],
         store=f"sqlite:///{directory / STORE}",
     )
 
 
 def make_mixed_app(directory: Path) -> App:
     """Return the app with sales, shipping and purchasing: `CheckedOut` starts a sale."""
-    return make_app(directory, sales, shipping.shipping, purchasing.purchasing)
+    return make_app(directory, sales, shipping, purchasing)
 
 
 app = make_app(folder())
@@ -87,4 +89,5 @@ __all__ = [
     "open_shop",
     "order_placed",
     "place_order",
+    "sell",
 ]

@@ -6,8 +6,7 @@ a crash, with the same idempotency key; so its effects happen once, as those of 
 
 from datetime import timedelta
 
-from counterpoint import Retry, activity
-from counterpoint.authoring.choreography import Choreography
+from counterpoint import Choreography, Retry, activity
 
 from examples.shop.catalog import Order
 from examples.shop.events import (

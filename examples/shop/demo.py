@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from counterpoint import Client
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -43,10 +42,11 @@ async def demonstrate(directory: Path, count: int, console: Console) -> bool:
     different = differences(runs)
     print_report(console, runs)
     print_verdict(console, runs, different)
-    for run in runs:
-        order = choose(run, orders)
-        async with run.form.make_app(run.directory).client() as client:
-            await show_flow(console, run.form, client, order)
+    *pure, mixed = runs
+    for shown, ending in ((pure, "undone"), ([mixed], "confirmed")):
+        order = choose(shown, orders, ending)
+        for run in shown:
+            await show_flow(console, run, execution_id(order))
     _print_next(console, directory)
     return not different and all(run.good for run in runs)
 
@@ -69,31 +69,32 @@ async def run_form(form: Form, directory: Path, orders: list[Order], console: Co
         directory=directory,
         verdict=verdict,
         violations=[*verdict.violations, *more],
-        figures=read_figures(form, directory, drive.seconds, drive.down_seconds),
+        figures=read_figures(form, directory, drive.seconds),
         evidence=evidence,
         aftermath=compare(evidence, directory),
         unfinished=drive.unfinished,
     )
 
 
-def choose(run: Run, orders: Sequence[Order]) -> Order:
-    """Return an order that is worth a look: of a few lines, undone (or sold), hit by the crash."""
-    wanted = "confirmed" if run.form is MIXED else "undone"
+def choose(runs: Sequence[Run], orders: Sequence[Order], ending: str) -> Order:
+    """Return an order that is worth a look: with that ending, of two lines, hit by the crash."""
 
-    def interest(order: Order) -> tuple[bool, bool, bool]:
+    def interest(order: Order) -> tuple[bool, bool, int]:
         return (
-            run.verdict.outcomes.get(order.id) == wanted,
+            all(run.verdict.outcomes.get(order.id) == ending for run in runs),
             len(order.lines) == 2,
-            execution_id(order) in run.evidence.interrupted,
+            sum(execution_id(order) in run.evidence.interrupted for run in runs),
         )
 
     return max(orders, key=interest)
 
 
-async def show_flow(console: Console, form: Form, client: Client, order: Order) -> None:
+async def show_flow(console: Console, run: Run, flow_id: str) -> None:
     """Print what became of one order."""
-    console.print(f"[bold]One flow, {form.name}[/]")
-    console.print(tree_of(await client.flow(execution_id(order))))
+    async with run.form.make_app(run.directory).client() as client:
+        flow = await client.flow(flow_id)
+    console.print(f"[bold]One flow, {run.form.name}[/]")
+    console.print(tree_of(flow))
     console.print()
 
 

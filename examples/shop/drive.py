@@ -75,9 +75,8 @@ class Drive:
     acknowledged: list[str] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     seconds: float = 0.0
-    """From the first start of a node to the last end of an order."""
-    down_seconds: float = 0.0
-    """Of these, from the kill to the start of the next node."""
+    """From the first start of a node to the last end of an order, but for the time in which nobody
+    ran because the files were read."""
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
 
     @property
@@ -103,8 +102,8 @@ class Drive:
                 f"process {node.pid} is killed (SIGKILL) when {len(self.ended)} orders have ended"
             )
             evidence = await gather_evidence(self.form, self.client, self.directory)
+            began += time.monotonic() - killed
             node = NodeProcess(self.directory, self.form)
-            self.down_seconds = time.monotonic() - killed
             self.say(f"the new node is process {node.pid}; it goes on with what the store holds")
             await self._until(len(self.orders), node, submitting)
             self.seconds = time.monotonic() - began

@@ -23,7 +23,6 @@ class Figures:
 
     orders: int
     seconds: float
-    down: float
     executions: int
     reactions: int
     events: int
@@ -35,11 +34,11 @@ class Figures:
 
     @property
     def flows_per_second(self) -> float:
-        """Orders by the time from the first start of a node to the last end, the crash included."""
+        """Orders by the time from the first start of a node to the last end, restart included."""
         return self.orders / self.seconds
 
 
-def read_figures(form: Form, directory: Path, seconds: float, down: float) -> Figures:
+def read_figures(form: Form, directory: Path, seconds: float) -> Figures:
     """Read what a run has left in its store.
 
     A row of a journal is what one commit records of an execution or of a failed reaction; the mark
@@ -53,7 +52,6 @@ def read_figures(form: Form, directory: Path, seconds: float, down: float) -> Fi
     return Figures(
         orders=len(took),
         seconds=seconds,
-        down=down,
         executions=counts["executions"],
         reactions=counts["reactions"],
         events=counts["events"],

@@ -39,7 +39,7 @@ class Form:
 
     def times(self, directory: Path) -> list[tuple[str, int, int | None]]:
         """Return what `flows` says."""
-        return read(directory, "counterpoint", self.flows)  # type: ignore[return-value]
+        return read(directory, "counterpoint", self.flows)
 
 
 async def _start(client: Client, order: Order) -> None:

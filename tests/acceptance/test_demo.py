@@ -1,10 +1,11 @@
-"""The demo as its user runs it: a real node that is killed in the middle."""
+"""The demo as its user runs it: real nodes that are killed in the middle."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from examples.shop.forms import FORMS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,27 +31,40 @@ def demo(shop: Path) -> "subprocess.CompletedProcess[str]":
     return run("examples.shop.demo", "--orders", "60", "--keep", str(shop))
 
 
-def test_demo_survives_the_kill_and_its_books_balance(
+@pytest.mark.timeout(60)
+def test_demo_survives_a_kill_in_each_form_and_its_books_balance(
     demo: "subprocess.CompletedProcess[str]",
 ) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert "(SIGKILL)" in demo.stdout
-    assert "all 60 orders have ended" in demo.stdout
-    assert "The books of the three services balance" in demo.stdout
-    assert "No recorded step was repeated." in demo.stdout
+    assert demo.stdout.count("(SIGKILL)") == len(FORMS)
+    assert demo.stdout.count("all 60 orders have ended") == len(FORMS)
+    assert "Every order ended alike, orchestrated, choreographed and mixed." in demo.stdout
+    assert "All books balance, and no recorded step was repeated" in demo.stdout
     assert demo.stderr == ""
 
 
+@pytest.mark.timeout(60)
+def test_demo_shows_what_led_to_what_in_each_form(
+    demo: "subprocess.CompletedProcess[str]",
+) -> None:
+    assert "orders.place_order compensated" in demo.stdout
+    assert "payments.refund completed" in demo.stdout
+    assert "shipping.ParcelShipped is published" in demo.stdout
+
+
+@pytest.mark.timeout(60)
 def test_demo_is_readable_without_a_terminal(demo: "subprocess.CompletedProcess[str]") -> None:
     assert "\x1b" not in demo.stdout
     assert "\r" not in demo.stdout
-    assert len(demo.stdout.splitlines()) < 90
+    assert len(demo.stdout.splitlines()) < 120
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("form", [form.name for form in FORMS])
 def test_books_of_the_demo_can_be_checked_again(
-    demo: "subprocess.CompletedProcess[str]", shop: Path
+    demo: "subprocess.CompletedProcess[str]", shop: Path, form: str
 ) -> None:
-    again = run("examples.shop.books", str(shop))
+    again = run("examples.shop.books", str(shop / form))
 
     assert again.returncode == 0, demo.stdout + again.stdout
     assert again.stdout.splitlines()[-1] == "the books balance"

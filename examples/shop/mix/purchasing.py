@@ -7,7 +7,7 @@ from counterpoint import activity
 from examples.shop.mix.events import ParcelShipped, StockLow, purchasing
 from examples.shop.own_file import Answer, OwnFile
 
-LOT = 200
+LOT = 100
 """Units of a product that are ordered at a time."""
 
 file = OwnFile(
