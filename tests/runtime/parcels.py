@@ -95,12 +95,17 @@ async def reached(app: App, how: str) -> AsyncIterator[Client]:
             yield client
 
 
-async def settled(app: App) -> None:
-    """Wait until the node has taken all letters, and done what they ask for."""
-    async with asyncio.timeout(10):
+async def taken(app: App, *, within: float = 10) -> None:
+    """Wait until the node has taken all letters."""
+    async with asyncio.timeout(within):
         while [letter async for letter in app.posted()]:  # noqa: ASYNC110 - of other connections
-            await asyncio.sleep(0.002)  # what a client posts is polled for
-    await app.idle(10)
+            await asyncio.sleep(0.002)
+
+
+async def settled(app: App, *, within: float = 10) -> None:
+    """Wait until the node has taken all letters, and done what they ask for."""
+    await taken(app, within=within)
+    await app.idle(within)
 
 
 async def id_of_dead(client: Client, key: str | None = None) -> str:

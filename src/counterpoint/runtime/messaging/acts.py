@@ -31,6 +31,7 @@ from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records, journal_row
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import DiscardMail, RedriveMail, ReplayMail, UnsubscribeMail
+from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.queues import Stream, Subscription
 from counterpoint.runtime.messaging.streams import Streams
@@ -38,6 +39,7 @@ from counterpoint.runtime.messaging.targets import contract_of_target, lane_name
 
 EventAct = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
 Place = tuple[int, int]
+HOLDS_PAGE = 1_000
 
 
 class EventActs:
@@ -246,12 +248,30 @@ class EventActs:
         if not numbers or any(number in self.subscriptions for number in numbers):
             self._refuse(row, "no such subscription, or the app still has its reaction")
             return None
-        note = Note(lambda _: None, functools.partial(self._refused, row, None))
+        gone = {(one.service, one.lane) for one in rows if one.name == mail.name}
+        left = gone - {(one.service, one.lane) for one in rows if one.name != mail.name}
+        held = [hold for lane in sorted(left) for hold in await self._holds(*lane)]
+
+        def written(_: object) -> None:
+            for hold in held:  # of lanes in which nobody is any more
+                self.node.committer.add(writing.release(*hold[:3]))
+
+        note = Note(written, functools.partial(self._refused, row, None))
         note.unsubscribed = numbers
         note.acts = (self._act(row, mail.name, mail, {"numbers": numbers}),)
         note.taken = (row.position,)
         self.node.committer.add(note)
         return None
+
+    async def _holds(self, service: str, lane: str) -> list[HoldRow]:
+        found: list[HoldRow] = []
+        after = (service, lane, "")
+        while rows := await self.node.store.holds(after=after, limit=HOLDS_PAGE):
+            found += [hold for hold in rows if hold[:2] == (service, lane)]
+            if rows[-1][:2] != (service, lane):
+                break
+            after = rows[-1][:3]
+        return found
 
     # ---- inside -------------------------------------------------------------------------------
 
