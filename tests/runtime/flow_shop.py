@@ -139,6 +139,20 @@ async def ship(event: OrderNoted) -> None:
     await workflow.publish(ParcelShipped(order=event.order))
 
 
+@orders.activity
+async def write(order: str) -> None: ...
+
+
+@orders.workflow
+async def thank(order: str) -> None:
+    await write(order)
+
+
+@orders.on(ParcelShipped, retry=SOON)
+async def remember(event: ParcelShipped) -> None:
+    activity.start(thank, event.order, id=f"thank-{event.order}")
+
+
 @orders.saga
 async def sell(order: str) -> str:
     await asyncio.gather(create(order), authorize(order))
