@@ -15,8 +15,10 @@ from rich.table import Table as RichTable
 
 from benchmarks import (
     burst,
+    catching_up,
     choreographed,
     machine,
+    poison,
     recovery,
     replay,
     sagas,
@@ -29,6 +31,8 @@ from benchmarks.table import Options, Table
 BENCHMARKS: dict[str, Callable[[Options], Table]] = {
     "sagas": sagas.measure,
     "choreographed": choreographed.measure,
+    "poison": poison.measure,
+    "catching-up": catching_up.measure,
     "writes": sagas.count_writes,
     "stages": stages.measure,
     "saturated": saturated.measure,
