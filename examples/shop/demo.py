@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,12 +24,12 @@ from examples.shop.catalog import Order, load_orders
 from examples.shop.drive import Drive, NodeFailedError
 from examples.shop.evidence import compare
 from examples.shop.figures import read_figures
-from examples.shop.flow_tree import tree_of
 from examples.shop.forms import FORMS, MIXED, Form
 from examples.shop.mix.books import violations as violations_of_the_mix
 from examples.shop.report import Run, differences, print_report, print_verdict
 
 DEFAULT_FOLDER = Path("var/shop")
+DIAGRAMS = "diagrams"
 LOG_WIDTH = 120
 
 
@@ -46,7 +47,7 @@ async def demonstrate(directory: Path, count: int, console: Console) -> bool:
     for shown, ending in ((pure, "undone"), ([mixed], "confirmed")):
         order = choose(shown, orders, ending)
         for run in shown:
-            await show_flow(console, run, execution_id(order))
+            await show_flow(console, run, execution_id(order), directory / DIAGRAMS)
     _print_next(console, directory)
     return not different and all(run.good for run in runs)
 
@@ -89,13 +90,26 @@ def choose(runs: Sequence[Run], orders: Sequence[Order], ending: str) -> Order:
     return max(orders, key=interest)
 
 
-async def show_flow(console: Console, run: Run, flow_id: str) -> None:
-    """Print what became of one order."""
-    async with run.form.make_app(run.directory).client() as client:
-        flow = await client.flow(flow_id)
+async def show_flow(console: Console, run: Run, flow_id: str, diagrams: Path) -> None:
+    """Print what became of one order, and draw it, as `counterpoint flow` does."""
     console.print(f"[bold]One flow, {run.form.name}[/]")
-    console.print(tree_of(flow))
+    sys.stdout.flush()
+    store = str(run.directory / STORE)
+    await _counterpoint("flow", flow_id, "--store", store)
+    for language, suffix in (("plantuml", "puml"), ("mermaid", "mmd")):
+        with _drawing(diagrams / f"{run.form.name}.{suffix}") as file:
+            await _counterpoint("flow", flow_id, "--store", store, "--format", language, to=file)
     console.print()
+
+
+async def _counterpoint(*arguments: str, to: TextIO | None = None) -> None:
+    command = (sys.executable, "-m", "counterpoint", *arguments)
+    if await (await asyncio.create_subprocess_exec(*command, stdout=to)).wait() != 0:
+        raise NodeFailedError(f"{' '.join(command)} failed")
+
+
+def _drawing(path: Path) -> TextIO:
+    return path.open("w", encoding="utf-8")
 
 
 def main() -> int:
@@ -111,7 +125,7 @@ def main() -> int:
     directory: Path = given.keep or DEFAULT_FOLDER
     if given.keep and directory.is_dir() and any(directory.iterdir()):
         parser.error(f"{directory} is not empty: name a new folder")
-    _clear(directory)
+    _prepare(directory)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else LOG_WIDTH)
     try:
         good = asyncio.run(demonstrate(directory, given.orders, console))
@@ -123,10 +137,11 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _clear(directory: Path) -> None:
+def _prepare(directory: Path) -> None:
     """Delete what an earlier demo left in its folder."""
-    for form in FORMS:
-        shutil.rmtree(directory / form.name, ignore_errors=True)
+    for name in (*(form.name for form in FORMS), DIAGRAMS):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    (directory / DIAGRAMS).mkdir(parents=True)
 
 
 def _indented(console: Console) -> Callable[[str], None]:
@@ -162,8 +177,9 @@ def _print_next(console: Console, directory: Path) -> None:
         ("the choreography", "examples/shop/choreography.py"),
         ("the mix", "examples/shop/mix"),
         ("the rules of the shop", "examples/shop/README.md"),
+        ("the sequence diagrams of these flows", str(directory / DIAGRAMS)),
         ("all sagas", f".venv/bin/counterpoint list --store {directory / 'orchestrated' / STORE}"),
-        ("the books again", f".venv/bin/python -m examples.shop.books {directory}/choreographed"),
+        ("the books again", f".venv/bin/python -m examples.shop.books {directory / 'mixed'}"),
         ("many kills at random moments", "make crash N=20"),
     ):
         table.add_row(f"  {what}", where)

@@ -47,9 +47,19 @@ def test_demo_survives_a_kill_in_each_form_and_its_books_balance(
 def test_demo_shows_what_led_to_what_in_each_form(
     demo: "subprocess.CompletedProcess[str]",
 ) -> None:
-    assert "orders.place_order compensated" in demo.stdout
-    assert "payments.refund completed" in demo.stdout
-    assert "shipping.ParcelShipped is published" in demo.stdout
+    assert "payments.void" in demo.stdout
+    assert "payments.refund ✓ completed" in demo.stdout
+    assert "shipping.send_parcel ✓ completed" in demo.stdout
+
+
+@pytest.mark.timeout(60)
+def test_demo_draws_a_flow_of_each_form(
+    demo: "subprocess.CompletedProcess[str]", shop: Path
+) -> None:
+    assert str(shop / "diagrams") in demo.stdout
+    for form in FORMS:
+        assert (shop / "diagrams" / f"{form.name}.puml").read_text().startswith("@startuml")
+        assert (shop / "diagrams" / f"{form.name}.mmd").read_text().startswith("sequenceDiagram")
 
 
 @pytest.mark.timeout(60)
