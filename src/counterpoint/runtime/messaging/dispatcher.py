@@ -25,6 +25,8 @@ from counterpoint.runtime.messaging.queues import (
 
 PENDING_MAX = 5_000
 """Events in memory that wait for their reactions; the others wait in the log."""
+CAREFUL_MAX = 2 * PENDING_MAX
+"""Keys of which an event may have been under way when a node died: each had one in memory."""
 
 
 class Dispatcher:
@@ -43,6 +45,10 @@ class Dispatcher:
         """Queues that the store holds and that were not read yet."""
         self.moved = 0
         """Events that were done since positions were written."""
+        self.careful_until = 0
+        """Events up to this position may have been under way when a node died,"""
+        self.careful_left = 0
+        """but for those that are held at most so many of them."""
         self._progressed = progressed
         self.generation = 0
         """Grows when everything in memory is forgotten; what was begun before has no effect."""
@@ -56,6 +62,11 @@ class Dispatcher:
     def full(self) -> bool:
         """Whether no more events should be taken from the log."""
         return self.pending >= PENDING_MAX
+
+    def be_careful(self, until: int) -> None:
+        """Record the attempts at events up to a position before they begin."""
+        self.careful_until = until
+        self.careful_left = CAREFUL_MAX
 
     def lane(self, service: str, name: str) -> Lane:
         """Return a lane, made if need be."""
@@ -79,8 +90,6 @@ class Dispatcher:
         stream: Stream,
         event: EventRow,
         known: Mapping[int, ReactionRow] = NOTHING_KNOWN,
-        *,
-        careful: bool = False,
     ) -> None:
         """Put an event into the queues of those that take it from this stream.
 
@@ -94,8 +103,12 @@ class Dispatcher:
                 left = tuple(s for s in left if not _is_over(known.get(s.number)))
             if left:
                 queue = lane.queue(event.key)
-                if queue.offer(Item(event, stream, left, known, careful=careful)):
+                item = Item(event, stream, left, known)
+                if queue.offer(item):
                     self.pending += 1
+                    if event.position <= self.careful_until and self.careful_left > 0:
+                        item.careful = _may_have_begun(queue, item)
+                        self.careful_left -= item.careful
                     if queue.active is None:
                         self.advance(queue)
 
@@ -201,8 +214,11 @@ class Dispatcher:
             takers = stream.takers(queue.lane, event)
             left = tuple(s for s in takers if not _is_over(rows.get(s.number)))
             if left:
-                queue.items.append(Item(event, stream, left, rows))
+                item = Item(event, stream, left, rows)
+                queue.items.append(item)
                 self.pending += 1
+                if event.position <= self.careful_until:
+                    item.careful = _may_have_begun(queue, item)
         if len(events) == limit:
             cursor.last = events[-1].position
         else:
@@ -236,6 +252,14 @@ class Dispatcher:
                 await self._read_behind(queue)
         except StoreError as error:
             self.node.store_failed(error)
+
+
+def _may_have_begun(queue: KeyQueue, item: Item) -> bool:
+    """Whether an event of the log may have been under way when a node died, and no row says so.
+
+    It is so at most for the first of a key of which the store does not know how it stands.
+    """
+    return not item.all_known and all(one.all_known for one in queue.items if one is not item)
 
 
 def _is_over(row: ReactionRow | None) -> bool:

@@ -139,16 +139,19 @@ class Item:
         stream: Stream,
         subscriptions: tuple[Subscription, ...],
         known: Mapping[int, ReactionRow] = NOTHING_KNOWN,
-        *,
-        careful: bool = False,
     ) -> None:
         self.event = event
         self.stream = stream
         self.left = subscriptions
         self.known = known
-        """Rows of reactions that have begun and are not over, by subscription."""
-        self.careful = careful
+        """Rows of reactions that have begun, by subscription."""
+        self.careful = False
         """It may have been under way when a node died: attempts are recorded before they begin."""
+
+    @property
+    def all_known(self) -> bool:
+        """Whether the store has a row of each reaction that has not taken it."""
+        return all(one.number in self.known for one in self.left)
 
 
 class Cursor:

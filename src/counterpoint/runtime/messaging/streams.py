@@ -12,13 +12,11 @@ from collections.abc import Callable, Sequence
 from counterpoint.errors import StoreError
 from counterpoint.model.messages import EventRow
 from counterpoint.runtime.host import Host
-from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
+from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.log_pages import page
 from counterpoint.runtime.messaging.queues import NOTHING_KNOWN, Stream
 
 PAGE = 500
-CAREFUL_MAX = PENDING_MAX
-"""Events that may have been under way when a node died: at most as many as were in memory."""
 
 
 class Streams:
@@ -40,8 +38,6 @@ class Streams:
         self._woken = asyncio.Event()
         self._grew = False
         """Something was appended that the live stream has not taken from memory."""
-        self._careful_until = 0
-        self._careful_left = 0
         self.reading = False
         self.ready = False
         """Whether the subscriptions were read from the store since it was opened."""
@@ -59,8 +55,7 @@ class Streams:
         """Serve these streams, of which the store says how far they have come."""
         self.live = live
         self.others = list(others)
-        self._careful_until = last_position
-        self._careful_left = CAREFUL_MAX
+        self.dispatcher.be_careful(last_position)
         self.ready = True
         self.poke()
 
@@ -138,18 +133,11 @@ class Streams:
             return False
         for event in events:
             stream.frontier = event.position
-            rows = known.get(event.position, NOTHING_KNOWN)
-            dispatcher.offer(stream, event, rows, careful=self._is_careful(event, rows))
+            dispatcher.offer(stream, event, known.get(event.position, NOTHING_KNOWN))
         if len(events) < PAGE:
             stream.frontier = max(stream.frontier, until)
             return self._caught_up(stream)
         await asyncio.sleep(0)
-        return True
-
-    def _is_careful(self, event: EventRow, rows: object) -> bool:
-        if event.position > self._careful_until or self._careful_left <= 0 or rows:
-            return False
-        self._careful_left -= 1
         return True
 
     def _caught_up(self, stream: Stream) -> bool:
