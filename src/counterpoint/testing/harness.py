@@ -116,6 +116,7 @@ class Harness:
                 await self._crashing
             if (error is not None or self.test_failed) and self._node is not None:
                 self.story = await tell(self.app)
+            self.store.heal()  # what was armed and not reached is not for the stop itself
             await self.app.stop(timedelta(0))
         finally:
             self._leave()
