@@ -79,8 +79,9 @@ class Choreography:
         return self._contract("starts", starts)
 
     def _ends(self, what: str, given: type[Event] | Sequence[type[Event]]) -> tuple[Contract, ...]:
-        several = given if isinstance(given, Sequence) else (given,)
-        return tuple(self._contract(what, one) for one in several)
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            return tuple(self._contract(what, one) for one in given)
+        return (self._contract(what, given),)
 
     def _contract(self, what: str, event: object) -> Contract:
         if isinstance(event, Event):
