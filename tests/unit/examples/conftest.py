@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from examples.shop.app import FILES, open_shop
+from examples.shop.app import FILES, MIX_FILES, open_shop
 
 
 @pytest.fixture
@@ -13,5 +13,5 @@ def empty_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setenv("SHOP_DIR", str(tmp_path))
     open_shop()
     yield tmp_path
-    for file in FILES:
+    for file in (*FILES, *MIX_FILES):
         file.close()
