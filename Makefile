@@ -29,7 +29,7 @@ test: install check  ## install, then the whole gate
 check: $(INSTALLED)  ## the whole gate: format, lint, layers, types, tests, coverage
 	tools/check
 
-demo: install  ## run the shop: orders, payments, a failure and its compensation
+demo: install  ## run the shop's orders orchestrated, choreographed and mixed, a kill in each
 	$(BIN)/python -m examples.shop.demo
 
 trip: install  ## book seven trips: people who answer or not, a pivot, an unknown payment
