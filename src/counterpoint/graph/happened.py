@@ -33,6 +33,8 @@ class Ran:
     """The source and id of the event that started it."""
     parent: str | None = None
     """The id of the execution whose step it is."""
+    reaction: "Took | None" = None
+    """The reaction that started it; then `event` is None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,16 +95,17 @@ class _Flow:
                     self._taken.add((entry.data["source"], entry.data["id"]))
 
     def story(self) -> Story:
-        tracks: list[list[Beat]] = []
+        events: list[Sequence[Beat]] = []  # before what else happened at the same moment
+        tracks: list[Sequence[Beat]] = []
         for fact in self._facts:
             match fact:
                 case Ran():
                     tracks.append(self._execution(fact))
                 case Occurred():
-                    tracks.append([self._occurred(fact)])
+                    events.append([self._occurred(fact)])
                 case Took():
                     tracks.append(self._reaction(fact))
-        items = tuple(item for beat in in_order(tracks) for item in beat.items)
+        items = tuple(item for beat in in_order([*events, *tracks]) for item in beat.items)
         return Story(self._lines.participants(items), items)
 
     def _execution(self, ran: Ran) -> list[Beat]:
@@ -251,6 +252,8 @@ class _ExecutionTeller(_FlowTeller):
         match entry.type:
             case "started" if self._ran.run > 1:
                 return "ended", self._ran.id, self._ran.run - 1
+            case "started" if self._ran.reaction is not None:
+                return took(self._ran.reaction.id)
             case "started" if self._ran.event is not None:
                 return "event", *self._ran.event
             case "started" if self._ran.parent is not None:
@@ -301,6 +304,14 @@ class _ExecutionTeller(_FlowTeller):
         mark = "✓" if arrow is Arrow.ANSWER else "✗"
         super()._answer(step, arrow, f"{mark} {first}", *rest, like=like)
 
+    def _remark(self, over: str, *lines: str, urgent: bool = False, like: object = "") -> None:
+        first, *rest = lines
+        super()._remark(over, self._whose + first, *rest, urgent=urgent, like=like)
+
+    def _itself(self, *lines: str, urgent: bool = False) -> None:
+        """Tell what already says which execution it is about."""
+        super()._remark(CODE, *lines, urgent=urgent)
+
     def _completed(self, data: Data) -> None:
         self._answer(
             data["call"], Arrow.ANSWER, self._step(data["call"]), value_words(data["result"])
@@ -313,7 +324,11 @@ class _ExecutionTeller(_FlowTeller):
         self._workflow = str(data["workflow"])
         what = f"{self._workflow} {self._id}"
         if self._ran.run > 1:
-            self._remark(CODE, f"{what}: run {self._ran.run} begins")
+            self._itself(f"{what}: run {self._ran.run} begins")
+        elif self._ran.reaction is not None:
+            by = self._ran.reaction
+            words = f"{_short_name(by.name)} starts {what}"
+            self._message(self._lines.key(by.service), CODE, Arrow.ASK, words)
         elif self._started_by is not None:
             event = self._started_by
             source = self._lines.key(event.source)
@@ -328,14 +343,15 @@ class _ExecutionTeller(_FlowTeller):
         error = data.get("error")
         detail = value_words(data["result"]) if good else error_words(error) if error else ""
         words = f"{'✓' if good else '✗'} {self._workflow} {self._id} {data['status']}"
-        if self._is_child or self._started_by is not None or self._ran.run > 1:
-            self._remark(CODE, words, detail, urgent=not good)
+        ran = self._ran
+        if self._is_child or ran.event or ran.reaction or ran.run > 1:
+            self._itself(words, detail, urgent=not good)
         else:
             self._message(CODE, OUTSIDE, Arrow.ANSWER if good else Arrow.FAILURE, words, detail)
 
     def _compensating(self, data: Data) -> None:
         why = "it is cancelled" if data.get("cancelled") else error_words(data["error"])
-        self._remark(CODE, f"↶ {self._workflow} {self._id} undoes what happened", why, urgent=True)
+        self._itself(f"↶ {self._workflow} {self._id} undoes what happened", why, urgent=True)
 
     # ---- events -------------------------------------------------------------------------------
 

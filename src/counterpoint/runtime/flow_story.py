@@ -57,8 +57,15 @@ def _took(reaction: FlowReaction, cause: FlowStep | None) -> Took:
 
 def _ran(execution: FlowExecution, causes: list[FlowStep]) -> Ran:
     description = execution.description
-    event = next((one for one in reversed(causes) if isinstance(one, FlowEvent)), None)
-    by_event = event is not None and event.id == execution.event
+    event: tuple[str, str] | None = None
+    reaction: Took | None = None
+    match causes[-2:]:
+        case [*_, FlowEvent() as one]:
+            event = (one.source, one.id)
+        case [one, FlowReaction() as other]:
+            reaction = _took(other, one)
+        case _:
+            pass
     return Ran(
         description.id,
         description.run,
@@ -66,6 +73,7 @@ def _ran(execution: FlowExecution, causes: list[FlowStep]) -> Ran:
         description.workflow,
         description.created_at,
         execution.journal,
-        (event.source, event.id) if event is not None and by_event else None,
+        event,
         description.parent,
+        reaction,
     )
