@@ -7,7 +7,14 @@ from typing import TypeVar
 import msgspec
 
 from counterpoint.authoring.context import current_execution
-from counterpoint.authoring.event import Contract, Event, check_key, contract_of, key_text
+from counterpoint.authoring.event import (
+    KEY_TYPES,
+    Contract,
+    Event,
+    check_key,
+    contract_of,
+    key_text,
+)
 from counterpoint.authoring.registry import WorkflowProgram
 from counterpoint.errors import ArgumentsError, DefinitionError
 from counterpoint.kernel.execution import Execution
@@ -15,6 +22,7 @@ from counterpoint.model.times import microseconds
 
 E = TypeVar("E", bound=Event)
 _NO_TIME = timedelta(0)
+_KEYS = "a str, an int, a UUID or a member of an Enum"
 
 
 async def event(
@@ -39,6 +47,11 @@ async def event(
     """
     execution = current_execution("event()")
     contract = _contract(execution, type)
+    if not isinstance(key, KEY_TYPES) or isinstance(key, bool):
+        raise ArgumentsError(
+            f"{contract.type}: {key!r} is no key ({contract.key_field}): give {_KEYS}",
+            fields=["key"],
+        )
     text = check_key(contract.type, contract.key_field, key_text(key))
     if keep < _NO_TIME:
         raise ArgumentsError("keep= cannot be negative", fields=["keep"])
