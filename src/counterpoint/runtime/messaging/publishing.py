@@ -26,7 +26,7 @@ class Publishing:
 
     def __init__(self, node: Host) -> None:
         self.node = node
-        self._on_their_way: dict[tuple[str, str], EventRow] = {}
+        self._on_their_way: dict[tuple[str, str], tuple[EventRow, asyncio.Future[bool]]] = {}
 
     async def publish(
         self,
@@ -59,15 +59,21 @@ class Publishing:
         new: list[EventRow] = []
         for row in rows:
             place = (row.source, row.id)
-            other = seen.get(place) or self._on_their_way.get(place)
-            if other is None:
-                other = await self.node.store.event(*place)
+            await self._let_first(place, row)
+            other = seen.get(place) or await self.node.store.event(*place)
             if other is None:
                 new.append(row)
             else:
                 check_same_event(other, row)
             seen[place] = row
         return new
+
+    async def _let_first(self, place: tuple[str, str], row: EventRow) -> None:
+        """Wait for who publishes the same event: this one is durable when that one is."""
+        if place in self._on_their_way:
+            first, done = self._on_their_way[place]
+            check_same_event(first, row)
+            await asyncio.wait([done])
 
     async def _write(self, rows: list[EventRow], letter: int | None, *, remember: bool) -> bool:
         """Write events; return False where some of them turn out to be in the log."""
@@ -84,14 +90,14 @@ class Publishing:
         if not remember:
             self.node.committer.add(note)
             return await asyncio.shield(done)
-        places = {(row.source, row.id): row for row in rows}
-        self._on_their_way |= places
+        for row in rows:
+            self._on_their_way[row.source, row.id] = (row, done)
         try:
             self.node.committer.add(note)
             return await asyncio.shield(done)
         finally:
-            for place in places:
-                self._on_their_way.pop(place, None)
+            for row in rows:
+                self._on_their_way.pop((row.source, row.id), None)
 
 
 def _refuse(done: "asyncio.Future[bool]", error: Exception) -> None:
