@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TypeGuard
 
 from counterpoint.authoring.event import Contract, Event, contract_of
 from counterpoint.errors import DefinitionError
@@ -71,7 +72,7 @@ class Choreography:
         return (*self.completes, *self.fails)
 
     def _start(self, starts: object) -> Contract:
-        if isinstance(starts, list | tuple):
+        if _are_several(starts):
             raise DefinitionError(
                 f"the choreography {self.name}: starts= takes one event, not several: write a "
                 "choreography for each start"
@@ -126,3 +127,7 @@ class Choreography:
                 f"the choreography {self.name}: within= is a positive timedelta, or None for any "
                 "time"
             )
+
+
+def _are_several(given: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(given, Sequence) and not isinstance(given, str)
