@@ -402,7 +402,7 @@ def _preview(batch: Batch, report: Report, what: str, tasks: Sequence[Task]) -> 
     table.add_column("count", justify="right", no_wrap=True)
     for found in report.counts:
         table.add_row(clean(found.workflow), status_text(found.status), f"{found.count:,}")
-    if tasks:
+    if tasks and report.counts:
         show_parts(out(), table)
     shown = tasks if len(tasks) <= batch.shown_max else tasks[: batch.shown_max]
     for task in shown:

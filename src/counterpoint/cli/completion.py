@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed: workflows, ids, awaited signals, stuck calls.
+"""What the shell offers when Tab is pressed: workflows, ids, awaited signals, stuck calls, events.
 
 A completion never speaks and never fails: where the app or the store cannot be read, it offers
 nothing. The app's own output while it is imported is swallowed.
@@ -39,6 +39,44 @@ def complete_calls(ctx: typer.Context, incomplete: str) -> list[str]:
     execution_id = str(ctx.params.get("execution_id"))
     numbers = _quietly(lambda: asyncio.run(_calls(_target(ctx), execution_id)))
     return [number for number in numbers if number.startswith(incomplete)]
+
+
+def complete_types(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the types of events that the app declares or that were published."""
+    names = _quietly(lambda: asyncio.run(_types(_target(ctx))))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_dead_letters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the ids of dead letters."""
+    return _quietly(lambda: asyncio.run(_dead_letters(_target(ctx), incomplete)))
+
+
+def complete_subscriptions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the names of what has subscriptions: reactions, and workflows that events start."""
+    names = _quietly(lambda: asyncio.run(_subscriptions(_target(ctx))))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+async def _types(target: Target) -> list[str]:
+    async with open_client(target) as client:
+        return list(dict.fromkeys(one.type for one in await client.contracts()))
+
+
+async def _dead_letters(target: Target, incomplete: str) -> list[str]:
+    ids: list[str] = []
+    async with open_client(target) as client:
+        async for letter in client.dead_letters():
+            if letter.id.startswith(incomplete):
+                ids.append(letter.id)
+            if len(ids) == OFFERS_MAX:
+                break
+    return ids
+
+
+async def _subscriptions(target: Target) -> list[str]:
+    async with open_client(target) as client:
+        return sorted({one.name for one in await client.subscriptions()})
 
 
 async def _ids(target: Target, incomplete: str) -> list[str]:

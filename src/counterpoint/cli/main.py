@@ -11,9 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from counterpoint.cli.cancel import cancel
+from counterpoint.cli.contracts_commands import commands as contracts
+from counterpoint.cli.deadletters_commands import commands as deadletters
 from counterpoint.cli.debug import debug
 from counterpoint.cli.demo import demo
 from counterpoint.cli.draw import draw
+from counterpoint.cli.events_commands import commands as events
 from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
 from counterpoint.cli.flow import flow
 from counterpoint.cli.journal_commands import commands as journal
@@ -27,6 +30,7 @@ from counterpoint.cli.run import run as run_command
 from counterpoint.cli.show import show
 from counterpoint.cli.signal import signal
 from counterpoint.cli.start import start
+from counterpoint.cli.subscriptions_commands import commands as subscriptions
 from counterpoint.cli.terminate import terminate
 from counterpoint.errors import CounterpointError
 
@@ -72,6 +76,10 @@ _COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "resolve": resolve,
     "terminate": terminate,
     "reset": reset,
+    "events": events,
+    "deadletters": deadletters,
+    "subscriptions": subscriptions,
+    "contracts": contracts,
     "replay": replay,
     "debug": debug,
     "draw": draw,

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from counterpoint.app import App, store_from_url
 from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.errors import DefinitionError
+from counterpoint.ports.store import Store
 from counterpoint.runtime.client import Client
 
 
@@ -143,13 +144,11 @@ def store_words(app: App) -> str:
     return type(app.store).__name__ if path is None else f"sqlite:///{path}"
 
 
-@asynccontextmanager
-async def open_client(target: Target) -> AsyncGenerator[Client, None]:
-    """Open the store beside its node; a file that does not exist is not created.
+def existing_store(target: Target) -> Store:
+    """Return the store, not opened yet.
 
     Raises:
-        CommandError: there is no such file, or the store lives in the node's memory.
-        StoreError: it cannot be opened.
+        CommandError: there is no such file, or the store lives in a node's memory.
     """
     store = target.app.store
     if store == "memory:":
@@ -169,5 +168,17 @@ async def open_client(target: Target) -> AsyncGenerator[Client, None]:
             f"or make it by running a node ({target.run_command})",
             Exit.STORE,
         )
+    return found
+
+
+@asynccontextmanager
+async def open_client(target: Target) -> AsyncGenerator[Client, None]:
+    """Open the store beside its node; a file that does not exist is not created.
+
+    Raises:
+        CommandError: there is no such file, or the store lives in the node's memory.
+        StoreError: it cannot be opened.
+    """
+    existing_store(target)
     async with target.app.client() as client:
         yield client
