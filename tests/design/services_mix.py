@@ -10,7 +10,6 @@ import pytest
 from counterpoint import (
     Description,
     Event,
-    ExecutionFailed,
     NodeStoppedError,
     Retry,
     Service,
@@ -150,10 +149,9 @@ async def lives(harness: Harness, act: Callable[[], Any]) -> Any:
         try:
             found = await act()
             await harness.settle()
-        except ExecutionFailed:
-            raise
         except (NodeStoppedError, StoreError):
-            found = None
+            await revived(harness)
+            continue
         if harness.running and harness.app.node.fault is None:
             return found
         await revived(harness)

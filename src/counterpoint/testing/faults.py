@@ -89,9 +89,9 @@ class FaultyStore:
             raise ValueError("a store says of a written commit at most that it is unknown")
         self._commit_faults.append(_Fault(error, times, applied, after))
 
-    def fail_reads(self, error: StoreError, *, times: int | None = 1) -> None:
-        """Fail the next reads, of any kind."""
-        self._read_faults.append(_Fault(error, times))
+    def fail_reads(self, error: StoreError, *, times: int | None = 1, after: int = 0) -> None:
+        """Fail the next reads, of any kind; let *after* of them pass first."""
+        self._read_faults.append(_Fault(error, times, after=after))
 
     def fail_opens(self, error: StoreError, *, times: int | None = 1) -> None:
         """Fail the next attempts to open the store."""
