@@ -1,7 +1,11 @@
 """The small shop of `counterpoint demo`: three services that write all they do into one ledger.
 
+An order that is started runs through the saga `place_order`, one that is published as `OrderPlaced`
+from service to service, with no one in the middle.
+
 The ledger stands for the outside world, where an effect cannot be taken back by a rollback: each
-effect is one line, appended at once, with the idempotency key of its attempt.
+effect is one line, appended at once, with the idempotency key of its attempt, and with the step
+that had it: that key, or the execution of a reaction.
 """
 
 import asyncio
@@ -10,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from counterpoint import App, BusinessError, Service, activity
+from counterpoint import App, BusinessError, Choreography, Event, Service, activity
 
 LEDGER = "COUNTERPOINT_DEMO_LEDGER"
 """The environment variable that names the ledger's file."""
@@ -38,7 +42,9 @@ class OutOfStock(BusinessError):  # noqa: N818 - an outcome
 async def effect(what: str, order: str) -> None:
     """Do something to the outside world that takes a moment."""
     await asyncio.sleep(EFFECT_SECONDS)
-    line = json.dumps({"key": activity.info().idempotency_key, "what": what, "order": order})
+    info = activity.info()
+    step = info.idempotency_key if info.event is None else info.execution_id
+    line = json.dumps({"key": info.idempotency_key, "step": step, "what": what, "order": order})
     descriptor = os.open(os.environ[LEDGER], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode() + b"\n")
@@ -120,4 +126,124 @@ async def place_order(order: str, total: int, pieces: int) -> str:
     return receipt
 
 
-app = App("demo", services=[orders, payments, inventory])
+# ---- the same, choreographed -------------------------------------------------------------------
+
+
+@orders.event(key="order")
+class OrderPlaced(Event):
+    """A customer placed an order."""
+
+    order: str
+    total: int
+    pieces: int
+
+
+@payments.event(key="order")
+class PaymentTaken(Event):
+    """The customer has paid for so many pieces."""
+
+    order: str
+    pieces: int
+
+
+@payments.event(key="order")
+class PaymentRefused(Event):
+    """The customer's credit does not cover the order."""
+
+    order: str
+
+
+@inventory.event(key="order")
+class StockReserved(Event):
+    """The pieces are put aside."""
+
+    order: str
+
+
+@inventory.event(key="order")
+class StockShort(Event):
+    """There are not enough pieces."""
+
+    order: str
+
+
+@payments.event(key="order")
+class PaymentReturned(Event):
+    """The customer has the money back."""
+
+    order: str
+
+
+@orders.event(key="order")
+class OrderConfirmed(Event):
+    """The customer was told."""
+
+    order: str
+
+
+@orders.event(key="order")
+class OrderRejected(Event):
+    """The order came to nothing, and is undone."""
+
+    order: str
+
+
+@orders.on(OrderPlaced)
+async def enter_order(event: OrderPlaced) -> None:
+    """Write the order down."""
+    await create(event.order)
+
+
+@payments.on(OrderPlaced)
+async def take_payment(event: OrderPlaced) -> PaymentTaken | PaymentRefused:
+    """Charge the customer, unless the credit is too small."""
+    try:
+        await charge(event.order, event.total)
+    except PaymentDeclined:
+        return PaymentRefused(order=event.order)
+    return PaymentTaken(order=event.order, pieces=event.pieces)
+
+
+@inventory.on(PaymentTaken)
+async def reserve_stock(event: PaymentTaken) -> StockReserved | StockShort:
+    """Put pieces aside, if there are enough."""
+    try:
+        await reserve(event.order, event.pieces)
+    except OutOfStock:
+        return StockShort(order=event.order)
+    return StockReserved(order=event.order)
+
+
+@payments.on(StockShort)
+async def return_payment(event: StockShort) -> PaymentReturned:
+    """Give the money back: the compensation of `take_payment`."""
+    await refund(event.order)
+    return PaymentReturned(order=event.order)
+
+
+@orders.on(StockReserved)
+async def confirm_order(event: StockReserved) -> OrderConfirmed:
+    """Tell the customer."""
+    await confirm(event.order)
+    return OrderConfirmed(order=event.order)
+
+
+@orders.on(PaymentRefused)
+async def reject_unpaid(event: PaymentRefused) -> OrderRejected:
+    """Strike out an order that nobody paid."""
+    await discard(event.order)
+    return OrderRejected(order=event.order)
+
+
+@orders.on(PaymentReturned)
+async def reject_short(event: PaymentReturned) -> OrderRejected:
+    """Strike out an order for which there are not enough pieces."""
+    await discard(event.order)
+    return OrderRejected(order=event.order)
+
+
+fulfilment = Choreography(
+    "fulfilment", starts=OrderPlaced, completes=OrderConfirmed, fails=OrderRejected
+)
+
+app = App("demo", services=[orders, payments, inventory], choreographies=[fulfilment])

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -6,11 +7,18 @@ import pytest
 from typer.testing import CliRunner
 
 from counterpoint.cli import demo_shop
-from counterpoint.cli.demo import ORDERS, Verdict, fits, judge
+from counterpoint.cli.demo import ORDERS, Verdict, fits, flow_end, judge
 from counterpoint.cli.main import cli
 from counterpoint.model.states import Status
+from counterpoint.runtime.flow import Flow, FlowEvent
 
-GOOD = Verdict(steps_before=9, repeated=0, interrupted=1, outcomes={"completed": ORDERS}, wrong=())
+GOOD = Verdict(
+    steps_before=9,
+    repeated=0,
+    interrupted=1,
+    outcomes={"completed": ORDERS, "confirmed": ORDERS},
+    wrong=(),
+)
 ALL = {"created", "charged", "reserved", "confirmed"}
 
 
@@ -37,21 +45,55 @@ def test_a_verdict_is_good_only_if_all_ended_and_nothing_was_repeated() -> None:
         GOOD,
         replace(GOOD, repeated=1),
         replace(GOOD, wrong=("order-1",)),
-        replace(GOOD, outcomes={"completed": ORDERS - 1}),
+        replace(GOOD, different=("flow-1",)),
+        replace(GOOD, outcomes={"completed": ORDERS, "confirmed": ORDERS - 1}),
     ]
 
-    assert [verdict.good for verdict in verdicts] == [True, False, False, False]
+    assert [verdict.good for verdict in verdicts] == [True, False, False, False, False]
 
 
 def test_effects_after_the_kill_are_judged_by_what_was_recorded() -> None:
     ledger: list[dict[str, Any]] = [
-        {"key": key, "what": "created", "order": "o"}
+        {"key": key, "step": key, "what": "created", "order": "o"}
         for key in ("recorded", "done", "recorded", "done", "new")
     ]
 
-    verdict = judge(1, {"recorded"}, ledger, 2, [])
+    verdict = judge(1, {"recorded"}, ledger, 2, [], [])
 
     assert (verdict.repeated, verdict.interrupted) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "wrong", "different"),
+    [
+        (["orders.OrderConfirmed"], (), ("flow-7",)),
+        (["orders.OrderRejected"], ("flow-7",), ("flow-7",)),
+        ([], (), ()),
+    ],
+)
+def test_a_flow_is_judged_by_its_effects_and_by_the_saga_of_the_same_order(
+    ends: list[str], wrong: tuple[str, ...], different: tuple[str, ...]
+) -> None:
+    ledger = [{"key": "k", "step": "k", "what": what, "order": "flow-7"} for what in ALL]
+
+    verdict = judge(0, set(), ledger, 4, [], [flow("flow-7", *ends)])
+
+    assert (verdict.wrong, verdict.different) == (wrong, different)
+
+
+def test_a_flow_with_two_ends_has_none() -> None:
+    assert flow_end(flow("flow-7", "orders.OrderConfirmed")) is Status.COMPLETED
+    assert flow_end(flow("flow-7", "orders.OrderRejected")) is Status.COMPENSATED
+    assert flow_end(flow("flow-7", "orders.OrderConfirmed", "orders.OrderRejected")) is None
+
+
+def flow(id: str, *types: str) -> Flow:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    events = (
+        FlowEvent("orders", str(number), type, 1, id, at, number, None, None, None)
+        for number, type in enumerate(types)
+    )
+    return Flow(id, tuple(events), at, at)
 
 
 def test_a_ledger_that_is_not_there_is_empty(tmp_path: Path) -> None:
