@@ -1,10 +1,9 @@
 """Events on a node: the parts, how they are opened, and what the node asks of them."""
 
-import functools
 from collections.abc import Sequence
 
 from counterpoint.authoring.registry import Registry
-from counterpoint.errors import ConflictError, EventExistsError
+from counterpoint.errors import EventExistsError, NodeStoppedError, StoreError
 from counterpoint.model.messages import ContractRow, EventRow, Messages
 from counterpoint.model.records import EventAwaited
 from counterpoint.model.rows import Commit, MailRow
@@ -28,7 +27,7 @@ from counterpoint.runtime.messaging.positions import (
     low_waters,
     position_of,
 )
-from counterpoint.runtime.messaging.publishing import Publishing, look_up, posted_row
+from counterpoint.runtime.messaging.publishing import Publishing, posted_row
 from counterpoint.runtime.messaging.queues import Subscription
 from counterpoint.runtime.messaging.streams import Streams
 from counterpoint.runtime.messaging.waits import EventWaits
@@ -124,27 +123,19 @@ class Messaging:
         """Take over a letter about events; return why it has to wait, if it has."""
         if not isinstance(mail, PublishMail):
             return await self.acts.take(row, mail)
+        self.node.spawn(self._publish_posted(row, mail))
+        return None
+
+    async def _publish_posted(self, row: MailRow, mail: PublishMail) -> None:
         now, codec = self.node.clock.now(), self.node.codec
         events = [posted_row(event, now, codec) for event in mail.events]
         try:
-            new = await look_up(self.node.store, events) if mail.given_ids else events
+            await self.publishing.publish(events, given_ids=mail.given_ids, letter=row.position)
         except EventExistsError as error:
             logger.warning("a posted event was not published: %s", error)
-            new = []
-        if new:
-            note = Note(lambda _: None, functools.partial(self._not_published, row))
-            note.events = new
-            note.taken = (row.position,)
-            self.node.committer.add(note)
-        else:
             self.node.committer.take(row.position)
-        return None
-
-    def _not_published(self, row: MailRow, error: Exception) -> None:
-        if isinstance(error, ConflictError):  # somebody else was quicker with one of its ids
-            self.node.read_again(row)
-        else:
-            logger.error("posted events cannot be written: %s", error)
+        except (NodeStoppedError, StoreError) as error:
+            logger.warning("a posted event is read again later: %s", error)
 
     # ---- positions ----------------------------------------------------------------------------
 
