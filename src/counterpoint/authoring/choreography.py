@@ -79,8 +79,8 @@ class Choreography:
             )
         return self._contract("starts", starts)
 
-    def _ends(self, what: str, given: type[Event] | Sequence[type[Event]]) -> tuple[Contract, ...]:
-        if isinstance(given, Sequence) and not isinstance(given, str):
+    def _ends(self, what: str, given: object) -> tuple[Contract, ...]:
+        if _are_several(given):
             return tuple(self._contract(what, one) for one in given)
         return (self._contract(what, given),)
 

@@ -6,6 +6,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack, overl
 
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.event import Contract, Event, declare
+from counterpoint.authoring.functions import name_of
 from counterpoint.authoring.reaction import OnDead, Reaction, Start
 from counterpoint.authoring.started_by import StartedBy
 from counterpoint.authoring.workflow import Workflow
@@ -201,8 +202,7 @@ class EventDecorator:
         self.name = name
 
     def __call__(self, event_class: type[E], /) -> type[E]:
-        if not (isinstance(event_class, type) and issubclass(event_class, Event)):
-            raise DefinitionError(f"{event_class!r} is no class that inherits from Event")
+        _check_event_class(event_class)
         contract = Contract(
             self.service,
             event_class,
@@ -216,3 +216,13 @@ class EventDecorator:
         declare(contract)
         self.declared[contract.type] = contract
         return event_class
+
+
+def _check_event_class(event_class: object) -> None:
+    if not (isinstance(event_class, type) and issubclass(event_class, Event)):
+        raise DefinitionError(
+            f"{event_class!r} is no class that inherits from Event: class {name_of(event_class)}"
+            "(Event)"
+        )
+    if event_class is Event:
+        raise DefinitionError("Event itself is no event: declare a class that inherits from it")

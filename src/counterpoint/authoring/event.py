@@ -96,17 +96,21 @@ class Contract:
         self.upcasters: dict[int, Upcaster] = {}
         self._codec: Codec | None = None
         self._schema: str | None = None
-        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        self._check(key, version)
+
+    def __repr__(self) -> str:
+        return f"<event {self.type} version {self.version}>"
+
+    def _check(self, key: object, version: object) -> None:
+        if type(version) is not int or version < 1:
             raise DefinitionError(f"{self.type}: version= is a whole number, at least 1")
-        if key not in event_class.model_fields:
-            fields = ", ".join(event_class.model_fields) or "none"
+        names = list(self.event_class.model_fields)
+        if key not in names:
+            fields = ", ".join(names) or "none"
             raise DefinitionError(
                 f"{self.type}: key={key!r} is none of its fields ({fields}); the key says which "
                 "events have to stay in order"
             )
-
-    def __repr__(self) -> str:
-        return f"<event {self.type} version {self.version}>"
 
     # ---- declaring ----------------------------------------------------------------------------
 
@@ -116,6 +120,14 @@ class Contract:
         Raises:
             DefinitionError: there is one already, or the version is not an older one.
         """
+        name = f"@{self.event_class.__name__}.upcaster({version!r})"
+        if type(version) is not int:
+            raise DefinitionError(f"{self.type}: {name}: the older version is a whole number")
+        if inspect.iscoroutinefunction(function):
+            raise DefinitionError(
+                f"{self.type}: {name} is `async def`: an upcaster only computes, declare it with "
+                "`def`"
+            )
         if version in self.upcasters:
             raise DefinitionError(f"{self.type} has an upcaster from version {version} already")
         if not 1 <= version < self.version:
@@ -154,7 +166,10 @@ class Contract:
             try:
                 self.event_class.model_rebuild()
             except Exception as error:
-                raise DefinitionError(f"{self.type}: {error}") from error
+                first = str(error).split("\n", 1)[0]
+                raise DefinitionError(
+                    f"{self.type}: {first} (in the module {self.event_class.__module__})"
+                ) from error
             self._codec = Codec(self.event_class, f"the event {self.type}")
         return self._codec
 
@@ -203,22 +218,33 @@ class Contract:
     def _upcast(self, data: bytes, version: int) -> bytes:
         if version > self.version:
             raise UnknownVersionError(self.type, version, self.version)
-        value: Any = json.loads(data)
+        try:
+            value: Any = json.loads(data)
+        except ValueError as error:
+            raise InvalidEventError(f"{self.type} version {version}: no JSON: {error}") from error
         for step in range(version, self.version):
-            upcaster = self.upcasters.get(step)
-            if upcaster is None:
-                raise InvalidEventError(
-                    f"{self.type} version {version}: there is no upcaster from version {step}; "
-                    f"declare @{self.event_class.__name__}.upcaster({step})"
-                )
-            try:
-                value = upcaster(value)
-            except Exception as error:
-                raise InvalidEventError(
-                    f"{self.type}: the upcaster from version {step} raised "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-        return json.dumps(value).encode()
+            value = self._upcast_once(value, version, step)
+        try:
+            return json.dumps(value).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidEventError(
+                f"{self.type} version {version}: the upcasters made of it what is no JSON: {error}"
+            ) from error
+
+    def _upcast_once(self, value: Any, version: int, step: int) -> Any:
+        upcaster = self.upcasters.get(step)
+        if upcaster is None:
+            raise InvalidEventError(
+                f"{self.type} version {version}: there is no upcaster from version {step}; "
+                f"declare @{self.event_class.__name__}.upcaster({step})"
+            )
+        try:
+            return upcaster(value)
+        except Exception as error:
+            raise InvalidEventError(
+                f"{self.type}: the upcaster from version {step} raised "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def key_of(self, event: Event) -> str:
         """Return the key of an event as text.

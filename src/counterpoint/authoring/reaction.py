@@ -5,6 +5,7 @@ import inspect
 import types
 import typing
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
@@ -51,11 +52,13 @@ class Shape:
         Raises:
             PayloadError: it is not what the annotation says.
         """
-        if value is None and self.optional:
-            return ()
+        if value is None:
+            if self.optional:
+                return ()
+            raise self._refusal(name, value)
         if self.kind == "one":
             found: tuple[Any, ...] = (value,)
-        elif isinstance(value, list if self.kind == "many" else tuple):
+        elif issubclass(type(value), list if self.kind == "many" else tuple):
             found = tuple(value)
         else:
             raise self._refusal(name, value)
@@ -68,10 +71,9 @@ class Shape:
         return found
 
     def _refusal(self, name: str, value: Any) -> PayloadError:
-        if isinstance(value, (list, tuple)):
-            returned = f"{type(value).__name__} of " + ", ".join(type(v).__name__ for v in value)
-        else:
-            returned = type(value).__name__
+        returned = type(value).__name__
+        if issubclass(type(value), list | tuple):
+            returned += " of " + (", ".join(type(one).__name__ for one in value) or "nothing")
         return PayloadError(
             f"{name} returned {returned}, and its annotation says {self}: return what is declared, "
             "or declare what is returned"
@@ -131,10 +133,8 @@ class Reaction(Generic[E, X]):
         self.is_async = check_function(function, self.name)
         self.parameter = self._only_parameter()
         self._shape: Shape | None = None
-        try:
+        with suppress(NameError):  # it names what comes further down in the module: see `resolve`
             self._shape = self._read_shape()
-        except NameError:
-            pass  # the annotation names what comes further down in the module: see `resolve`
 
     def __call__(self, event: E) -> Coroutine[Any, Any, X]:
         function: Any = self.function
@@ -170,8 +170,7 @@ class Reaction(Generic[E, X]):
         Raises:
             DefinitionError: it names what is not defined, or what is no declared event.
         """
-        for cls in self.shape.classes:
-            contract_of(cls)
+        self.shape  # noqa: B018 - read on first use
 
     def _only_parameter(self) -> str:
         parameters = [
@@ -190,7 +189,7 @@ class Reaction(Generic[E, X]):
         return parameters[0].name
 
     def _read_shape(self) -> Shape:
-        hints = typing.get_type_hints(self.function)
+        hints = self._hints()
         expected = hints.get(self.parameter)
         if expected is not None and not accepts(expected, self.event):
             raise DefinitionError(
@@ -202,11 +201,27 @@ class Reaction(Generic[E, X]):
         shape = shape_of(hints["return"])
         if shape is None:
             raise DefinitionError(f"{self.name} returns {hints['return']!r}; {_SHAPES}")
+        for cls in shape.classes:
+            try:
+                contract_of(cls)
+            except DefinitionError as error:
+                raise DefinitionError(f"{self.name} returns {cls.__name__}: {error}") from None
         return shape
+
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(self.function)
+        except NameError:
+            raise
+        except Exception as error:  # whatever an annotation that is code raises
+            raise DefinitionError(
+                f"{self.name}: its annotations cannot be read: {type(error).__name__}: {error}"
+            ) from error
 
 
 def shape_of(hint: Any) -> Shape | None:
     """Return what an annotation means, or None where it means nothing here."""
+    hint = getattr(hint, "__value__", hint)  # an alias made by the `type` statement
     if hint is None or hint is types.NoneType:
         return Shape("one", ((),), optional=True)
     members = list(typing.get_args(hint)) if _is_union(hint) else [hint]
@@ -232,9 +247,10 @@ def _collection(hint: Any, *, optional: bool) -> Shape | None:
     arguments = typing.get_args(hint)
     parts = [_classes(typing.get_args(a) if _is_union(a) else [a]) for a in arguments]
     known = tuple(part for part in parts if part is not None)
-    if not known or len(known) != len(parts):
+    is_list = typing.get_origin(hint) is list
+    if not known or len(known) != len(parts) or (is_list and len(parts) != 1):
         return None
-    return Shape("both" if typing.get_origin(hint) is tuple else "many", known, optional)
+    return Shape("many" if is_list else "both", known, optional)
 
 
 def _classes(members: typing.Sequence[Any]) -> tuple[type[Event], ...] | None:

@@ -136,8 +136,10 @@ class Registry:
             for event in reaction.emits:
                 self._know(contract_of(event))
             self.reactions[name] = reaction
-        for definition in (*service.workflows.values(), *service.activities.values()):
-            for event in definition.emits or ():
+        declared = [workflow.emits for workflow in service.workflows.values()]
+        declared += [activity.emits for activity in service.activities.values()]
+        for events in declared:
+            for event in events or ():
                 self._know(contract_of(event))
 
     def _know(self, contract: Contract) -> None:

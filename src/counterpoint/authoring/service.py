@@ -241,7 +241,6 @@ class Service:
         )
         return decorate if function is None else decorate(function)
 
-
     # ---- events -------------------------------------------------------------------------------
 
     def event(
@@ -315,8 +314,12 @@ class Service:
 def _declared(what: str, emits: Sequence[type[Event]] | None) -> tuple[type[Event], ...] | None:
     if emits is None:
         return None
-    if isinstance(emits, type) or not isinstance(emits, Sequence):
-        raise DefinitionError(f"emits= of {what} takes a list of events, not {emits!r}")
+    _check_is_list(what, emits)
     for event in emits:
         contract_of(event)
     return tuple(emits)
+
+
+def _check_is_list(what: str, emits: object) -> None:
+    if isinstance(emits, str) or not isinstance(emits, Sequence):
+        raise DefinitionError(f"emits= of {what} takes a list of events, not {emits!r}")

@@ -50,5 +50,7 @@ def started_by(on: type[Event] | None, id: EventId | None, start: Start) -> Star
             raise DefinitionError("id= of a workflow makes an id of the event of on=: give both")
         return None
     if id is not None and not callable(id):
-        raise DefinitionError("id= of a workflow takes a function of the event: id=lambda event: ...")
+        raise DefinitionError(
+            "id= of a workflow takes a function of the event: id=lambda event: ..."
+        )
     return StartedBy(contract_of(on), id, start)
