@@ -7,7 +7,7 @@ N ?= 200
 SAGAS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash simulate rehearse bench
+.PHONY: help install test check demo trip crash simulate rehearse bench diagrams
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -35,7 +35,7 @@ demo: install  ## run the shop's orders orchestrated, choreographed and mixed, a
 trip: install  ## book seven trips: people who answer or not, a pivot, an unknown payment
 	$(BIN)/python -m examples.trip.demo
 
-crash: install  ## kill a node N times (N=200) at random moments and check the promises
+crash: install  ## kill nodes in N rounds (N=200) of each style at random moments and check the promises
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
 simulate: install  ## run N random sagas (N=20000) with faults and crashes and judge what is left
@@ -46,3 +46,11 @@ rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend
 
 bench: install  ## measure, and print the tables of docs and decisions
 	$(BIN)/python -m benchmarks
+
+diagrams: install  ## draw flows with PlantUML and Mermaid (needs plantuml, chromium and npm)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  --requirement requirements/diagrams.txt
+	mkdir -p var/diagrams
+	npm install --silent --no-save --no-audit --no-fund --prefix var/diagrams mermaid@11.17.2
+	DIAGRAMS=var/diagrams $(BIN)/python -m pytest tests/diagrams
+	@echo "the pictures are in var/diagrams/pictures"

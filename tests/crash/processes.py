@@ -1,4 +1,4 @@
-"""The processes of a round: a node that is killed, and sometimes a client beside it.
+"""The processes of a round: nodes that are killed, and clients beside them.
 
 They are forked, so that a start is Counterpoint's own and not the imports of Python's. A child
 writes a line for everything that it has done to a pipe; what it wrote before a SIGKILL can be read
@@ -7,25 +7,14 @@ after it.
 
 import asyncio
 import os
-import random
 import select
 import signal
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from examples.shop.app import execution_id, make_app, place_order
-from examples.shop.catalog import Order
-
-from counterpoint import App, ExecutionFailed, Status
-
-IN_FLIGHT = 32
 LATEST_END_SECONDS = 60.0
-IDLE_WITHIN_SECONDS = 30.0
-PAUSE_SECONDS_MAX = 0.008
 Say = Callable[[str], None]
 Program = Callable[[Say], Coroutine[Any, Any, None]]
 
@@ -118,63 +107,3 @@ def _run(program: Program, writer: int) -> NoReturn:
         say("error")
         say(traceback.format_exc())
     os._exit(0)
-
-
-def host(directory: Path, orders: Sequence[Order]) -> Program:
-    """Be a node that starts orders, until SIGTERM."""
-
-    async def program(say: Say) -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        async with make_app(directory) as app:
-            say("ready")
-            submitting = asyncio.create_task(_submit(app, orders, say))
-            await stop.wait()
-            say("stopping")
-            submitting.cancel()
-        say("stopped")
-
-    return program
-
-
-def host_until_idle(directory: Path, orders: Sequence[Order]) -> Program:
-    """Be a node that starts orders, retries incidents, and ends when all executions have ended."""
-
-    async def program(say: Say) -> None:
-        async with make_app(directory) as app:
-            submitting = asyncio.create_task(_submit(app, orders, say))
-            await app.idle(timeout=IDLE_WITHIN_SECONDS)  # incidents do not count
-            for summary in [s async for s in app.executions(status=Status.INCIDENT)]:
-                say(f"incident {summary.id}")
-                await app.execution(summary.id).retry(reason="the crashes are over")
-            await submitting
-            await app.idle(timeout=IDLE_WITHIN_SECONDS)
-
-    return program
-
-
-def post(directory: Path, orders: Sequence[Order], seed: str) -> Program:
-    """Be a client that starts orders at an uneven pace, whether a node is there or not."""
-
-    async def program(say: Say) -> None:
-        dice = random.Random(seed)
-        async with make_app(directory).client() as client:
-            for order in orders:
-                execution = await client.start(place_order, order, id=execution_id(order))
-                say(f"ack {execution.id}")
-                await asyncio.sleep(dice.uniform(0, PAUSE_SECONDS_MAX))
-
-    return program
-
-
-async def _submit(app: App, orders: Sequence[Order], say: Say) -> None:
-    places = asyncio.Semaphore(IN_FLIGHT)
-
-    async def one(order: Order) -> None:
-        async with places:
-            execution = await app.start(place_order, order, id=execution_id(order))
-            say(f"ack {execution.id}")
-            with suppress(ExecutionFailed):
-                await execution.result()
-
-    await asyncio.gather(*(one(order) for order in orders))
