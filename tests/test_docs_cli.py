@@ -15,10 +15,13 @@ from counterpoint.cli.main import cli
 from counterpoint.cli.replay import ReplaySummary
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import ExecutionSummary, PostedRequest
+from counterpoint.runtime.dead_letters import DeadLetter, DeadLetterGroup
 from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+from counterpoint.runtime.event_log import ContractInfo, PublishedEvent
 from counterpoint.runtime.exports import Export
 from counterpoint.runtime.imports import ImportReport
 from counterpoint.runtime.rehearsal import ArgumentDifference, Rehearsal
+from counterpoint.runtime.subscribers import SubscriptionInfo
 
 PAGE = (Path(__file__).parent.parent / "docs/reference/cli.md").read_text()
 GROUP: Any = get_command(cli)
@@ -75,6 +78,11 @@ def test_the_page_has_all_exit_codes_and_statuses() -> None:
         ("journal", JournalEntry),
         ("journal", Export),
         ("journal", ImportReport),
+        ("events", PublishedEvent),
+        ("deadletters", DeadLetter),
+        ("deadletters", DeadLetterGroup),
+        ("subscriptions", SubscriptionInfo),
+        ("contracts", ContractInfo),
         ("replay", ReplaySummary),
         ("replay", Rehearsal),
         ("replay", ArgumentDifference),
