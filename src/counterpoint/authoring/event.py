@@ -15,6 +15,7 @@ from counterpoint.errors import (
     ArgumentsError,
     DefinitionError,
     InvalidEventError,
+    PayloadError,
     PayloadTooLargeError,
     UnknownVersionError,
 )
@@ -197,6 +198,12 @@ class Contract:
             return self.codec.encode(event)
         except ValidationError as error:
             raise arguments_error(self.type, error) from error
+        except PayloadError:
+            try:
+                self.event_class.model_validate(vars(event))
+            except ValidationError as error:
+                raise arguments_error(self.type, error) from error
+            raise
 
     def decode(self, data: bytes, version: int) -> Any:
         """Return the event that data of a version means today.
@@ -347,7 +354,8 @@ def _is_key(annotation: Any) -> bool:
     while hasattr(annotation, "__supertype__"):
         annotation = annotation.__supertype__
     if get_origin(annotation) is Literal:
-        return all(_is_key(type(value)) for value in get_args(annotation))
+        # Pydantic does not read a member of an enumeration in a Literal back from JSON.
+        return all(isinstance(v, str | int) and _is_key(type(v)) for v in get_args(annotation))
     return (
         isinstance(annotation, type)
         and issubclass(annotation, KEY_TYPES)
