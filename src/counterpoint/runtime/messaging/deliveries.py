@@ -270,8 +270,10 @@ class Deliveries:
             return
         if parks:
             self._block(delivery)
-        else:
-            self._passed(generation, delivery)
+            return
+        if delivery.subscription.is_replay:
+            delivery.subscription.passed_over.add(delivery.event.position)
+        self._passed(generation, delivery)
 
     def _refused(self, generation: int, delivery: Delivery, error: Exception) -> None:
         """The store takes the outcome of no other delivery amiss: this one is a dead letter."""

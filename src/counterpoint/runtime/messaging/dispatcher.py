@@ -168,6 +168,8 @@ class Dispatcher:
         records: Sequence[r.Record],
     ) -> None:
         """Try a dead letter again, for which the store says that it waits for a retry now."""
+        subscription.passed_over.discard(event.position)
+        stream = subscription.streams[-1] if subscription.streams else stream
         queue = subscription.lane.queue(event.key)
         queue.hold = event.position if queue.hold is None else min(queue.hold, event.position)
         blocked = queue.blocked
@@ -182,6 +184,7 @@ class Dispatcher:
 
     def discarded(self, subscription: Subscription, event: EventRow) -> None:
         """A dead letter does not matter any more: what waits behind it may pass."""
+        subscription.passed_over.discard(event.position)
         queue = subscription.lane.queue(event.key)
         blocked = queue.blocked
         if blocked is not None and _is_of(blocked, subscription, event.position):
@@ -189,6 +192,7 @@ class Dispatcher:
             self.passed(blocked)
         else:
             self.advance(queue)
+            self._progressed()
 
     # ---- what was left in the log -------------------------------------------------------------
 

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from counterpoint.authoring.registry import Registry
 from counterpoint.authoring.schemas import schema_difference
 from counterpoint.errors import ContractError
-from counterpoint.model.messages import HoldRow, SubscriptionRow
+from counterpoint.model.messages import DeadLetterQuery, HoldRow, SubscriptionRow
+from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.log import logger
+from counterpoint.runtime.mail import ReplayMail
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.queues import Cursor, Stream, Subscription
 from counterpoint.runtime.messaging.targets import (
@@ -20,6 +24,14 @@ from counterpoint.runtime.messaging.targets import (
 )
 
 HOLDS_PAGE = 1_000
+REPLAY = str(ReplayMail.__struct_config__.tag)
+
+
+class _Replay(msgspec.Struct):
+    """What the act that begins a replay says of it."""
+
+    first: int
+    replay: int
 
 
 @dataclass
@@ -72,6 +84,7 @@ async def open_subscriptions(
     opened = Opened(Stream(0), [], {}, last_position=await store.last_position())
     holds = await _all_holds(store)
     old: list[Subscription] = []
+    numbers_of_new = {row.number for row in new}
     for row in rows:
         target = target_of(registry, row.name)
         if target is None:
@@ -82,17 +95,48 @@ async def open_subscriptions(
         lane = dispatcher.lane(target.service, lane_name(target))
         lane.types[contract_of_target(target).type] = None
         current = _as_declared(row, target, holds)
-        subscription = Subscription(current, target, lane)
+        first = row.position
+        if row.replay:
+            first = await _first_of_replay(store, dispatcher.node.codec, row)
+        elif row.number not in numbers_of_new:
+            first = 0  # what is held is below its position
+        subscription = Subscription(current, target, lane, first=first)
         opened.subscriptions[row.number] = subscription
         if row.replay:
+            subscription.passed_over |= await _dead_of(store, row.number)
             stream = Stream(row.position, row.until)
             stream.add(subscription)
             opened.others.append(stream)
         else:
             old.append(subscription)
-    _make_streams(opened, old, {row.number for row in new})
+    _make_streams(opened, old, numbers_of_new)
     _take_holds(holds, dispatcher, [opened.live, *opened.others])
     return opened
+
+
+async def _first_of_replay(store: Store, codec: Codec, row: SubscriptionRow) -> int:
+    """Return the position above which a replay begins; the act that began it says so."""
+    after = 0
+    while acts := await store.acts(subject=row.name, after=after, limit=HOLDS_PAGE):
+        for act in acts:
+            if act.kind == REPLAY:
+                detail = msgspec.json.decode(codec.decode(act.detail), type=_Replay)
+                if detail.replay == row.replay:
+                    return detail.first - 1
+        after = acts[-1].number
+    return 0
+
+
+async def _dead_of(store: Store, number: int) -> set[int]:
+    """Return the positions of a replay's dead letters; those that park something are held, too."""
+    after = (number, 0)
+    positions: set[int] = set()
+    while rows := await store.dead_letters(
+        DeadLetterQuery(subscription=number, after=after, limit=HOLDS_PAGE)
+    ):
+        positions |= {row.position for row in rows}
+        after = (number, rows[-1].position)
+    return positions
 
 
 def _as_declared(row: SubscriptionRow, target: Target, holds: Sequence[HoldRow]) -> SubscriptionRow:

@@ -52,9 +52,9 @@ def position_of(subscription: Subscription, low: dict[Stream, int]) -> int:
 
 
 def is_over(subscription: Subscription, lanes: Iterable[Lane]) -> bool:
-    """Whether a replay has delivered everything that it had to."""
+    """Whether a replay has delivered everything that it had to, and left no dead letter."""
     stream = subscription.streams[-1]
-    if stream.backlog or stream.ends_at is None:
+    if stream.backlog or stream.ends_at is None or subscription.passed_over:
         return False
     return not any(
         stream in queue.cursors or any(item.stream is stream for item in queue.items)

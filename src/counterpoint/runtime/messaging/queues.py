@@ -43,20 +43,35 @@ QUEUE_MAX = 64
 class Subscription:
     """A reaction, a workflow that events start, or the replay of events into one of them."""
 
-    __slots__ = ("first", "lane", "number", "position", "row", "streams", "target", "type")
+    __slots__ = (
+        "first",
+        "lane",
+        "number",
+        "passed_over",
+        "position",
+        "row",
+        "streams",
+        "target",
+        "type",
+    )
 
-    def __init__(self, row: SubscriptionRow, target: Target, lane: "Lane") -> None:
+    def __init__(
+        self, row: SubscriptionRow, target: Target, lane: "Lane", *, first: int | None = None
+    ) -> None:
         self.row = row
         self.number = row.number
         self.target = target
         self.type = row.type
         self.lane = lane
-        self.first = row.position
-        """It takes what is above this position."""
+        self.first = row.position if first is None else first
+        """It takes what is above this position, also where its key was held back."""
         self.position = row.position
         """As it is in the store."""
         self.streams: list[Stream] = []
         """Where its events come from; the last one is the one that goes on."""
+        self.passed_over: set[int] = set()
+        """Positions of its dead letters that park nothing; known of replays only, which stay until
+        somebody has dealt with them."""
 
     @property
     def is_replay(self) -> bool:
@@ -122,9 +137,7 @@ class Stream:
         """Return the subscriptions of a lane that take an event from this stream."""
         for of, found in self.routes.get(event.type, ()):
             if of is lane:
-                if self.selective:
-                    return tuple(s for s in found if s.takes(event.position, event.key))
-                return found
+                return tuple(s for s in found if s.takes(event.position, event.key))
         return ()
 
 
