@@ -67,7 +67,7 @@ async def event(
         try:
             decoded: E = contract.decode(bytes(found.data), found.version)
         except Exception as error:  # noqa: BLE001 - whatever a user's type or upcaster raises
-            execution.unreadable(f"the event {found.source}/{found.id}", error)
+            execution.unreadable(f"the event {found.source}/{found.id}", error, wait=number)
             await execution.loop.new_future()
             raise AssertionError("a halted workflow went on") from None
         return decoded

@@ -95,7 +95,8 @@ class Execution:
         self.winding_up = False
         """The function is over, and the tasks that it left behind were cancelled."""
         self._over = False
-        self._unreadable_call: int | None = None
+        self._unreadable: tuple[int | None, int | None] = (None, None)
+        """The call, or the wait for an event, whose live value the code could not read."""
         self._may_go_on = False
         """The last recorded inputs are being replayed, and the code has not finished with them."""
 
@@ -341,11 +342,13 @@ class Execution:
         self.divergence = disagreement(self.id, message, expected, found, line)
         self.loop.halt()
 
-    def unreadable(self, what: str, error: BaseException, call: int | None = None) -> None:
-        """Say that a recorded value (of *call*) does not validate; the code stops here."""
+    def unreadable(
+        self, what: str, error: BaseException, call: int | None = None, wait: int | None = None
+    ) -> None:
+        """Say that a recorded value (of *call*, for *wait*) does not validate; the code stops."""
         if self.divergence is not None:
             return
-        self._unreadable_call = call if self._expected is None else None
+        self._unreadable = (call, wait) if self._expected is None else (None, None)
         if self.review is not None:
             self.review.unreadable = what
         found = error_in_words(error)
@@ -353,9 +356,10 @@ class Execution:
 
     def _stop(self) -> None:
         """Make an incident of what a live call recorded and the code could not read."""
-        call, self._unreadable_call = self._unreadable_call, None
+        unread, self._unreadable = self._unreadable, (None, None)
         self.evict()
-        self.record(r.IncidentRaised(self.now, Cause.NON_DETERMINISM, str(self.divergence), call))
+        why = str(self.divergence)
+        self.record(r.IncidentRaised(self.now, Cause.NON_DETERMINISM, why, *unread))
 
     # ---- replaying ----------------------------------------------------------------------------
 

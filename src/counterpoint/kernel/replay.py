@@ -122,7 +122,8 @@ class History:
                 joining = stopped = True
                 stopped_step = record.step
                 never_ran = isinstance(turns[-1].inputs[-1], _BEGIN) and not turns[-1].decisions
-                turns[-1].unfinished |= never_ran or record.step is not None
+                unread = record.step is not None or record.wait is not None
+                turns[-1].unfinished |= never_ran or unread
             elif isinstance(record, r.IncidentResolved) and record.step == stopped_step:
                 joining = stopped = False
             elif id(record) in self._again:

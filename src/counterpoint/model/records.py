@@ -363,6 +363,8 @@ class IncidentRaised(_Record, frozen=True, tag="incident"):
     """A word: see `model.states.Cause`."""
     message: str
     step: int | None = None
+    wait: int | None = None
+    """The wait for an event that came, and that the code could not read."""
 
 
 class IncidentResolved(_Record, frozen=True, tag="incident-resolved"):

@@ -94,6 +94,11 @@ class Effects:
         if record.wait in resident.execution.state.event_waits:
             self.node.messaging.awaited(resident, record)
 
+    def retry_requested(self, resident: Resident, _: r.RetryRequested) -> None:
+        """What ended the waits for events may have been taken back: some may be in the log."""
+        for wait in resident.execution.state.event_waits.values():
+            self.node.messaging.awaited(resident, wait)
+
     def timer_set(self, resident: Resident, record: r.TimerSet) -> None:
         self.set_alarm(resident, record.due_at)
 
@@ -223,6 +228,7 @@ _EFFECTS: dict[type, Callable[[Effects, Resident, Any], None]] = {
     r.AttemptLost: Effects.attempt_lost,
     r.TimerSet: Effects.timer_set,
     r.EventAwaited: Effects.event_awaited,
+    r.RetryRequested: Effects.retry_requested,
     r.Ended: Effects.ended,
     r.IncidentRaised: Effects.incident_raised,
 }

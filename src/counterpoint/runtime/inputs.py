@@ -60,6 +60,9 @@ def adopt(
     execution = resident.execution
     if execution.divergence is None:
         attempts.recover_attempts(execution, policies(node, resident), now)
+    if any(isinstance(record, r.ResetFrom) for record in records):
+        for wait in execution.state.event_waits.values():  # what it is about may be in the log
+            node.messaging.awaited(resident, wait)
     node.arrived(resident)
     look(node, now, resident)
     _set(loaded, resident)
