@@ -359,6 +359,33 @@ async def test_a_reaction_that_catches_up_behind_a_parked_key_keeps_its_order(
         assert books.numbers("old") == [1, 2, 3, 4, 5, 6, 7]
 
 
+async def test_what_a_reaction_leaves_in_the_log_while_it_catches_up_comes_before_what_is_new() -> (
+    None
+):
+    books = Books()
+    books.poison.add(("take", 2))
+    async with Harness(services=shop(books)) as harness:
+        await publish(harness, 1, on=Followed)
+        await publish(harness, 1)
+        await harness.advance(seconds=5)
+        await harness.stop()
+        await harness.store.inner.open(node=True)
+        numbers = [(Happened, 2), (Happened, 3), (Followed, 3)]
+        await insert(harness, [raw_event({"key": "k", "number": n}, on=on) for on, n in numbers])
+        await harness.store.inner.close()
+        service = Service("shop")
+        reaction(service, "take", books, retry=ONCE)
+        reaction(service, "old", books, on=Followed, start="beginning", retry=ONCE)
+        await harness.restart(services=[things, service])
+        await publish(harness, 4, on=Followed)
+        books.poison.clear()
+        await redrive(harness, (await dead(harness))[0])
+        await harness.idle()
+
+        assert books.numbers("take") == [1, 2, 3]
+        assert books.numbers("old") == [1, 3, 4]
+
+
 async def test_the_log_is_read_once_for_all_that_have_come_equally_far() -> None:
     books = Books()
     names = [f"r{number}" for number in range(20)]

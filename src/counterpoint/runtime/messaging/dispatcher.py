@@ -15,6 +15,7 @@ from counterpoint.runtime.messaging.log_pages import page_of_key
 from counterpoint.runtime.messaging.queues import (
     NOTHING_KNOWN,
     QUEUE_MAX,
+    Cursor,
     Delivery,
     Item,
     KeyQueue,
@@ -205,7 +206,7 @@ class Dispatcher:
 
     async def _read_behind(self, queue: KeyQueue) -> None:
         generation = self.generation
-        stream, cursor = next(iter(queue.cursors.items()))
+        stream, cursor = min(queue.cursors.items(), key=_read_up_to)
         until = stream.frontier if stream.ends_at is None else min(stream.frontier, stream.ends_at)
         limit = 1 if self.full else QUEUE_MAX  # each key goes on, however many there are
         events, known = await page_of_key(
@@ -264,6 +265,10 @@ def _may_have_begun(queue: KeyQueue, item: Item) -> bool:
     It is so at most for the first of a key of which the store does not know how it stands.
     """
     return not item.all_known and all(one.all_known for one in queue.items if one is not item)
+
+
+def _read_up_to(entry: tuple[Stream, Cursor]) -> int:
+    return entry[1].last
 
 
 def _is_over(row: ReactionRow | None) -> bool:

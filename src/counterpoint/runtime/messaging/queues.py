@@ -8,7 +8,9 @@ Safety argument (P6, P10):
 2. A queue that is blocked (its head waits for a retry, or is a dead letter) or long keeps no more
    events in memory: they stay in the log behind a `Cursor`, and are read from there, in order, once
    the queue has room. While a queue has a cursor, nothing is appended to it from elsewhere, so what
-   is read later never comes after what was published later.
+   is read later never comes after what was published later. Of several cursors the one that is
+   furthest behind is read first: a subscription that has gone from one stream to another since
+   finds what it left behind before what is newer.
 3. Keys do not touch each other: what blocks is an entry of one queue.
 4. What is not in memory is found again after a crash: a position moves over an event only if it is
    done, or if a *hold* in the store says that this key has to be looked at again from there or from
