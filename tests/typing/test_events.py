@@ -73,8 +73,7 @@ async def read_by_the_checkers() -> None:
     assert_type(note, Reaction[OrderPlaced, None])
     assert_type(ship, Workflow[int, PaymentTaken])
     placed = OrderPlaced(order_id="1")
-    called = take_payment(placed)
-    assert_type(called, Coroutine[Any, Any, PaymentTaken | PaymentRefused])
+    called: Coroutine[Any, Any, PaymentTaken | PaymentRefused] = take_payment(placed)
     assert_type(await called, PaymentTaken | PaymentRefused)
     await note(placed)
     await take_payment(PaymentTaken(order_id="1"))  # type: ignore[arg-type]  # another event
