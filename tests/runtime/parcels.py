@@ -95,17 +95,17 @@ async def reached(app: App, how: str) -> AsyncIterator[Client]:
             yield client
 
 
-async def taken(app: App, *, within: float = 10) -> None:
+async def taken(app: App) -> None:
     """Wait until the node has taken all letters."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(10):
         while [letter async for letter in app.posted()]:  # noqa: ASYNC110 - of other connections
             await asyncio.sleep(0.002)
 
 
-async def settled(app: App, *, within: float = 10) -> None:
+async def settled(app: App) -> None:
     """Wait until the node has taken all letters, and done what they ask for."""
-    await taken(app, within=within)
-    await app.idle(within)
+    await taken(app)
+    await app.idle(10)
 
 
 async def id_of_dead(client: Client, key: str | None = None) -> str:

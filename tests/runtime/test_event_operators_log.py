@@ -349,10 +349,6 @@ async def test_a_cloudevent_that_comes_while_no_node_runs_is_published_by_the_ne
     assert packed == [("a", 3)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="both letters are in one commit, which refuses both; both are read again, for ever",
-)
 async def test_a_cloudevent_that_comes_twice_while_no_node_runs_is_published_once(
     tmp_path: Path,
 ) -> None:
@@ -360,6 +356,6 @@ async def test_a_cloudevent_that_comes_twice_while_no_node_runs_is_published_onc
     await posted(app, cloudevent(), cloudevent())
 
     async with app:
-        await settled(app, within=1)
+        await settled(app)
 
     assert packed == [("a", 3)]

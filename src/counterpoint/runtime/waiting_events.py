@@ -47,13 +47,23 @@ async def all_dead_letters(
 async def hold_of(store: ReadableMessages, place: Place) -> int | None:
     """Return from which position on the events of a queue are looked at again, or None."""
     service, lane, key = place
-    after = (service, lane, key[:-1])  # what is in between begins alike: they are few
-    while rows := await store.holds(after=after, limit=PAGE):
+    after = (service, lane, _just_below(key))
+    while rows := await store.holds(after=after, limit=2):
         for row in rows:
             if row[:3] >= place:
                 return row.position if row[:3] == place else None
         after = rows[-1][:3]
     return None
+
+
+def _just_below(key: str) -> str:
+    """Return a text that is below a key, with few others in between."""
+    before = ord(key[-1]) - 1
+    if before < 0:
+        return key[:-1]
+    if 0xD800 <= before <= 0xDFFF:  # no character of a text that can be written
+        before = 0xD7FF
+    return f"{key[:-1]}{chr(before)}\U0010ffff"
 
 
 async def all_holds(store: ReadableMessages) -> dict[Place, int]:
