@@ -196,7 +196,7 @@ class _FlowTeller(Teller):
 
     def _told(self) -> tuple[Item, ...]:
         """Return what was told since the last time."""
-        items = (*self._loops, *self._out)
+        items: tuple[Item, ...] = (*self._loops, *self._out)
         self._loops.clear()
         self._out.clear()
         return items
