@@ -146,7 +146,7 @@ async def test_what_an_activity_starts_waits_for_events_from_its_own_beginning()
 
 
 async def _stopped(service: Service) -> tuple[int, str]:
-    """Let a service feed itself; return how many events there are, and what the dead letter says."""
+    """Let a service feed itself; return how many events there are, and why it stopped."""
     limit = 5
     async with Harness(services=[*SERVICES, service], hop_limit=limit) as harness:
         await harness.app.publish(Placed(order_id="k"))

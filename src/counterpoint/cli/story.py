@@ -15,7 +15,7 @@ from counterpoint.cli.story_incidents import incidents
 from counterpoint.cli.story_surroundings import Surroundings
 from counterpoint.cli.times import both, duration, relative
 from counterpoint.model.states import Status
-from counterpoint.runtime.description import Description, JournalEntry
+from counterpoint.runtime.description import CauseDescription, Description, JournalEntry
 
 __all__ = ["Surroundings", "error_words", "story"]
 
@@ -87,6 +87,8 @@ def _facts(d: Description, around: Surroundings) -> Iterator[tuple[str, Text]]:
         yield _fact("ended", f"{both(d.finished_at, at)}, after {took}")
     if d.correlation_id != d.id:
         yield _fact("flow", clean(d.correlation_id))
+    if d.caused_by is not None:
+        yield _fact("begun by", _cause(d.caused_by))
     if d.parent is not None:
         yield _fact("parent", f"{clean(d.parent)} (call {d.parent_call})")
     if around.earlier:
@@ -104,6 +106,12 @@ def _facts(d: Description, around: Surroundings) -> Iterator[tuple[str, Text]]:
         yield _fact("error", clean(words + where(d.traceback)), "red")
     records = "1 record" if d.records == 1 else f"{d.records} records"
     yield _fact("journal", f"{records}, the last {both(d.updated_at, at)}")
+
+
+def _cause(cause: CauseDescription) -> str:
+    if cause.event_type is None:
+        return f"an activity of {clean(cause.id)}"
+    return f"the event {clean(cause.event_type)} ({clean(cause.source)}/{clean(cause.id)})"
 
 
 def _earlier(d: Description, around: Surroundings) -> str:

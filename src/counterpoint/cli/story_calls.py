@@ -206,6 +206,8 @@ def waits(d: Description, around: Surroundings) -> Iterator[str]:
         yield from _call_waits(call, around, asks=call.call in unknown)
     for name in d.awaited_signals:
         yield f"the signal {clean(name)!r}"
+    for event in d.awaited_events:
+        yield f"the event {clean(event.type)} of {clean(event.key)!r}"
     for moment in d.timers:
         what = "the deadline" if is_deadline(moment, d.deadline_at) else "a timer"
         yield f"{what}, {due(moment, at)} ({absolute(moment, at)})"

@@ -272,7 +272,8 @@ class Teller:
         self._message(CODE, OUTSIDE, Arrow.EVENT, *lines, like=data["event_type"])
 
     def _caused_by(self, data: Data) -> None:
-        self._remark(CODE, f"was started by the event {data['event_type']} {data['id']}")
+        what = f"the event {data['event_type']}" if data["event_type"] else "an activity of"
+        self._remark(CODE, f"was started by {what} {data['id']}")
 
     # ---- undoing ------------------------------------------------------------------------------
 

@@ -15,7 +15,9 @@ from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.runtime.description import (
     AttemptDescription,
+    AwaitedEvent,
     CallDescription,
+    CauseDescription,
     Description,
     IncidentDescription,
     plain,
@@ -96,7 +98,20 @@ def describe(
         to_undo=_to_undo(state) if state.undoing and state.status.live else [],
         stay=_stay(state) if state.undoing or _saga_failed(row, state) else [],
         left=_left(state) if state.status is Status.TERMINATED else [],
+        awaited_events=[AwaitedEvent(*place) for place in _awaited(state)],
+        caused_by=_cause(state.caused_by),
     )
+
+
+def _awaited(state: ExecutionState) -> list[tuple[str, str]]:
+    """Return types and keys of the events that it waits for, each once."""
+    return sorted({(wait.event_type, wait.key) for wait in state.event_waits.values()})
+
+
+def _cause(cause: r.CausedBy | None) -> CauseDescription | None:
+    if cause is None:
+        return None
+    return CauseDescription(cause.event_type or None, cause.source, cause.id)
 
 
 def _incident(incident: r.IncidentRaised) -> IncidentDescription:
@@ -341,6 +356,7 @@ def _waits(state: ExecutionState, deadline: datetime | None) -> list[str]:
                 name = call.name if number > 0 else call.undo_name
                 words.append(_wait(step, f"{name} (call {call.number})"))
     words += [f"the signal {name!r}" for name in sorted(state.waits.values())]
+    words += [f"the event {event_type} of {key!r}" for event_type, key in _awaited(state)]
     for at in map(time_of, sorted(state.timers.values())):
         what = "the deadline" if is_deadline(at, deadline) else "a timer"
         words.append(f"{what} at {at.isoformat()}")

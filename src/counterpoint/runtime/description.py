@@ -11,6 +11,7 @@ import msgspec
 from counterpoint.model import records as r
 from counterpoint.model.states import Status
 
+_TIMES = frozenset({"due_at", "retry_at", "until", "deadline_at", "recorded_at"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,6 +86,27 @@ class IncidentDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedEvent:
+    """A type of event that an execution waits for."""
+
+    type: str
+    """The recorded name: `service.EventClass`."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CauseDescription:
+    """What started an execution that nobody started by hand."""
+
+    event_type: str | None
+    """The recorded name of the event; None if an activity of another execution did."""
+    source: str
+    """The service that published the event, or whose execution it was."""
+    id: str
+    """The id of the event, or of the execution."""
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """Everything that the journal tells about one execution; JSON-able by `to_json`."""
 
@@ -139,6 +161,9 @@ class Description:
     left: Sequence[int] = ()
     """Calls of a terminated execution that somebody has to look at: those that would have been
     undone, and those that were cut off, so that nobody knows whether they happened."""
+    awaited_events: Sequence[AwaitedEvent] = ()
+    caused_by: CauseDescription | None = None
+    """The event that started it, or the execution whose activity did; None for any other start."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; times in ISO 8601."""
@@ -183,13 +208,20 @@ def journal_entries(records: Sequence[r.Record]) -> list[JournalEntry]:
 
 
 def _readable(name: str, value: Any) -> Any:
-    if name in ("due_at", "retry_at", "until", "deadline_at") and value is not None:
+    if name in _TIMES and value is not None:
         return time_of(value)
+    if name == "since" and isinstance(value, int):
+        return time_of(value) if value else None
     if isinstance(value, msgspec.Raw):
         return plain(value)
     if name == "signals" and value:
         carried: list[r.CarriedSignal] = value
         return [{"name": one.name, "value": plain(one.value)} for one in carried]
+    if name == "events" and value:
+        cursors: list[r.EventCursor] = value
+        return [msgspec.structs.asdict(cursor) for cursor in cursors]
+    if isinstance(value, r.CausedBy):
+        return {**msgspec.structs.asdict(value), "recorded_at": time_of(value.recorded_at)}
     if isinstance(value, r.Failure):
         return {
             "type": value.type,
