@@ -1,7 +1,7 @@
 """`counterpoint events replay`: delivers a part of the log to one reaction again."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -17,22 +17,25 @@ from counterpoint.cli.output import hint, say, say_json
 from counterpoint.cli.posting import current_user, no_node, taken
 from counterpoint.cli.target import open_client, resolve
 
+FirstOption: TypeAlias = Annotated[
+    int, typer.Option("--first", min=1, metavar="N", help="The first position of the range.")
+]
+LastOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--last",
+        min=1,
+        metavar="N",
+        show_default=False,
+        help="Its last position; default: where the log ends now.",
+    ),
+]
+
 
 def replay(
     reaction: SubscriptionArgument,
-    first: Annotated[
-        int, typer.Option("--first", min=1, metavar="N", help="The first position of the range.")
-    ],
-    last: Annotated[
-        int | None,
-        typer.Option(
-            "--last",
-            min=1,
-            metavar="N",
-            show_default=False,
-            help="Its last position; default: where the log ends now.",
-        ),
-    ] = None,
+    first: FirstOption,
+    last: LastOption = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="KEY", help="Only events of this key.")
     ] = None,
@@ -74,14 +77,19 @@ def replay(
             return count, yes and await taken(client, reaction)
 
     count, by_node = asyncio.run(ask())
-    what = "1 event" if count == 1 else f"{count:,} events"
     if as_json:
         say_json({"reaction": reaction, "events": count, "dry_run": not yes, "taken": by_node})
-    elif yes:
-        say(f"{reaction}: the replay of {what} is asked for")
     else:
-        say(f"this would deliver {what} to {reaction} again")
+        _say(reaction, count, yes=yes)
     if not yes:
         hint("nothing was done: pass --yes to do it")
     elif not by_node:
         hint(no_node(target))
+
+
+def _say(reaction: str, count: int, *, yes: bool) -> None:
+    what = "1 event" if count == 1 else f"{count:,} events"
+    if yes:
+        say(f"{reaction}: the replay of {what} is asked for")
+    else:
+        say(f"this would deliver {what} to {reaction} again")

@@ -223,6 +223,7 @@ class EventActs:
             mail.last,
             mail.publish,
             mail.key,
+            mail.first - 1,
         )
 
         def written(_: object) -> None:
