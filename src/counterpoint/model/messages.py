@@ -105,6 +105,8 @@ class SubscriptionRow(NamedTuple):
     """Whether the events that it returns are published; a replay's are not unless asked for."""
     event_key: str | None = None
     """The only key that a replay is about; None for all."""
+    first: int = 0
+    """It began above this position; what it takes later may be held below `position`, not here."""
 
 
 class DeadLetterRow(NamedTuple):
@@ -217,6 +219,9 @@ class Messages:
     """Contracts that are published for the first time; one that is there already stays."""
     subscriptions: Sequence[SubscriptionRow] = ()
     """New subscriptions; their numbers are reserved like execution keys."""
+    redeclared: Sequence[SubscriptionRow] = ()
+    """Subscriptions, by number, whose service, lane or type is another one now; so are those of
+    their dead letters."""
     unsubscribed: Sequence[int] = ()
     """Numbers of subscriptions that are deleted, with their reactions and dead letters."""
     acts: Sequence[ActRow] = ()

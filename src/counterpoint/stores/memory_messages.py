@@ -261,6 +261,8 @@ class MemoryMessages(ABC):
     def _write_subscriptions(self, messages: Messages) -> None:
         for row in messages.subscriptions:
             self._subscriptions[row.number] = row
+        for declared in messages.redeclared:
+            self._redeclare(declared)
         for number, position in highest_positions(messages.positions).items():
             known = self._subscriptions.get(number)
             if known is not None and known.position < position:
@@ -271,6 +273,16 @@ class MemoryMessages(ABC):
                 self._forget_reaction(reaction)
             for place in [place for place in self._dead if place[0] == number]:
                 del self._dead[place]
+
+    def _redeclare(self, row: SubscriptionRow) -> None:
+        known = self._subscriptions.get(row.number)
+        if known is not None:
+            self._subscriptions[row.number] = known._replace(
+                service=row.service, lane=row.lane, type=row.type
+            )
+        for place, dead in self._dead.items():
+            if place[0] == row.number:
+                self._dead[place] = dead._replace(service=row.service, lane=row.lane)
 
     def _append(self, row: EventRow) -> None:
         self._last_position += 1

@@ -43,6 +43,8 @@ _WAITS = ManyRows(SQL["insert_waits"])
 _WAITS_OVER = ManyRows(SQL["drop_waits"])
 _CONTRACTS = ManyRows(SQL["insert_contracts"])
 _SUBSCRIPTIONS = ManyRows(SQL["insert_subscriptions"])
+_REDECLARED = ManyRows(SQL["redeclare_subscriptions"])
+_REDECLARED_LETTERS = ManyRows(SQL["redeclare_dead_letters"])
 _ACTS = ManyRows(SQL["insert_acts"])
 _DELETE_MAIL = SQL["delete_mail"]
 _UNSUBSCRIBE = tuple(
@@ -60,7 +62,8 @@ def is_one_step(commit: Commit) -> bool:
     """Whether SQLite makes one statement of *commit*, which is then a transaction by itself."""
     messages = commit.messages
     if commit.attributes or (
-        messages is not None and (messages.unsubscribed or messages.positions)
+        messages is not None
+        and (messages.unsubscribed or messages.positions or messages.redeclared)
     ):
         return False  # their rows say nothing about how many statements they take
     parts = (commit.starts, commit.journal, commit.updates, commit.taken, commit.mail)
@@ -135,6 +138,10 @@ def _write_failures(execute: Execute, messages: Messages) -> None:
 
 def _write_subscriptions(execute: Execute, messages: Messages, last_key: int) -> None:
     """Delete after everything that may be about what is deleted was written."""
+    if messages.redeclared:
+        declared = messages.redeclared
+        _REDECLARED.write(execute, [(s.number, s.service, s.lane, s.type) for s in declared])
+        _REDECLARED_LETTERS.write(execute, [(s.number, s.service, s.lane) for s in declared])
     subscriptions: list[SubscriptionRow] = list(messages.subscriptions)
     if messages.unsubscribed:
         gone = set(messages.unsubscribed)

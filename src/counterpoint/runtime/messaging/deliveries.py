@@ -60,6 +60,11 @@ class Deliveries:
         self.retrying: dict[Delivery, None] = {}
         """Deliveries that wait for their next attempt."""
 
+    @property
+    def quiet(self) -> bool:
+        """Whether each delivery that is under way only waits for the end of an attempt."""
+        return all(delivery.attempt is not None for delivery in self.under_way)
+
     def forget_all(self) -> None:
         """Forget what is under way: nobody may hear of its outcome any more."""
         for delivery in self.under_way:

@@ -56,8 +56,8 @@ class Dispatcher:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is under way; what waits for a retry or a person does not count."""
-        return not (self.deliveries.under_way or self.reading or self.held)
+        """Whether nothing is under way but attempts; what waits for a retry does not count."""
+        return self.deliveries.quiet and not (self.reading or self.held)
 
     @property
     def full(self) -> bool:
@@ -206,34 +206,44 @@ class Dispatcher:
 
     async def _read_behind(self, queue: KeyQueue) -> None:
         generation = self.generation
-        stream, cursor = min(queue.cursors.items(), key=_read_up_to)
-        until = stream.frontier if stream.ends_at is None else min(stream.frontier, stream.ends_at)
+        after = min(cursor.last for cursor in queue.cursors.values())
+        until = max(stream.offered for stream in queue.cursors)
         limit = 1 if self.full else QUEUE_MAX  # each key goes on, however many there are
         events, known = await page_of_key(
-            self.node.store, tuple(queue.lane.types), queue.key, cursor.last, until, limit
+            self.node.store, tuple(queue.lane.types), queue.key, after, until, limit
         )
         if generation != self.generation:
             return
         for event in events:
             rows = known.get(event.position, NOTHING_KNOWN)
-            takers = stream.takers(queue.lane, event)
-            left = tuple(s for s in takers if not _is_over(rows.get(s.number)))
-            if left:
-                item = Item(event, stream, left, rows)
-                queue.items.append(item)
-                self.pending += 1
-                if event.position <= self.careful_until:
-                    item.careful = _may_have_begun(queue, item)
-        if len(events) == limit:
-            cursor.last = events[-1].position
-        else:
-            cursor.last = until
-            if cursor.missed <= until:
-                queue.cursors.pop(stream, None)
+            for stream, cursor in queue.cursors.items():
+                if cursor.last < event.position <= stream.offered:
+                    self._take_behind(queue, stream, event, rows)
+        reached = events[-1].position if len(events) == limit else until
+        for stream, cursor in list(queue.cursors.items()):
+            cursor.last = max(cursor.last, min(reached, stream.offered))
+            if cursor.missed <= cursor.last and reached >= stream.offered:
+                del queue.cursors[stream]
         queue.reading = False
         self.reading -= 1
         self.advance(queue)
         self._progressed()
+
+    def _take_behind(
+        self,
+        queue: KeyQueue,
+        stream: Stream,
+        event: EventRow,
+        rows: Mapping[int, ReactionRow],
+    ) -> None:
+        takers = stream.takers(queue.lane, event)
+        left = tuple(s for s in takers if not _is_over(rows.get(s.number)))
+        if left:
+            item = Item(event, stream, left, rows)
+            queue.items.append(item)
+            self.pending += 1
+            if event.position <= self.careful_until:
+                item.careful = _may_have_begun(queue, item)
 
     def _release(self, queue: KeyQueue) -> None:
         """Delete the hold of a queue in which nothing is left to do."""

@@ -1,10 +1,11 @@
 """Events on a node: the parts, how they are opened, and what the node asks of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import EventExistsError, NodeStoppedError, StoreError
-from counterpoint.model.messages import ContractRow, EventRow, Messages
+from counterpoint.model.messages import ContractRow, EventRow
 from counterpoint.model.records import EventAwaited
 from counterpoint.model.rows import Commit, MailRow
 from counterpoint.ports.clock import Alarm
@@ -16,9 +17,11 @@ from counterpoint.runtime.messaging.acts import EventActs
 from counterpoint.runtime.messaging.contracts import ContractBook
 from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
 from counterpoint.runtime.messaging.opening import (
+    all_holds,
     check_contracts,
     new_subscriptions,
     open_subscriptions,
+    redeclared,
 )
 from counterpoint.runtime.messaging.positions import (
     WRITE_AFTER,
@@ -80,8 +83,10 @@ class Messaging:
             row._replace(number=await node.next_key())
             for row in new_subscriptions(self.registry, rows, last, node.clock.now())
         ]
-        if new:
-            await store.commit(Commit(messages=Messages(subscriptions=new)))
+        changed = redeclared(self.registry, rows, await all_holds(store))
+        if new or changed.redeclared:
+            await store.commit(Commit(messages=replace(changed, subscriptions=new)))
+            rows = [row for row in await store.subscriptions() if row not in new]
         opened = await open_subscriptions(store, self.registry, self.dispatcher, [*rows, *new], new)
         self.subscriptions.update(opened.subscriptions)
         await self.waits.open()

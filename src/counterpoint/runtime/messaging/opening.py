@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from counterpoint.authoring.registry import Registry
 from counterpoint.authoring.schemas import schema_difference
 from counterpoint.errors import ContractError
-from counterpoint.model.messages import DeadLetterQuery, HoldRow, SubscriptionRow
-from counterpoint.ports.codec import Codec
+from counterpoint.model.messages import DeadLetterQuery, HoldRow, Messages, SubscriptionRow
 from counterpoint.ports.store import Store
 from counterpoint.runtime.log import logger
-from counterpoint.runtime.mail import ReplayMail
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.queues import Cursor, Stream, Subscription
 from counterpoint.runtime.messaging.targets import (
-    Target,
     contract_of_target,
     lane_name,
     starts_at_beginning,
@@ -24,14 +19,6 @@ from counterpoint.runtime.messaging.targets import (
 )
 
 HOLDS_PAGE = 1_000
-REPLAY = str(ReplayMail.__struct_config__.tag)
-
-
-class _Replay(msgspec.Struct):
-    """What the act that begins a replay says of it."""
-
-    first: int
-    replay: int
 
 
 @dataclass
@@ -68,6 +55,7 @@ def new_subscriptions(
                 0,
                 position,
                 now,
+                first=position,
             )
         )
     return found
@@ -82,7 +70,7 @@ async def open_subscriptions(
 ) -> Opened:
     """Put the subscriptions into lanes and streams, and queue what is held."""
     opened = Opened(Stream(0), [], {}, last_position=await store.last_position())
-    holds = await _all_holds(store)
+    holds = await all_holds(store)
     old: list[Subscription] = []
     numbers_of_new = {row.number for row in new}
     for row in rows:
@@ -94,13 +82,7 @@ async def open_subscriptions(
             continue
         lane = dispatcher.lane(target.service, lane_name(target))
         lane.types[contract_of_target(target).type] = None
-        current = _as_declared(row, target, holds)
-        first = row.position
-        if row.replay:
-            first = await _first_of_replay(store, dispatcher.node.codec, row)
-        elif row.number not in numbers_of_new:
-            first = 0  # what is held is below its position
-        subscription = Subscription(current, target, lane, first=first)
+        subscription = Subscription(row, target, lane)
         opened.subscriptions[row.number] = subscription
         if row.replay:
             subscription.passed_over |= await _dead_of(store, row.number)
@@ -112,19 +94,6 @@ async def open_subscriptions(
     _make_streams(opened, old, numbers_of_new)
     _take_holds(holds, dispatcher, [opened.live, *opened.others])
     return opened
-
-
-async def _first_of_replay(store: Store, codec: Codec, row: SubscriptionRow) -> int:
-    """Return the position above which a replay begins; the act that began it says so."""
-    after = 0
-    while acts := await store.acts(subject=row.name, after=after, limit=HOLDS_PAGE):
-        for act in acts:
-            if act.kind == REPLAY:
-                detail = msgspec.json.decode(codec.decode(act.detail), type=_Replay)
-                if detail.replay == row.replay:
-                    return detail.first - 1
-        after = acts[-1].number
-    return 0
 
 
 async def _dead_of(store: Store, number: int) -> set[int]:
@@ -139,23 +108,46 @@ async def _dead_of(store: Store, number: int) -> set[int]:
     return positions
 
 
-def _as_declared(row: SubscriptionRow, target: Target, holds: Sequence[HoldRow]) -> SubscriptionRow:
-    """Return a subscription as today's code declares it.
+def redeclared(
+    registry: Registry, rows: Sequence[SubscriptionRow], holds: Sequence[HoldRow]
+) -> Messages:
+    """Return what brings the store in step with subscriptions that are declared otherwise now.
 
-    One that has changed lanes goes back to before everything that is held in its old lane: the
-    holds are for those who are still in that.
+    What was held in the lane that one of them leaves is held in its new lane, too, so that it looks
+    there for what it has not taken; a lane that nobody is left in holds nothing any more.
     """
-    lane = lane_name(target)
-    position = row.position
-    if (lane, target.service) != (row.lane, row.service):
-        held = [h.position for h in holds if (h.service, h.lane) == (row.service, row.lane)]
-        position = min([position, *(p - 1 for p in held)])
-    return row._replace(
-        type=contract_of_target(target).type, lane=lane, service=target.service, position=position
-    )
+    changed: list[SubscriptionRow] = []
+    held: list[HoldRow] = []
+    left: set[tuple[str, str]] = set()
+    stay: set[tuple[str, str]] = set()
+    for row in rows:
+        target = target_of(registry, row.name)
+        if target is None:
+            stay.add((row.service, row.lane))
+            continue
+        lane, event_type = lane_name(target), contract_of_target(target).type
+        stay.add((target.service, lane))
+        if (target.service, lane, event_type) == (row.service, row.lane, row.type):
+            continue
+        changed.append(row._replace(service=target.service, lane=lane, type=event_type))
+        if (target.service, lane) != (row.service, row.lane):
+            left.add((row.service, row.lane))
+            held += [
+                HoldRow(target.service, lane, hold.event_key, hold.position)
+                for hold in holds
+                if (hold.service, hold.lane) == (row.service, row.lane)
+            ]
+    gone = left - stay
+    released = [
+        (hold.service, hold.lane, hold.event_key)
+        for hold in holds
+        if (hold.service, hold.lane) in gone
+    ]
+    return Messages(redeclared=changed, held=held, released=released)
 
 
-async def _all_holds(store: Store) -> list[HoldRow]:
+async def all_holds(store: Store) -> list[HoldRow]:
+    """Return every hold in the store."""
     after = ("", "", "")
     holds: list[HoldRow] = []
     while rows := await store.holds(after=after, limit=HOLDS_PAGE):

@@ -8,9 +8,9 @@ Safety argument (P6, P10):
 2. A queue that is blocked (its head waits for a retry, or is a dead letter) or long keeps no more
    events in memory: they stay in the log behind a `Cursor`, and are read from there, in order, once
    the queue has room. While a queue has a cursor, nothing is appended to it from elsewhere, so what
-   is read later never comes after what was published later. Of several cursors the one that is
-   furthest behind is read first: a subscription that has gone from one stream to another since
-   finds what it left behind before what is newer.
+   is read later never comes after what was published later. Cursors of several streams are read
+   together, in the order of the log; a subscription that has gone from one stream to another takes
+   from the new one only what is above the place where it joined.
 3. Keys do not touch each other: what blocks is an entry of one queue.
 4. What is not in memory is found again after a crash: a position moves over an event only if it is
    done, or if a *hold* in the store says that this key has to be looked at again from there or from
@@ -57,15 +57,13 @@ class Subscription:
         "type",
     )
 
-    def __init__(
-        self, row: SubscriptionRow, target: Target, lane: "Lane", *, first: int | None = None
-    ) -> None:
+    def __init__(self, row: SubscriptionRow, target: Target, lane: "Lane") -> None:
         self.row = row
         self.number = row.number
         self.target = target
         self.type = row.type
         self.lane = lane
-        self.first = row.position if first is None else first
+        self.first = row.first
         """It takes what is above this position, also where its key was held back."""
         self.position = row.position
         """As it is in the store."""
@@ -96,7 +94,15 @@ Route: TypeAlias = tuple["Lane", tuple[Subscription, ...]]
 class Stream:
     """A way in which events come from the log: the live one, a catching up, a replay."""
 
-    __slots__ = ("backlog", "ends_at", "frontier", "routes", "selective", "subscriptions")
+    __slots__ = (
+        "backlog",
+        "ends_at",
+        "frontier",
+        "joined",
+        "routes",
+        "selective",
+        "subscriptions",
+    )
 
     def __init__(self, frontier: int, ends_at: int | None = None) -> None:
         self.frontier = frontier
@@ -104,6 +110,9 @@ class Stream:
         self.ends_at = ends_at
         """The last position of a replay."""
         self.subscriptions: list[Subscription] = []
+        self.joined: dict[Subscription, int] = {}
+        """Above which position a subscription takes events from here that had another stream
+        before: what is below comes from that one."""
         self.routes: dict[str, list[Route]] = {}
         """By type of event: each lane with those in it that take the type."""
         self.selective = False
@@ -114,6 +123,8 @@ class Stream:
     def add(self, subscription: Subscription) -> None:
         """Offer to a subscription what comes from now on."""
         self.subscriptions.append(subscription)
+        if subscription.streams:
+            self.joined[subscription] = self.frontier
         subscription.streams.append(self)
         self.refresh()
 
@@ -135,11 +146,19 @@ class Stream:
             one.first > self.frontier or one.is_replay for one in self.subscriptions
         )
 
+    @property
+    def offered(self) -> int:
+        """The position up to which everything that it is about was offered."""
+        return self.frontier if self.ends_at is None else min(self.frontier, self.ends_at)
+
     def takers(self, lane: "Lane", event: EventRow) -> tuple[Subscription, ...]:
         """Return the subscriptions of a lane that take an event from this stream."""
         for of, found in self.routes.get(event.type, ()):
             if of is lane:
-                return tuple(s for s in found if s.takes(event.position, event.key))
+                place = event.position
+                return tuple(
+                    s for s in found if s.takes(place, event.key) and place > self.joined.get(s, -1)
+                )
         return ()
 
 

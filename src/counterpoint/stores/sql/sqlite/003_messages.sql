@@ -50,7 +50,8 @@ CREATE TABLE subscriptions (
   created_at INTEGER NOT NULL,
   until INTEGER,
   publishes INTEGER NOT NULL,
-  event_key TEXT
+  event_key TEXT,
+  first INTEGER NOT NULL
 );
 
 CREATE UNIQUE INDEX subscriptions_name ON subscriptions (name, replay);

@@ -1,8 +1,24 @@
 -- name: insert_subscriptions
 -- Subscribes; the numbers are given.
 INSERT INTO subscriptions (
-  number, service, name, type, lane, replay, position, created_at, until, publishes, event_key
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  number, service, name, type, lane, replay, position, created_at, until, publishes, event_key, first
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: redeclare_subscriptions
+-- Gives subscriptions what they are declared with now.
+WITH declared (number, service, lane, type) AS (VALUES (?, ?, ?, ?))
+UPDATE subscriptions
+SET service = declared.service, lane = declared.lane, type = declared.type
+FROM declared
+WHERE subscriptions.number = declared.number
+
+-- name: redeclare_dead_letters
+-- Gives dead letters the service and lane of their subscriptions.
+WITH declared (number, service, lane) AS (VALUES (?, ?, ?))
+UPDATE dead_letters
+SET service = declared.service, lane = declared.lane
+FROM declared
+WHERE dead_letters.subscription = declared.number
 
 -- name: move_subscriptions
 -- Writes how far subscriptions have come, unless they have come further.
@@ -14,7 +30,7 @@ WHERE subscriptions.number = moved.number AND subscriptions.position < moved.pos
 -- name: subscriptions
 -- Reads all subscriptions.
 SELECT
-  number, service, name, type, lane, replay, position, created_at, until, publishes, event_key
+  number, service, name, type, lane, replay, position, created_at, until, publishes, event_key, first
 FROM subscriptions ORDER BY number
 
 -- name: delete_subscriptions
