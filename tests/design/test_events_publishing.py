@@ -169,11 +169,6 @@ async def test_a_second_publish_of_an_id_publishes_where_the_first_one_failed() 
         assert there == [isinstance(one, tuple) for one in outcomes].count(True)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="two letters with one id in one batch are refused both, read again, and so for ever: "
-    "Messaging.take does not look at what is on its way to the log",
-)
 async def test_two_clients_that_post_one_id_at_once_publish_one_event() -> None:
     books = Books()
     patience = timedelta(seconds=1)

@@ -133,11 +133,6 @@ async def test_a_new_reaction_that_begins_now_gets_nothing_old_of_a_key_that_is_
         assert books.numbers("now") == [3]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the store does not keep where a subscription began: after another start it takes "
-    "what is held from before its time; SubscriptionRow wants a column `first`",
-)
 async def test_a_reaction_that_began_while_a_key_was_held_gets_nothing_old_after_a_start() -> None:
     books = Books()
     books.poison.add(("take", 1))
@@ -283,11 +278,6 @@ async def test_a_reaction_that_changes_its_lane_takes_what_is_parked_along() -> 
         assert await statuses(harness) == [ReactionStatus.COMPLETED] * 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the store keeps the lane that a subscription began with: what is parked in a later "
-    "one is not looked for when it changes again; SubscriptionRow.lane has to be written",
-)
 @pytest.mark.parametrize("last", ["", "fast"])
 async def test_what_is_parked_in_the_second_lane_of_a_reaction_is_taken_to_the_third(
     last: str,
@@ -307,9 +297,6 @@ async def test_what_is_parked_in_the_second_lane_of_a_reaction_is_taken_to_the_t
         assert books.numbers("take") == [1, 2]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="holds of a lane that nobody is in any more are never deleted"
-)
 async def test_a_lane_that_nobody_is_in_any_more_holds_nothing() -> None:
     books = Books()
     books.poison.add(("take", 1))
