@@ -24,7 +24,7 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line, its values or the app that it names cannot be used."""
     NOT_FOUND = 3
-    """There is no such execution or workflow."""
+    """There is no such execution, workflow, event type, dead letter or subscription."""
     STORE = 4
     """The store does not exist, belongs to another node, or failed."""
     TIMEOUT = 5
@@ -37,9 +37,10 @@ class Exit(IntEnum):
 
 EPILOG = (
     "Exit codes: 0 done; 1 the execution failed, or the request was refused; 2 wrong usage, or the "
-    "app cannot be loaded; 3 no such execution or workflow, or nothing to replay; 4 the store does "
-    "not exist, is hosted by another node, or failed; 5 timed out, the execution goes on; 6 "
-    "recorded executions do not agree with the code; 130 interrupted."
+    "app cannot be loaded; 3 no such execution, workflow, event type, dead letter or subscription, "
+    "or nothing to replay; 4 the store does not exist, is hosted by another node, or failed; 5 "
+    "timed out, the execution goes on; 6 recorded executions do not agree with the code; 130 "
+    "interrupted."
 )
 
 
