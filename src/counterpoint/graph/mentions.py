@@ -39,7 +39,7 @@ from counterpoint.graph.things import (
 )
 from counterpoint.graph.vocabulary import function_of, is_followed
 
-_FOLLOWED_MAX = 400
+_FOLLOWED_MAX = 200
 _PASSES_MAX = 6
 """How often a function is gone through, until what its names stand for is known."""
 _SAME = (list, tuple, set, frozenset, sorted, reversed, iter)
@@ -124,6 +124,16 @@ class _Code:
         self._reader = reader
         self._node = node
         self._names = Names(function, node, dict(arguments))
+        inside = list(ast.walk(node))
+        self._calls = [one for one in inside if isinstance(one, ast.Call)]
+        called = {one.func for one in self._calls}
+        self._named = [
+            one
+            for one in inside
+            if isinstance(one, ast.Name | ast.Attribute)
+            and isinstance(one.ctx, ast.Load)
+            and one not in called
+        ]
         self._cache: dict[ast.expr, Things] = {}
         self._mentions = Mentions()
 
@@ -137,18 +147,10 @@ class _Code:
         return _Read(self._mentions, self._returned(self._node))
 
     def _pass(self) -> None:
-        called: set[ast.expr] = set()
-        for one in ast.walk(self._node):
-            if isinstance(one, ast.Call):
-                called.add(one.func)
-                self._things(one)
-            elif isinstance(one, ast.Name | ast.Attribute) and one not in called:
-                self._hand_on(one)
-
-    def _hand_on(self, node: ast.Name | ast.Attribute) -> None:
-        """Follow a function that is named without being called: something else may call it."""
-        if isinstance(node.ctx, ast.Load):
-            for thing in self._things(node):
+        for call in self._calls:
+            self._things(call)
+        for named in self._named:  # something else may call what is only named here
+            for thing in self._things(named):
                 function = function_of(thing.thing) if isinstance(thing, Named) else None
                 if function is not None:
                     self._follow(function, ())

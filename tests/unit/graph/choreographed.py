@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, Optional, cast
 
 import counterpoint.workflow as engine
 from counterpoint import Choreography, Event, Service, activity, workflow
@@ -276,6 +276,59 @@ async def calls_itself(order: str) -> None:
 async def recurs(event: Any) -> None:
     await recurs(event)
     await workflow.publish(event)
+
+
+async def announce_typed(
+    first: Optional["OrderConfirmed"], rest: list[OrderRefused], *, last: Annotated[Outcome, 1]
+) -> None:
+    await workflow.publish(first)  # type: ignore[arg-type]  # what users write
+    for one in rest:
+        await workflow.publish(one)
+    await workflow.publish(last)
+
+
+@orders.workflow
+async def says_through_annotations(order: str) -> None:
+    await announce_typed(hidden[order], hidden[order], last=hidden[order])
+
+
+@orders.workflow
+async def says_what_it_picks(order: str) -> None:
+    made = {"yes": OrderConfirmed(order=order), "no": OrderRefused(order=order)}
+    await workflow.publish(made[order])
+    first, [second, _] = OrderConfirmed(order=order), [OrderRefused(order=order), 1]
+    await workflow.publish(first if order else second)
+    both = [OrderConfirmed(order=one) for one in order]
+    await workflow.publish([*both, HELLO][0])
+    await workflow.publish(list(both)[0])  # noqa: RUF015 - what users write
+    await workflow.publish(hidden[order] or cast("OrderRefused", hidden[order]))
+
+
+@orders.workflow
+async def says_through_lambdas(order: str) -> None:
+    import tests.unit.graph.choreographed as here
+
+    say_it: Any = lambda event: workflow.publish(event)  # noqa: E731 - what users write
+    await say_it(OrderConfirmed(order=order))
+    await here.announce(here.OrderRefused(order=order))
+
+
+@orders.workflow
+async def says_what_it_gave_up(order: str) -> None:
+    event: Any = OrderConfirmed(order=order)
+    event += 1
+    (first, second) = hidden[order]
+    async with hidden[order] as third, hidden[order] as (fourth, *fifth):
+        match hidden[order]:
+            case OrderRefused() as sixth:
+                await workflow.publish(sixth)
+            case [*_]:
+                for _, seventh in hidden[order]:
+                    await workflow.publish(seventh)
+            case _:
+                pass
+    for one in (event, first, second, third, fourth, fifth):
+        await workflow.publish(one)
 
 
 # ---- what they wait for -----------------------------------------------------------------------

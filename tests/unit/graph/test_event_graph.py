@@ -60,6 +60,7 @@ def edges(of: EventGraph) -> set[str]:
         (choreographed.says_in_loops, BOTH),
         (choreographed.says_in_blocks, BOTH),
         (choreographed.says_through_others, BOTH),
+        (choreographed.says_through_annotations, BOTH),
         (choreographed.says_after_an_import, {"OrderRefused"}),
         (choreographed.calls_itself, BOTH),
         (choreographed.passes_on, {"OrderRefused"}),
@@ -78,6 +79,31 @@ def test_what_the_source_does_not_tell_is_kept_as_source() -> None:
 
     assert not found.publishes
     assert set(found.unclear) == {"workflow.publish(hidden[order])", "workflow.publish(event)"}
+
+
+def test_what_is_picked_from_collections_is_found() -> None:
+    found = said(choreographed.says_what_it_picks)
+
+    assert names(found.publishes) == BOTH
+    assert len(found.unclear) == 1  # what hidden gives
+
+
+def test_names_that_are_given_what_is_not_followed_are_not_known() -> None:
+    found = said(choreographed.says_what_it_gave_up)
+
+    assert names(found.publishes) == {"OrderConfirmed"}
+    assert set(found.unclear) == {
+        "workflow.publish(sixth)",
+        "workflow.publish(seventh)",
+        "workflow.publish(one)",
+    }
+
+
+def test_a_lambda_does_not_tell_what_it_is_called_with() -> None:
+    found = said(choreographed.says_through_lambdas)
+
+    assert names(found.publishes) == {"OrderRefused"}
+    assert list(found.unclear) == ["workflow.publish(event)"]
 
 
 def test_events_are_found_in_activities_of_both_kinds_and_in_compensations() -> None:
