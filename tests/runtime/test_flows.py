@@ -27,7 +27,15 @@ from counterpoint import (
     FlowExecution,
     FlowReaction,
 )
-from counterpoint.model.messages import EventQuery, EventRow, slot_of
+from counterpoint.model import records as r
+from counterpoint.model.messages import (
+    EventQuery,
+    EventRow,
+    ReactionRow,
+    ReactionStatus,
+    SubscriptionRow,
+    slot_of,
+)
 from counterpoint.model.rows import Query
 from counterpoint.runtime import flow_rows
 from counterpoint.runtime.flow_rows import FlowRows
@@ -328,3 +336,64 @@ async def test_a_chain_may_be_longer_than_the_stack_of_python(harness: Harness) 
     flow = flow_of(FlowRows("f", events=events), harness.app.codec)
 
     assert [depth for depth, _ in flow.outline()] == list(range(5_000))
+
+
+async def test_a_replay_is_a_reaction_of_its_own_in_the_flow(harness: Harness) -> None:
+    await publish(harness, OrderPlaced(order="c"), flow="c")
+    await harness.app.replay_events("payments.take_payment", first=1, last=1)
+    await harness.settle()
+    await harness.idle()
+
+    flow = await harness.app.flow("c")
+
+    first, again = flow.events[0].led_to
+    assert isinstance(first, FlowReaction)
+    assert isinstance(again, FlowReaction)
+    assert (first.replay, again.status, again.led_to) == (0, "completed", ())
+    assert again.id == f"{first.id}#{again.replay}"
+    assert (await harness.app.flow(again.id)).id == "c"
+
+
+def reaction_rows(row: ReactionRow, *records: r.Record) -> FlowRows:
+    subscription = SubscriptionRow(row.subscription, "s", "s.r", "s.E", "", 0, 1, 1)
+    return FlowRows(
+        "f",
+        events=[event_row(1, "a", "")],
+        records={9: list(records)},
+        subscriptions={row.subscription: subscription},
+        reactions={(row.subscription, row.position): row},
+    )
+
+
+async def test_an_attempt_that_was_lost_and_the_one_under_way_are_told(harness: Harness) -> None:
+    row = ReactionRow(7, 1, ReactionStatus.RUNNING, 1, None, 9, 2)
+
+    flow = flow_of(reaction_rows(row, r.AttemptLost(2, 0, 1, 3)), harness.app.codec)
+
+    (reaction,) = flow.reactions
+    assert [(one.attempt, one.lost) for one in reaction.failed_attempts] == [(1, True)]
+    assert reaction.waits_for == "attempt 2, under way"
+    assert (reaction.retries, flow.live) == (1, True)
+
+
+async def test_a_retry_says_which_attempt_comes_when(harness: Harness) -> None:
+    row = ReactionRow(7, 1, ReactionStatus.RETRYING, 1, None, 9, 1, 5_000_000)
+    error = r.Failure("builtins.ValueError", "")
+
+    flow = flow_of(
+        reaction_rows(row, r.AttemptFailed(2, 0, 1, error, True, 5_000_000)), harness.app.codec
+    )
+
+    (reaction,) = flow.reactions
+    assert reaction.error == "builtins.ValueError"
+    assert reaction.waits_for == "attempt 2 at 1970-01-01T00:00:05+00:00"
+
+
+async def test_an_event_whose_reaction_nobody_knows_any_more_is_under_its_cause(
+    harness: Harness,
+) -> None:
+    events = [event_row(1, "a", ""), event_row(2, "b", "a")._replace(publisher="s.gone")]
+
+    flow = flow_of(FlowRows("f", events=events), harness.app.codec)
+
+    assert [(depth, step.id) for depth, step in flow.outline()] == [(0, "a"), (1, "b")]
