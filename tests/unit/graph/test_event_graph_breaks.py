@@ -1,5 +1,6 @@
 """Choreographies that cannot work, and what is said of them; sound ones that are let through."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -96,6 +97,47 @@ def test_a_circle_that_nothing_enters_is_named(world: World) -> None:
         "flow never reaches c.C1: nothing that follows from a.A1 returns it (c.reserve returns it "
         "and reacts to c.C2; c.count returns that and reacts to b.B1, which only follows from "
         "itself)"
+    )
+
+
+def test_an_explanation_ends_after_a_few_steps(world: World) -> None:
+    events = [event(world.b, f"E{number}") for number in range(9)]
+    for number, (before, after) in enumerate(pairwise(events)):
+        world.react(world.b, before, f"step{number}", after)
+    world.react(world.c, world.A1, "take", world.C1)
+
+    assert refusal(flow(world.A1, events[8], world.C1), world.all) == (
+        "flow never reaches b.E8: nothing that follows from a.A1 returns it (b.step7 returns it "
+        "and reacts to b.E7; b.step6 returns that and reacts to b.E6; b.step5 returns that and reacts "
+        "to b.E5; b.step4 returns that and reacts to b.E4, which nothing that is reached emits); "
+        "if somebody outside publishes b.E0, declare it with external=True"
+    )
+
+
+def test_of_many_loose_ends_a_few_are_named(world: World) -> None:
+    for number in range(9):
+        world.react(world.b, world.A1, f"r{number}", event(world.b, f"E{number}"))
+
+    assert refusal(flow(world.A1, world.C1), world.all) == (
+        "flow never reaches c.C1: nothing emits it; what follows from a.A1 ends with b.E0, b.E1, "
+        "b.E2, b.E3 and 5 more, and nothing reacts to these"
+    )
+
+
+def test_children_that_call_each_other_and_are_never_started_are_named(world: World) -> None:
+    world.react(world.b, world.A1, "take", world.B2)
+
+    @world.c.workflow(emits=[world.C1])
+    async def child(k: str) -> None:
+        await parent(k)
+
+    @world.c.workflow
+    async def parent(k: str) -> None:
+        await child(k)
+
+    assert refusal(flow(world.A1, world.C1), world.all) == (
+        "flow never reaches c.C1: nothing that follows from a.A1 emits it (c.child emits it and is "
+        "called by c.parent; c.parent is called by c.child, which only follows from itself)"
     )
 
 
