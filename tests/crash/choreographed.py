@@ -157,7 +157,12 @@ async def finish(app: App) -> None:
     """Wait until nothing is left to do, redriving and discarding what is dead."""
     person = Person(app.node.store, app.codec, ledger(), app.node.post)
     for _ in range(LOOKS_MAX):
-        await app.idle(timeout=IDLE_WITHIN_SECONDS)
+        try:
+            await app.idle(timeout=IDLE_WITHIN_SECONDS)
+        except TimeoutError as error:
+            for attempt in app.node.activities.running:
+                error.add_note(f"{attempt.owner.id}, attempt {attempt.number}, still runs")
+            raise
         acted = await person.look_after_letters()
         for summary in [s async for s in app.executions(status=Status.INCIDENT)]:
             acted += 1

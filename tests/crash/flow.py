@@ -190,9 +190,14 @@ def ledger() -> Ledger:
     return _ledgers[-1]
 
 
+def open_ledger(directory: Path, seed: str) -> None:
+    """Begin another life of this process: what is in the ledger is known from before."""
+    _ledgers[:] = [Ledger(directory, seed)]
+
+
 def make_app(directory: Path, seed: str) -> App:
     """Return the app of a round's folder, and have its reactions write the ledger there."""
-    _ledgers[:] = [Ledger(directory, seed)]
+    open_ledger(directory, seed)
     return App(
         "crashed", services=[orders, payments, inventory], store=f"sqlite:///{directory / STORE}"
     )
