@@ -1,6 +1,6 @@
 """What users need to test their processes and adapters: shipped, and tested like the rest."""
 
-from counterpoint.testing.attempt import UnitAttempt, attempt
+from counterpoint.testing.attempt import UnitAttempt, UnitStart, attempt
 from counterpoint.testing.clock import VirtualClock
 from counterpoint.testing.faults import FaultyStore
 from counterpoint.testing.harness import Harness, StuckError
@@ -13,6 +13,7 @@ __all__ = [
     "Hold",
     "StuckError",
     "UnitAttempt",
+    "UnitStart",
     "VirtualClock",
     "attempt",
 ]

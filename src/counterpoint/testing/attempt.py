@@ -1,4 +1,4 @@
-"""Unit tests of activity functions that ask for facts about their attempt or send heartbeats."""
+"""Unit tests of functions that ask for facts about their attempt, send heartbeats, or publish."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,17 +8,38 @@ from typing import Any
 
 import msgspec
 
-from counterpoint.authoring.attempt import AttemptInfo, current_attempt
-from counterpoint.errors import PayloadError
+from counterpoint.authoring.attempt import AttemptInfo, EventInfo, current_attempt
+from counterpoint.authoring.event import Event, contract_of, event_data
+from counterpoint.authoring.workflow import Workflow
+from counterpoint.errors import ArgumentsError, DefinitionError, PayloadError
+from counterpoint.model.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStart:
+    """A workflow that a function under test has started: `activity.start`."""
+
+    workflow: str
+    """The recorded name."""
+    args: tuple[Any, ...]
+    id: str
 
 
 @dataclass(slots=True)
 class UnitAttempt:
-    """The attempt that `attempt` pretends; `heartbeats` lists what the function reported."""
+    """The attempt that `attempt` pretends, and what the function did in it.
+
+    An app publishes and starts if the attempt succeeds; here nothing is published or started.
+    """
 
     facts: AttemptInfo
     last_heartbeat: Any = None
     heartbeats: list[Any] = field(default_factory=list[Any])
+    """What it reported, oldest first."""
+    published: list[Event] = field(default_factory=list[Event])
+    """What it gave to `activity.publish`, in that order."""
+    started: list[UnitStart] = field(default_factory=list[UnitStart])
+    """What it gave to `activity.start`, in that order."""
 
     def info(self) -> AttemptInfo:
         return self.facts
@@ -32,6 +53,21 @@ class UnitAttempt:
     def previous_detail(self) -> Any:
         return self.last_heartbeat
 
+    def publish(self, event: Event) -> None:
+        event_data(contract_of(type(event)), event, Settings().payload_bytes_max)  # refused alike
+        self.published.append(event)
+
+    def start(self, workflow: Any, args: tuple[Any, ...], execution_id: str | None) -> str:
+        if not isinstance(workflow, Workflow):
+            raise DefinitionError(f"activity.start takes a workflow, not {workflow!r}")
+        try:
+            workflow.signature.decode_arguments(workflow.signature.encode_arguments(args, {}))
+        except TypeError as error:
+            raise ArgumentsError(str(error)) from None
+        its_id = execution_id or f"{self.facts.execution_id}-start-{len(self.started) + 1}"
+        self.started.append(UnitStart(workflow.name, args, its_id))
+        return its_id
+
 
 @contextmanager
 def attempt(
@@ -44,12 +80,17 @@ def attempt(
     deadline: datetime | None = None,
     last_heartbeat: Any = None,
     undoes_key: str | None = None,
+    event: EventInfo | None = None,
+    is_replay: bool = False,
 ) -> Generator[UnitAttempt]:
-    """Run the block as if an app ran an attempt of an activity in it.
+    """Run the block as if an app ran an attempt of an activity or a reaction in it.
 
-    with attempt(idempotency_key="order-1/1/2") as running:
-        await authorize("order-1", Decimal(5))
-    assert running.heartbeats == ["asked the bank"]
+        with attempt(idempotency_key="order-1/1/2") as running:
+            await authorize("order-1", Decimal(5))
+        assert running.heartbeats == ["asked the bank"]
+        assert running.published == [PaymentAuthorized(order_id="order-1")]
+
+    *event* and *is_replay* are what a reaction learns of its event from `activity.info()`.
     """
     facts = AttemptInfo(
         activity,
@@ -58,7 +99,9 @@ def attempt(
         execution_id,
         correlation_id or execution_id,
         deadline,
+        is_replay=is_replay,
         undoes_key=undoes_key,
+        event=event,
     )
     running = UnitAttempt(facts, last_heartbeat)
     token = current_attempt.set(running)

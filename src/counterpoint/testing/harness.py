@@ -4,15 +4,18 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar, TypeVarTuple, Unpack
 
 from counterpoint.app import App
+from counterpoint.authoring.event import Event, contract_of
 from counterpoint.authoring.registry import Registry
 from counterpoint.authoring.service import Service
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
+from counterpoint.model.messages import EventQuery
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.store import Store
@@ -25,11 +28,13 @@ from counterpoint.testing.injection import AttemptCall, Hold, Injection, Target
 from counterpoint.testing.story import tell
 
 R = TypeVar("R")
+E = TypeVar("E", bound=Event)
 Ts = TypeVarTuple("Ts")
 
 CALM_PASSES = 5
 """Passes of the event loop in a row without work, before an app counts as idle."""
 FOREVER = timedelta(days=3_650)
+EVENTS_PAGE = 500
 
 
 class StuckError(AssertionError):
@@ -131,7 +136,7 @@ class Harness:
 
     @property
     def calls(self) -> list[AttemptCall]:
-        """Every attempt that began, compensations included, oldest first; across restarts."""
+        """Every attempt that began, compensations and reactions too, oldest first."""
         return self._injection.calls
 
     @property
@@ -249,6 +254,37 @@ class Harness:
         """Return a handle on the execution of that id."""
         return self.app.execution(id)
 
+    # ---- events -------------------------------------------------------------------------------
+
+    async def publish(
+        self, *events: Event, id: str | None = None, correlation_id: str | None = None
+    ) -> tuple[str, ...]:
+        """Publish events and let the app do what it can without time passing; return their ids.
+
+        Reactions run, and what they return is published; one that failed waits for `advance` or
+        `idle`, which bring the time of its next attempt.
+
+            await harness.publish(OrderPlaced(order_id="1"))
+            await harness.idle()
+            assert await harness.published(PaymentAuthorized) == [PaymentAuthorized(order_id="1")]
+        """
+        self._check()
+        ids = await self.app.publish(*events, id=id, correlation_id=correlation_id)
+        await self.settle()
+        return ids
+
+    async def published(self, type: type[E], key: str | None = None) -> list[E]:
+        """Return the events of a type that are in the log (those of one key), oldest first."""
+        await self.settle()
+        contract = contract_of(type)
+        query = EventQuery(types=(contract.type,), key=key, limit=EVENTS_PAGE)
+        found: list[E] = []
+        while rows := await self.store.events(query):
+            decode, codec = contract.decode, self.app.codec
+            found += [decode(codec.decode(row.data), row.version) for row in rows]
+            query = replace(query, after=rows[-1].position)
+        return found
+
     # ---- time ---------------------------------------------------------------------------------
 
     async def advance(
@@ -335,7 +371,9 @@ class Harness:
         times: int | None = 1,
         after: bool = False,
     ) -> None:
-        """Let the next attempts of an activity or compensation raise *error* (None: all of them).
+        """Let the next attempts of an activity, compensation or reaction raise *error*.
+
+        So many *times*; None stands for all of them.
 
         With *after* the function runs first, so that its effects have happened.
         """

@@ -21,14 +21,15 @@ from typing import Any, TypeAlias
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import RunningAttempt, current_attempt, info
 from counterpoint.authoring.compensation import Compensation
+from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import DefinitionError
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.testing.clock import VirtualClock, microseconds
 
-Target: TypeAlias = str | Activity[..., Any] | Callable[..., Any]
-"""An activity or a compensation: its recorded name, or what was declared."""
-Work: TypeAlias = Activity[..., Any] | Compensation
+Target: TypeAlias = str | Activity[..., Any] | Reaction[Any, Any] | Callable[..., Any]
+"""An activity, a compensation or a reaction: its recorded name, or what was declared."""
+Work: TypeAlias = Activity[..., Any] | Compensation | Reaction[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class AttemptCall:
     name: str
     """The recorded name, `service.function`."""
     arguments: dict[str, Any]
-    """By name; of a compensation with `result` and `error`, where it takes them."""
+    """By name; of a compensation with `result` and `error`, where it takes them; of a reaction the
+    event."""
     attempt: int
     idempotency_key: str
     execution_id: str
@@ -146,15 +148,19 @@ class Injection:
             self._add(undo)
             if name in copied.activities:
                 copied.activities[name].undo = undo
+        copied.reactions = {}
+        for name, reaction in registry.reactions.items():
+            reacts = copied.reactions[name] = copy.copy(reaction)
+            self._add(reacts)
         return copied
 
     def name_of(self, target: Target) -> str:
         """Return the recorded name of what a test means.
 
         Raises:
-            DefinitionError: the app has no such activity or compensation; names what is near.
+            DefinitionError: the app has no such work; names what is near.
         """
-        if isinstance(target, Activity):
+        if isinstance(target, Activity | Reaction):
             name = target.name
         elif isinstance(target, str):
             name = target
@@ -164,7 +170,8 @@ class Injection:
         if name not in self._works:
             near = difflib.get_close_matches(name, self._works) or sorted(self._works)
             raise DefinitionError(
-                f"the app has no activity or compensation {name!r}; it has {', '.join(near)}"
+                f"the app has no activity, compensation or reaction {name!r}; "
+                f"it has {', '.join(near)}"
             )
         return name
 
