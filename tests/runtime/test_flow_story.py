@@ -11,9 +11,11 @@ from tests.runtime.flow_shop import (
     SERVICES,
     OrderPlaced,
     StockShort,
+    create,
     orders,
     parcels,
     place,
+    reserve,
     sell,
 )
 
@@ -41,6 +43,17 @@ async def calls_out(name: str) -> None:
 async def repeats(left: int) -> None:
     if left:
         workflow.continue_as_new(left - 1)
+
+
+@lonely.saga
+async def hold(order: str) -> None:
+    await create(order)
+
+
+@lonely.saga
+async def bundle(order: str) -> None:
+    await hold(order)
+    await reserve(order, "gold")
 
 
 @pytest.fixture
@@ -307,3 +320,31 @@ async def test_a_story_of_thousands_of_events_leaves_nothing_out(harness: Harnes
     assert len(flow.events) == 2_000
     assert in_the_drawing(story)["deliveries"] == 2_000
     assert sequence_mermaid(story).count("--)") == 2_000
+
+
+# ---- families ---------------------------------------------------------------------------------
+
+
+async def test_a_child_that_is_undone_with_its_parent_is_told_as_one_story(
+    harness: Harness,
+) -> None:
+    with pytest.raises(ExecutionFailed):
+        await harness.run(bundle, "b", id="b")
+
+    assert await drawn(harness, "b") == [
+        'outside->>lonely: start lonely.bundle b<br/>{"order": "b"}',
+        'lonely->>lonely: b: 1 child hold<br/>id b/1<br/>{"order": "b"}',
+        'lonely->>orders: b/1: 1 create<br/>{"order": "b"}',
+        'orders-)lonely: ✓ b/1: 1 create<br/>"b"',
+        "lonely-)lonely: ✓ b: 1 child hold",
+        'lonely->>stock: b: 2 reserve<br/>{"order": "b", "item": "gold"}',
+        "stock-xlonely: ✗ b: 2 reserve failed<br/>stock.Short: item='gold'",
+        "Note over lonely: ⚠ ↶ lonely.bundle b undoes what happened<br/>stock.Short: item='gold'",
+        "lonely->>lonely: b: ↶ undo call 1: child hold",
+        "Note over lonely: ⚠ ↶ lonely.hold b/1 undoes what happened"
+        "<br/>counterpoint.ParentUndone: its parent is being undone",
+        "lonely->>orders: b/1: ↶ undo call 1: withdraw",
+        "orders-)lonely: ✓ b/1: call 1 is undone",
+        "lonely-)lonely: ✓ b: call 1 is undone",
+        "lonely-xoutside: ✗ lonely.bundle b compensated",
+    ]

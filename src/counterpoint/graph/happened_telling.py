@@ -240,6 +240,8 @@ class _ExecutionTeller(_FlowTeller):
         self._answered = answered
         self._started_by = started_by
         self._children: dict[int, str] = {}
+        self._undone = False
+        """It has ended once, and is undone with its parent."""
 
     def beats(self) -> list[Beat]:
         """Return what its journal tells."""
@@ -259,6 +261,12 @@ class _ExecutionTeller(_FlowTeller):
                 return "child", self._ran.id
             case "child-completed" | "child-failed":
                 return "ended", self._children.get(entry.data["call"], ""), 1
+            case "undo-requested":
+                self._undone = True
+                return "undo", self._ran.id
+            case "compensated":
+                child = self._children.get(entry.data["call"])
+                return None if child is None else ("undone", child)
             case "event":
                 return "event", entry.data["source"], entry.data["id"]
             case _:
@@ -274,10 +282,12 @@ class _ExecutionTeller(_FlowTeller):
                 return called(ran.id, ran.run, data["call"])
             case "compensated":
                 return called(ran.id, ran.run, -data["call"])
+            case "undo-child":
+                return "undo", self._children.get(data["call"], "")
             case "published":
                 return published(ran.service, data["id"])
             case "ended":
-                return "ended", ran.id, ran.run
+                return ("undone", ran.id) if self._undone else ("ended", ran.id, ran.run)
             case _:
                 return None
 
