@@ -144,11 +144,6 @@ async def test_everything_that_was_begun_before_a_failure_of_the_store_has_no_ef
         assert await followed(harness) == [1]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Node._recover takes the fault back before messaging.read_again, which may fail: "
-    "the node then delivers nothing any more, and nobody is told",
-)
 async def test_a_read_that_fails_when_subscriptions_are_read_again_is_a_failure_of_the_store() -> (
     None
 ):

@@ -222,7 +222,6 @@ async def test_a_saga_and_a_reaction_that_feed_each_other_are_stopped() -> None:
     assert (await _stopped(made))[0] == 7
 
 
-@pytest.mark.xfail(strict=True, reason="a child does not know the event that led to its parent")
 async def test_a_saga_that_feeds_itself_through_a_child_is_stopped() -> None:
     made = Service("made")
 

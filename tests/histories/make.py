@@ -19,12 +19,14 @@ import tests.histories.services as s
 from tests.histories.services import Declined
 
 from counterpoint import (
+    Event,
     Execution,
     ExecutionFailed,
     ExecutionRefusedError,
     NotDone,
     Service,
     activity,
+    workflow,
 )
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.model.rows import Query
@@ -333,6 +335,81 @@ async def reset(harness: Harness) -> None:
     await ended(harness, s.place, "tea", DEAR, id="undone")
     failed = await ended(harness, s.pay, "tea", CHEAP, id="paid")
     await failed.reset(to=2)
+    await harness.idle()
+
+
+@scenario
+async def started_by_events(harness: Harness) -> None:
+    for order in ("tea", "milk"):
+        await harness.publish(s.OrderPlaced(order=order))
+    await harness.publish(*(s.Shipped(order="tea", parcel=number) for number in (1, 2)))
+    await harness.publish(s.Shipped(order="milk", parcel=3))
+    await harness.run(s.announcing, "bread", id="announced")
+    await harness.settle()
+
+
+@scenario
+async def waits_for_events(harness: Harness) -> None:
+    await harness.publish(s.Shipped(order="kept", parcel=4))
+    await harness.run(s.await_parcel, "kept", id="kept")
+    for name in ("late", "never", "cancelled", "terminated"):
+        await harness.start(s.await_parcel, name, id=name)
+    await harness.execution("cancelled").cancel(actor="ann")
+    await harness.execution("terminated").terminate(actor="ann")
+    await harness.advance(minutes=90)
+    await harness.publish(s.Shipped(order="late", parcel=5))
+    await harness.advance(hours=1)
+    await harness.start(s.await_parcel, "tea", id="still-waiting")
+
+
+@scenario
+async def events_continued(harness: Harness) -> None:
+    await harness.start(s.parcels, "tea", [], id="parcels")
+    for number in (1, 2):
+        await harness.publish(s.Shipped(order="tea", parcel=number))
+    for number in (3, 4):
+        await harness.publish(s.Shipped(order="tea-too", parcel=number))
+    await harness.start(s.parcels, "milk", [], id="parcels-that-wait")
+
+
+@scenario
+async def events_retried(harness: Harness) -> None:
+    harness.fail(s.reserve, DOWN, times=6)
+    failed = await ended(harness, s.ship_and_fail, "tea", id="retried-and-shipped")
+    await ended(harness, s.ship_and_fail, "milk", id="retried-and-waits")
+    await harness.publish(s.Shipped(order="tea", parcel=7))
+    await failed.retry(actor="ann")
+    await harness.execution("retried-and-waits").retry(actor="ann")
+    await harness.idle()
+    reset = await ended(harness, s.await_parcel, "never", id="reset-to-its-wait")
+    await harness.publish(s.Shipped(order="never", parcel=8))
+    await reset.reset(to=3, actor="ann")
+    await harness.idle()
+
+
+@scenario
+async def events_of_another_version(harness: Harness) -> None:
+    """An event that the code cannot read, and code that can."""
+    for name in ("read-later", "never-read"):
+        await harness.start(s.await_parcel, name, id=name)
+    newer = Service("shipping")
+
+    @newer.event(key="order", version=2, name="shipping.Shipped")
+    class Shipped(Event):
+        order: str
+        parcel: int
+        weight: int
+
+    sender = Service("sender")
+
+    @sender.workflow
+    async def send(order: str) -> None:
+        await workflow.publish(Shipped(order=order, parcel=9, weight=1))
+
+    await harness.restart(services=[newer, sender])
+    await harness.run(send, "read-later")
+    await harness.run(send, "never-read")
+    await harness.restart(services=s.SERVICES)
     await harness.idle()
 
 

@@ -8,7 +8,16 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
-from counterpoint import ActivityFailed, BusinessError, NotDone, Retry, Service, workflow
+from counterpoint import (
+    ActivityFailed,
+    BusinessError,
+    Event,
+    NotDone,
+    Retry,
+    Service,
+    activity,
+    workflow,
+)
 
 SOON = Retry(max_attempts=3, first=timedelta(seconds=1), factor=2, jitter=0)
 
@@ -263,3 +272,83 @@ async def reader(count: int) -> list[str]:
     """Reads signals that came before it asked."""
     await look_up("reader")
     return [await workflow.signal("page", str) for _ in range(count)]
+
+
+shipping = Service("shipping")
+SERVICES.append(shipping)
+
+
+@orders.event(key="order")
+class OrderPlaced(Event):
+    order: str
+
+
+@shipping.event(key="order")
+class Shipped(Event):
+    order: str
+    parcel: int = 1
+
+
+@orders.event(key="order")
+class OrderDone(Event):
+    order: str
+    parcels: list[int]
+
+
+@orders.activity(retry=SOON)
+async def announce(order: str) -> str:
+    """Publishes with its result, and starts another execution."""
+    activity.publish(OrderDone(order=order, parcels=[0]))
+    return activity.start(await_parcel, order, id=f"parcel-of-{order}")
+
+
+@orders.saga(on=OrderPlaced, id=lambda event: f"order-{event.order}")
+async def by_event(event: OrderPlaced) -> list[int]:
+    """Started by an event, waits for two more, publishes what came of it."""
+    await create(event.order)
+    parcels = [
+        (await workflow.event(Shipped, key=event.order)).parcel,
+        (await workflow.event(Shipped, key=event.order)).parcel,
+    ]
+    await workflow.publish(OrderDone(order=event.order, parcels=parcels))
+    return parcels
+
+
+@orders.workflow
+async def await_parcel(order: str) -> int:
+    """Waits in time; reaches an hour back."""
+    for _ in range(2):
+        try:
+            found = await workflow.event(
+                Shipped, key=order, keep=timedelta(hours=1), timeout=timedelta(hours=1)
+            )
+        except TimeoutError:
+            await reserve(order)
+        else:
+            return found.parcel
+    return 0
+
+
+@orders.workflow
+async def announcing(order: str) -> str:
+    return await announce(order)
+
+
+@orders.workflow
+async def parcels(order: str, seen: list[int]) -> list[int]:
+    """Go on as new after each parcel, until it has seen three."""
+    first, second = await asyncio.gather(
+        workflow.event(Shipped, key=order), workflow.event(Shipped, key=f"{order}-too")
+    )
+    seen = [*seen, first.parcel, second.parcel]
+    if len(seen) < 4:
+        workflow.continue_as_new(order, seen)
+    return seen
+
+
+@orders.workflow
+async def ship_and_fail(order: str) -> int:
+    """A wait that a failure cuts off, and a retry takes up again."""
+    waiting = asyncio.ensure_future(workflow.event(Shipped, key=order))
+    await reserve(order)
+    return (await waiting).parcel

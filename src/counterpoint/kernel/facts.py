@@ -41,6 +41,8 @@ class Facts:
     """How far the events of a type and key were read."""
     caused_by: r.CausedBy | None = None
     """The event that started the execution."""
+    hops: int = 0
+    """How many events led to it, one after the other."""
     unread: dict[str, deque[r.CarriedSignal]] = field(
         default_factory=dict[str, deque[r.CarriedSignal]]
     )

@@ -172,6 +172,10 @@ class ExecutionState(Facts):
 
     def started_by_event(self, record: r.CausedBy) -> None:
         self.caused_by = record
+        self.hops = record.hops + 1
+
+    def led_to_by_events(self, record: r.Hops) -> None:
+        self.hops = record.count
 
     def cancel_asked(self, record: r.CancelRequested) -> None:
         self.updated_at = record.at
@@ -260,6 +264,7 @@ class ExecutionState(Facts):
         for cursor in record.events:
             self.event_positions[cursor.event_type, cursor.key] = cursor.position
         self.caused_by = record.caused_by
+        self.hops = record.hops
 
     def reset_from(self, record: r.ResetFrom) -> None:
         self.updated_at = max(self.updated_at, record.at)
@@ -424,6 +429,7 @@ _FOLD: dict[type, Callable[[ExecutionState, Any], None]] = {
     r.EventReceived: ExecutionState.event_received,
     r.Published: ExecutionState.published,
     r.CausedBy: ExecutionState.started_by_event,
+    r.Hops: ExecutionState.led_to_by_events,
     r.CompensationStarted: ExecutionState.compensation_started,
     r.CompensationScheduled: ExecutionState.compensation_scheduled,
     r.CompensationCompleted: ExecutionState.compensation_completed,

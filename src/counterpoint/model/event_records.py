@@ -61,7 +61,13 @@ class CausedBy(RecordBase, frozen=True, tag="caused-by"):
     position: int
     recorded_at: int
     hops: int
-    """Of an event that this execution publishes: one more than of the one that started it."""
+    """How many events led to that event."""
+
+
+class Hops(RecordBase, frozen=True, tag="hops"):
+    """How many events led to this execution, which none of them started itself, in its preamble."""
+
+    count: int
 
 
 class Redriven(RecordBase, frozen=True, tag="redriven"):

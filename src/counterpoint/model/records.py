@@ -27,6 +27,7 @@ from counterpoint.model.event_records import EventAwaited as EventAwaited
 from counterpoint.model.event_records import EventCursor as EventCursor
 from counterpoint.model.event_records import EventReceived as EventReceived
 from counterpoint.model.event_records import EventWaitEnded as EventWaitEnded
+from counterpoint.model.event_records import Hops as Hops
 from counterpoint.model.event_records import Published as Published
 from counterpoint.model.event_records import Redriven as Redriven
 from counterpoint.model.payloads import NULL as NULL
@@ -301,6 +302,8 @@ class Continued(_Record, frozen=True, tag="continued"):
     """The event that started its first run."""
     since: int | None = None
     """When its first run began."""
+    hops: int = 0
+    """How many events led to it."""
 
 
 class AttemptStarted(_Record, frozen=True, tag="attempt"):
@@ -428,6 +431,7 @@ Progress: TypeAlias = (
     | StepResolved
     | UndoRequested
     | CausedBy
+    | Hops
     | Redriven
     | Died
     | Discarded
@@ -447,7 +451,7 @@ INPUTS = (
     EventReceived,
 )
 """The input types, for `isinstance`."""
-PREAMBLE = (Started, ChildOf, Delayed, Continued, CausedBy)
+PREAMBLE = (Started, ChildOf, Delayed, Continued, CausedBy, Hops)
 """What a journal holds of an execution whose code has not run yet."""
 
 _encoder = msgspec.json.Encoder()

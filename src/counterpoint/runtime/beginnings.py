@@ -90,7 +90,9 @@ class Beginnings:
             child=mail.child,
             caused_by=mail.caused_by,
         )
-        records = first_records(new, mail.arguments, child=mail.child, caused_by=mail.caused_by)
+        records = first_records(
+            new, mail.arguments, child=mail.child, caused_by=mail.caused_by, hops=mail.hops
+        )
         self._store(row, new, records, {})
         return None
 
@@ -200,7 +202,7 @@ class Beginnings:
         now = max(self.node.clock.now(), found.finished_at or 0)
         key = await self.node.next_key()
         new = next_run(found, key, program.workflow, now, None)
-        self._store(row, new, first_records(new, mail.arguments, child=child), {})
+        self._store(row, new, first_records(new, mail.arguments, child=child, hops=mail.hops), {})
 
     def reply(self, row: MailRow, of: ChildOf, mail: Mail) -> None:
         """Take over a letter of a parent by answering it."""

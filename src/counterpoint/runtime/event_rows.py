@@ -28,8 +28,7 @@ def published_by(
     row = resident.row
     service, name = row.service, row.name
     correlation_id = resident.correlation_id
-    cause = resident.execution.state.caused_by
-    hops = 0 if cause is None else cause.hops + 1
+    hops = resident.execution.state.hops
     events = [
         EventRow(
             0,

@@ -82,6 +82,7 @@ def _start(row: ExecutionRow, state: ExecutionState, number: int, attempt: int) 
         child=link,
         again=attempt > 1,
         anew=attempt == 1 and state.began_in_run is not None,
+        hops=state.hops,
     )
 
 
@@ -135,5 +136,6 @@ def _continuation(row: ExecutionRow, state: ExecutionState, ended: r.Ended) -> C
         [r.EventCursor(of, key, place) for (of, key), place in state.event_positions.items()],
         state.caused_by,
         carried.since if carried is not None and carried.since is not None else state.started_at,
+        state.hops,
     )
     return ContinueMail(ended.result, takes_over, state.parent)

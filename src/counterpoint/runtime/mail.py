@@ -51,6 +51,8 @@ class StartMail(msgspec.Struct, frozen=True, tag="start"):
     """The parent was reset: the child that an earlier run of it called by this id runs anew."""
     caused_by: CausedBy | None = None
     """The event that starts it."""
+    hops: int = 0
+    """How many events led to a parent's call of it."""
 
 
 class SignalMail(msgspec.Struct, frozen=True, tag="signal"):

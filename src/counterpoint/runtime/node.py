@@ -447,6 +447,8 @@ class Node:
             await self.recovery.run()
             for execution_id in self.results.ids():
                 await self._tell_end(execution_id)
+            self._keys = iter(range(0))
+            await self.messaging.read_again()
         except Exception as error:
             if not isinstance(error, StoreError):
                 logger.exception("the recovery itself failed; it is tried again")
@@ -460,8 +462,6 @@ class Node:
         self._drop_residents()
         self.fault = None
         logger.warning("the store is open again; interrupted executions go on")
-        self._keys = iter(range(0))
-        await self.messaging.read_again()
         self.messaging.begin()
         self.loading.damaged.clear()
         self.intake.restart()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from counterpoint.authoring.registry import AnyWorkflow
 from counterpoint.errors import ArgumentsError, ExecutionExistsError
 from counterpoint.kernel.timers import FAR_FUTURE
-from counterpoint.model.records import CausedBy, Delayed, Payload, Record, Started
+from counterpoint.model.records import CausedBy, Delayed, Hops, Payload, Record, Started
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
@@ -63,6 +63,7 @@ def first_records(
     *,
     child: ChildLink | None = None,
     caused_by: CausedBy | None = None,
+    hops: int = 0,
 ) -> list[Record]:
     """Return the journal with which the execution of a new row begins."""
     records: list[Record] = [Started(row.created_at, row.name, row.version, arguments)]
@@ -70,6 +71,8 @@ def first_records(
         records.append(child.of)
     if caused_by is not None:
         records.append(caused_by)
+    elif hops:
+        records.append(Hops(hops))
     if row.wake_at is not None and row.wake_at > row.created_at:
         records.append(Delayed(row.wake_at))
     return records

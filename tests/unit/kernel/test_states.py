@@ -92,6 +92,7 @@ SAMPLES: dict[type, r.Record] = {
     r.EventWaitEnded: r.EventWaitEnded(1),
     r.Published: r.Published("event-2", "shop.Confirmed", 1, "1", NULL),
     r.CausedBy: r.CausedBy("shop.Placed", "shop", "event-0", 7, 1, 0),
+    r.Hops: r.Hops(3),
     r.Begun: r.Begun(AT),
     r.ChildOf: r.ChildOf("parent", 1, 1),
     r.Delayed: r.Delayed(50),
@@ -118,7 +119,7 @@ SAMPLES: dict[type, r.Record] = {
 }
 CODE_ENDS = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.CONTINUED)
 UNDO_ENDS = (Status.COMPENSATED, Status.CANCELLED)
-BEFORE_THE_CODE = {r.Begun, r.Delayed, r.Continued, r.CausedBy}
+BEFORE_THE_CODE = {r.Begun, r.Delayed, r.Continued, r.CausedBy, r.Hops}
 """Of executions whose code has not begun."""
 WHILE_UNDOING = {
     r.CompensationScheduled,
