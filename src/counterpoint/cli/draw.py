@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -61,37 +61,43 @@ def complete_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*sorted(name for name in choreographies if name.startswith(incomplete)), *workflows]
 
 
+_NameArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        show_default=False,
+        help="A choreography, or a workflow, such as orders.place_order; the last part of a "
+        "workflow's name does where it is clear.",
+        autocompletion=complete_names,
+    ),
+]
+_EventsOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--events", help="Draw all events of the app, and what follows from them."),
+]
+_FormatOption: TypeAlias = Annotated[
+    DiagramFormat | None,
+    typer.Option(
+        "--format", help="The language of the diagram; default: mermaid.", show_default=False
+    ),
+]
+_OutputOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        dir_okay=False,
+        help="Write it to this file instead of stdout.",
+    ),
+]
+
+
 def draw(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="NAME",
-            show_default=False,
-            help="A choreography, or a workflow, such as orders.place_order; the last part of a "
-            "workflow's name does where it is clear.",
-            autocompletion=complete_names,
-        ),
-    ] = None,
-    events: Annotated[
-        bool,
-        typer.Option("--events", help="Draw all events of the app, and what follows from them."),
-    ] = False,
-    form: Annotated[
-        DiagramFormat | None,
-        typer.Option(
-            "--format", help="The language of the diagram; default: mermaid.", show_default=False
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            dir_okay=False,
-            help="Write it to this file instead of stdout.",
-        ),
-    ] = None,
+    name: _NameArgument = None,
+    events: _EventsOption = False,
+    form: _FormatOption = None,
+    output: _OutputOption = None,
     as_json: JsonOption = False,
     app: AppOption = None,
 ) -> None:
