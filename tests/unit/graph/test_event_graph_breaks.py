@@ -109,8 +109,8 @@ def test_an_explanation_ends_after_a_few_steps(world: World) -> None:
     assert refusal(flow(world.A1, events[8], world.C1), world.all) == (
         "flow never reaches b.E8: nothing that follows from a.A1 returns it (b.step7 returns it "
         "and reacts to b.E7; b.step6 returns that and reacts to b.E6; b.step5 returns that and "
-        "reacts to b.E5; b.step4 returns that and reacts to b.E4, which nothing that is reached emits); "
-        "if somebody outside publishes b.E0, declare it with external=True"
+        "reacts to b.E5; b.step4 returns that and reacts to b.E4, which nothing that is reached "
+        "emits); if somebody outside publishes b.E0, declare it with external=True"
     )
 
 
