@@ -213,6 +213,14 @@ class Batch:
             gathered.contracts += contracts(gathered.events)
         return gathered.messages()
 
+    def record_events(self, at: int) -> None:
+        """Say when the events are appended to the log."""
+        for key, events in self.events_of.items():
+            self.events_of[key] = [_recorded(event, at) for event in events]
+        for note in self.notes:
+            if note.events:
+                note.events = [_recorded(event, at) for event in note.events]
+
     def appended(self, first: int) -> list[EventRow]:
         """Give the events of a written batch their positions, from *first* on; return them all."""
         rows: list[EventRow] = []
@@ -261,6 +269,10 @@ class Batch:
         rest = Batch()
         rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
         yield rest
+
+
+def _recorded(event: EventRow, at: int) -> EventRow:
+    return event if event.recorded_at == at else event._replace(recorded_at=at)
 
 
 def _placed(rows: Sequence[EventRow], first: int) -> list[EventRow]:

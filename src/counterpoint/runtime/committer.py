@@ -115,6 +115,9 @@ class Committer:
         self._woken: asyncio.Event = asyncio.Event()
         self.writing = False
         self.commits = 0
+        self.newest = 0
+        """The latest time in the store: an event is recorded then or later, also if the clock was set
+        back, so that no execution that began before finds it too old."""
 
     # ---- what the node does -------------------------------------------------------------------
 
@@ -267,7 +270,9 @@ class Committer:
                 batch.waits_of[row.key] = waits
             if taken is not None:
                 batch.taken_of[row.key] = [taken]
+        self.newest = max(now, self.newest, *(row.created_at for row in batch.starts))
         batch.notes = self._notes[:BATCH_MAX]
+        batch.record_events(self.newest)
         del self._notes[:BATCH_MAX]
         del self._mail[:BATCH_MAX]
         self._taken.clear()

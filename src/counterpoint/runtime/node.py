@@ -134,7 +134,8 @@ class Node:
         self.turns = Turns(self.clock, self, self._defect)
         await self.store.open(node=True)
         try:
-            self.due.restart(await newest_time(self.store, self.clock))
+            self.committer.newest = await newest_time(self.store, self.clock)
+            self.due.restart(self.committer.newest)
             await self.messaging.open()
         except BaseException:
             await self.store.close()
