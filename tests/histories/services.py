@@ -352,3 +352,14 @@ async def ship_and_fail(order: str) -> int:
     waiting = asyncio.ensure_future(workflow.event(Shipped, key=order))
     await reserve(order)
     return (await waiting).parcel
+
+
+@orders.event(key="order")
+class OrderMoved(Event):
+    order: str
+
+
+@orders.workflow(on=OrderMoved)
+async def moved(event: OrderMoved) -> dict[str, int]:
+    """Its child knows how many events have led to it."""
+    return await plain(event.order)

@@ -66,7 +66,8 @@ def test_there_are_records_of_every_kind() -> None:
         for record in line.export().records
     }
 
-    assert found == set(get_args(r.Record))
+    of_reactions = {r.Redriven, r.Died, r.Discarded}  # no code is replayed from their journals
+    assert found == set(get_args(r.Record)) - of_reactions
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
