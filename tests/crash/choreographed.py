@@ -94,6 +94,7 @@ class ChoreographedRound(Round):
             self.acknowledged,
             self.tried,
             self.name,
+            [batch.number for batch in self.plan if batch not in self.own],
         )
 
 
@@ -190,8 +191,8 @@ def be_a_client(directory: Path, seed: str, batches: Sequence[Batch]) -> Program
                 what = dice.random()
                 if what < 0.15:
                     await person.look_after_letters()
-                elif what < 0.17 and (last := await store.last_position()):
-                    await person.replay(dice.randrange(2), last, publish=dice.random() < 1 / 2)
+                elif what < 0.19 and (last := await store.last_position()):
+                    await person.replay(dice.randrange(9), last, publish=dice.random() < 1 / 2)
 
     return program
 

@@ -52,6 +52,8 @@ class Evidence:
     acknowledged: Mapping[int, tuple[str, ...]]
     tried: set[int]
     seed: str
+    in_turn: Sequence[int] = ()
+    """Numbers of the batches that one publisher published, each when the one before was durable."""
 
     @cached_property
     def attempts(self) -> list[Tried]:

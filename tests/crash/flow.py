@@ -22,7 +22,7 @@ REMOVABLE = "orders.rank_order"
 """The reaction that some nodes do not have."""
 SKIPS = frozenset({"payments.score"})
 """Reactions that let later events pass a dead letter."""
-REPLAYABLE = ("orders.audit", "orders.greet")
+REPLAYABLE = ("orders.audit", "orders.greet", "inventory.guess")
 ATTEMPTS_MAX = 4
 RETRY = Retry(
     max_attempts=ATTEMPTS_MAX,

@@ -10,8 +10,9 @@ After each kill:
 
 At the end, besides:
 
-* what was published is in the log once, batches whole; every subscription has taken every event,
-  or somebody has discarded it, or it waits behind a dead letter that was left alone (P4, P10);
+* what was published is in the log once, batches whole, and in the order in which the client
+  published them; every subscription has taken every event, or somebody has discarded it, or it
+  waits behind a dead letter that was left alone (P4, P10);
 * each success of a reaction, a replay, an activity or a workflow has published exactly what it
   gave, and nobody else has (P4, P5);
 * one idempotency key for each delivery (P3); nothing out of order, nothing side by side (P6);
@@ -47,6 +48,7 @@ def check_end(evidence: Evidence, earlier: Sequence[Seen]) -> Iterator[str]:
     return chain(
         check_restart(evidence, earlier),
         batches(evidence),
+        turns(evidence),
         taken(evidence),
         keys(evidence),
         published.check(evidence),
@@ -122,6 +124,17 @@ def batches(evidence: Evidence) -> Iterator[str]:
         expected = {1} if batch.number in evidence.acknowledged else {0, 1}
         if len(counts) > 1 or not counts <= expected:
             yield f"batch {batch.number} is in the log {sorted(counts)} times"
+
+
+def turns(evidence: Evidence) -> Iterator[str]:
+    """Return batches that are in the log before those that were acknowledged before them."""
+    position_of = {event.id: event.position for event in evidence.stored.events}
+    last = 0
+    for number in evidence.in_turn:
+        places = [position_of.get(id, 0) for id in evidence.acknowledged.get(number, ())]
+        if places and min(places) < last:
+            yield f"batch {number} is in the log at {places}, and an earlier one at {last}"
+        last = max(last, *places, 0)
 
 
 def taken(evidence: Evidence) -> Iterator[str]:
