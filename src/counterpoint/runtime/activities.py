@@ -151,6 +151,9 @@ class Activities:
         try:
             if attempt.cancelled:
                 outcome = Raised(_CANCELLED, final=True, may_have_happened=False)
+            elif attempt.timed_out:
+                timeout = self._timeout_failure(attempt.work)
+                outcome = Raised(timeout, may_have_happened=False)
             else:
                 outcome = await self._outcome(attempt)
         except asyncio.CancelledError:
@@ -359,8 +362,8 @@ class Activities:
         attempt.ends_at = self.clock.now() + GRACE
         self._timeouts.setdefault(GRACE, deque()).append((attempt.ends_at, attempt))
         self._set_alarm(attempt.ends_at)
-        if attempt.task is not None:
-            attempt.task.cancel()
+        if attempt.task is not None and attempt.entered:
+            attempt.task.cancel()  # one that was never entered would not report: it looks itself
 
     def prolong(self, attempt: Attempt) -> None:
         """Start an attempt's timeout anew: it sent a heartbeat."""

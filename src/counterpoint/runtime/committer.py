@@ -116,8 +116,8 @@ class Committer:
         self.writing = False
         self.commits = 0
         self.newest = 0
-        """The latest time in the store: an event is recorded then or later, also if the clock was set
-        back, so that no execution that began before finds it too old."""
+        """The latest time in the store: events are recorded then or later, also if the clock was
+        set back, so that no execution that began before finds one too old."""
 
     # ---- what the node does -------------------------------------------------------------------
 

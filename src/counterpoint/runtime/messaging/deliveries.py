@@ -83,7 +83,7 @@ class Deliveries:
         self.under_way[delivery] = None
         row = item.known.get(subscription.number)
         if row is not None:
-            self._spawn(self._resume(delivery, row))
+            self._spawn(self._resume(delivery))
         elif not self._may_not_begin(delivery, now):
             if item.careful:
                 self._spawn(self._begin_carefully(delivery))
@@ -220,8 +220,7 @@ class Deliveries:
         """Make a dead letter of a delivery."""
         if not await self._give_key(delivery):
             return
-        target = delivery.subscription.target
-        parks = isinstance(target, Workflow) or target.on_dead == "park"
+        parks = _parks(delivery)
         note = writing.death(
             delivery,
             records,
@@ -321,33 +320,43 @@ class Deliveries:
         if generation == self.queues.generation:
             self._start(delivery)
 
-    async def _resume(self, delivery: Delivery, row: ReactionRow) -> None:
-        """Go on with what a row in the store says of a delivery."""
-        node, generation = self.node, self.queues.generation
-        records: list[r.Record] = []
-        if row.key is not None:
-            try:
-                records = journal_records(await node.store.journal(row.key), node.codec)
-            except StoreCorruptError as error:
-                logger.error("%s is left alone, its journal is damaged: %s", delivery.id, error)  # noqa: TRY400
-                if generation == self.queues.generation:
-                    self._block(delivery)
+    async def _resume(self, delivery: Delivery) -> None:
+        """Go on with what the store says of a delivery now: an act may have changed it since."""
+        generation = self.queues.generation
+        row = None
+        delivery.stale = True
+        while delivery.stale:
+            delivery.stale = False
+            row = await self._recall(delivery)
+            if generation != self.queues.generation:
                 return
-        if generation != self.queues.generation:
-            return
-        delivery.recall(row, records)
-        target = delivery.subscription.target
-        if row.status is ReactionStatus.DEAD:
-            if isinstance(target, Workflow) or target.on_dead == "park":
-                self._block(delivery)
-            else:
-                self._passed(self.queues.generation, delivery)
+        if row is None or (row.status is ReactionStatus.DEAD and not _parks(delivery)):
+            self._passed(generation, delivery)
+        elif row.status is ReactionStatus.DEAD or delivery.damaged:
+            self._block(delivery)
         elif row.status is ReactionStatus.RUNNING:
             self._lost(delivery)
         else:
-            if _knows_now(delivery, records):
-                delivery.due_at = node.clock.now()
-            self._waits(self.queues.generation, delivery)
+            self._waits(generation, delivery)
+
+    async def _recall(self, delivery: Delivery) -> ReactionRow | None:
+        """Read a delivery's row and journal; return its row, or None where it is over."""
+        store, codec = self.node.store, self.node.codec
+        number, position = delivery.subscription.number, delivery.event.position
+        rows = await store.reactions([number], position, position)
+        if not rows or rows[0].status.over:
+            return None
+        row, records = rows[0], list[r.Record]()
+        try:
+            if row.key is not None:
+                records = journal_records(await store.journal(row.key), codec)
+        except StoreCorruptError as error:
+            logger.error("%s is left alone, its journal is damaged: %s", delivery.id, error)  # noqa: TRY400
+            delivery.damaged = True
+        delivery.recall(row, records)
+        if _knows_now(delivery, records):
+            delivery.due_at = self.node.clock.now()
+        return row
 
     def _lost(self, delivery: Delivery) -> None:
         """The node died while an attempt was under way; it counts like a failed one."""
@@ -387,6 +396,12 @@ class Deliveries:
             await errand
         except StoreError as error:
             self.node.store_failed(error)
+
+
+def _parks(delivery: Delivery) -> bool:
+    """Whether later events of the key wait behind it once it is a dead letter."""
+    target = delivery.subscription.target
+    return isinstance(target, Workflow) or target.on_dead == "park"
 
 
 def _knows_now(delivery: Delivery, records: Sequence[r.Record]) -> bool:

@@ -3,6 +3,7 @@
 See `queues` for the order, `deliveries` for the attempts, `streams` for where events come from.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from counterpoint.errors import StoreError
@@ -42,8 +43,10 @@ class Dispatcher:
         self.deliveries = Deliveries(node, self)
         self.reading = 0
         """Queues that read from the log what they left there."""
-        self.held: list[KeyQueue] = []
+        self.held: dict[KeyQueue, None] = {}
         """Queues that the store holds and that were not read yet."""
+        self.unmet: list[KeyQueue] = []
+        """Queues that are held from a place to which no stream has come."""
         self.moved = 0
         """Events that were done since positions were written."""
         self.careful_until = 0
@@ -82,6 +85,7 @@ class Dispatcher:
         self.deliveries.forget_all()
         self.lanes.clear()
         self.held.clear()
+        self.unmet.clear()
         self.pending = self.reading = self.moved = 0
 
     # ---- events come --------------------------------------------------------------------------
@@ -179,6 +183,9 @@ class Dispatcher:
             blocked.lost = 0
             self.deliveries.try_again(blocked)
             return
+        if queue.active is not None and _is_of(queue.active, subscription, event.position):
+            queue.active.stale = True  # it is being read from the store, and is read again
+            return
         queue.items.append(Item(event, stream, (subscription,), {subscription.number: row}))
         self.pending += 1
         self.advance(queue)
@@ -191,9 +198,12 @@ class Dispatcher:
         if blocked is not None and _is_of(blocked, subscription, event.position):
             self.unblock(blocked)
             self.passed(blocked)
-        else:
-            self.advance(queue)
-            self._progressed()
+            return
+        if queue.active is not None and _is_of(queue.active, subscription, event.position):
+            queue.active.stale = True
+            return
+        self.advance(queue)
+        self._progressed()
 
     # ---- what was left in the log -------------------------------------------------------------
 
@@ -255,11 +265,21 @@ class Dispatcher:
     async def read_held(self) -> None:
         """Read what the store holds, one key after the other."""
         while self.held:
-            queue = self.held.pop()
+            queue, _ = self.held.popitem()
             if queue.cursors and not (queue.reading or queue.items):
                 queue.reading = True
                 self.reading += 1
                 await self._safely(queue, self.generation)
+            await asyncio.sleep(0)  # a store may answer without ever giving others a turn
+
+    def look_for_unmet(self, frontier: int) -> None:
+        """Release what is held up to a place to which every stream has come, if nothing is open."""
+        met = [queue for queue in self.unmet if (queue.hold or 0) <= frontier]
+        if met:
+            self.unmet = [queue for queue in self.unmet if (queue.hold or 0) > frontier]
+        for queue in met:
+            if queue.resting:
+                self.advance(queue)
 
     async def _safely(self, queue: KeyQueue, generation: int) -> None:
         try:

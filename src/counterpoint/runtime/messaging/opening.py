@@ -186,7 +186,9 @@ def _take_holds(
             if row.position <= stream.frontier:
                 queue.cursors[stream] = Cursor(row.position - 1, stream.frontier)
         if queue.cursors:
-            dispatcher.held.append(queue)
+            dispatcher.held[queue] = None
+        else:
+            dispatcher.unmet.append(queue)
 
 
 async def check_contracts(store: Store, registry: Registry) -> set[tuple[str, int]]:

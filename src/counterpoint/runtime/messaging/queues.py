@@ -300,6 +300,7 @@ class Delivery:
         "attempt",
         "attempts",
         "created_at",
+        "damaged",
         "data",
         "due_at",
         "holds_from",
@@ -309,6 +310,7 @@ class Delivery:
         "queue",
         "refused",
         "seq",
+        "stale",
         "status",
         "subscription",
     )
@@ -336,6 +338,10 @@ class Delivery:
         self.due_at: int | None = None
         self.holds_from: int | None = None
         """The position of the hold that is being written with its failure."""
+        self.damaged = False
+        """Its journal cannot be read."""
+        self.stale = False
+        """Somebody has acted on it since the store was read for it."""
         self.refused = False
         """The store has refused its outcome once."""
 

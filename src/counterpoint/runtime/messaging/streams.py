@@ -136,6 +136,7 @@ class Streams:
             dispatcher.offer(stream, event, known.get(event.position, NOTHING_KNOWN))
         if len(events) < PAGE:
             stream.frontier = max(stream.frontier, until)
+            dispatcher.look_for_unmet(min(one.offered for one in (self.live, *self.others)))
             return self._caught_up(stream)
         await asyncio.sleep(0)
         return True
