@@ -12,6 +12,7 @@ from counterpoint.authoring.event import contract_of
 
 ORDER = contract_of(OrderPlaced).type
 CLOSED = contract_of(OrderClosed).type
+STUCK = "stuck behind a dead letter"
 
 
 @dataclass
@@ -52,8 +53,9 @@ def outcomes(evidence: Evidence) -> Counter[str]:
     """Return how many orders ended how."""
     closed = _closed(evidence)
     orders = [event.key for event in evidence.stored.events if event.type == ORDER]
-    found = Counter(f"  {(closed.get(key) or ['stuck'])[0]}" for key in orders)
-    return Counter({"orders": len(orders)}) + found
+    hows = [(closed.get(key) or [STUCK])[0] for key in orders]
+    counted = {f"  {how}": hows.count(how) for how in ("confirmed", "refused", "undone", STUCK)}
+    return Counter({"orders": len(orders), **counted})
 
 
 def _closed(evidence: Evidence) -> dict[str, list[str]]:

@@ -79,7 +79,8 @@ def figures(evidence: Evidence) -> Counter[str]:
             "workflows": len(stored.executions),
         }
     )
-    return counted + accounts.outcomes(evidence)
+    counted.update(accounts.outcomes(evidence))
+    return counted
 
 
 def acknowledged(evidence: Evidence) -> Iterator[str]:
