@@ -73,6 +73,7 @@ class Teller:
             "event-wait-ended": self._event_wait_ended,
             "published": self._published,
             "caused-by": self._caused_by,
+            "hops": self._hops,
             "undo-registered": self._undo_registered,
             "compensating": self._compensating,
             "compensate": self._compensate,
@@ -274,6 +275,10 @@ class Teller:
     def _caused_by(self, data: Data) -> None:
         what = f"the event {data['event_type']}" if data["event_type"] else "an activity of"
         self._remark(CODE, f"was started by {what} {data['id']}")
+
+    def _hops(self, data: Data) -> None:
+        count: int = data["count"]
+        self._remark(CODE, "an event has led to it" if count == 1 else f"{count} events led to it")
 
     # ---- undoing ------------------------------------------------------------------------------
 
