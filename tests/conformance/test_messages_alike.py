@@ -139,7 +139,6 @@ class MessagesAlike(RuleBasedStateMachine):
         self, after: tuple[int, int], limit: int, numbers: list[int], first: int, last: int
     ) -> None:
         self.both(lambda store: store.fulfilled_waits(after=after, limit=limit))
-        self.both(lambda store: store.unfinished_reactions(after=after, limit=limit))
         self.both(lambda store: store.reactions(numbers, first, last))
 
     @invariant()

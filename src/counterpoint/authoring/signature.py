@@ -70,13 +70,13 @@ class Codec:
             PayloadError: it is, and cannot be written.
         """
         try:
-            body: bytes = self._write(value, warnings="error")
+            body: bytes = self._write(value, warnings="error", by_alias=True)
             return self._checked(body, value) if _REPLACED in body else body
         except (PydanticSerializationError, ValueError, RecursionError):
             pass
         valid = self._validate(value)
         try:
-            return self._checked(self._write(valid, warnings="error"), valid)
+            return self._checked(self._write(valid, warnings="error", by_alias=True), valid)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise PayloadError(f"{self.what} cannot be recorded: {error}") from error
 

@@ -28,8 +28,8 @@ from counterpoint.model.messages import (
 )
 
 
-class ReadableMessages(Protocol):
-    """The event log, and who has come how far in it."""
+class ReadableLog(Protocol):
+    """The events that were published, under which contracts, and what people did about them."""
 
     async def event(self, source: str, event_id: str) -> EventRow | None:
         """Return the event of that source and id, or None."""
@@ -47,6 +47,20 @@ class ReadableMessages(Protocol):
         """Return the highest position that was ever used; 0 if there is none."""
         ...
 
+    async def contracts(self) -> list[ContractRow]:
+        """Return every contract that was published, by type and version."""
+        ...
+
+    async def acts(
+        self, *, subject: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[ActRow]:
+        """Return what people did (to one subject) with numbers above *after*, in order."""
+        ...
+
+
+class ReadableInbox(Protocol):
+    """Who has come how far in the log, and what has become of each event there."""
+
     async def subscriptions(self) -> list[SubscriptionRow]:
         """Return all subscriptions, in the order of their numbers."""
         ...
@@ -61,15 +75,6 @@ class ReadableMessages(Protocol):
         """Return the reactions of every subscription to the events at *positions*."""
         ...
 
-    async def unfinished_reactions(
-        self, *, after: tuple[int, int], limit: int
-    ) -> list[ReactionRow]:
-        """Return reactions that are running, retrying or dead, in the order of their keys.
-
-        Those with (subscription, position) above *after*, at most *limit*.
-        """
-        ...
-
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
         """Return what matches all filters of *query*."""
         ...
@@ -81,6 +86,10 @@ class ReadableMessages(Protocol):
     async def holds(self, *, after: tuple[str, str, str], limit: int) -> list[HoldRow]:
         """Return holds with (service, lane, event_key) above *after*, in order, at most *limit*."""
         ...
+
+
+class ReadableWaits(Protocol):
+    """Which executions wait for which events."""
 
     async def waits_for(self, keys: Sequence[tuple[str, str]]) -> list[EventWaitRow]:
         """Return the waits of executions for any of these (type, key), in the order of waits."""
@@ -98,15 +107,9 @@ class ReadableMessages(Protocol):
         """Return the types of events that any execution waits for."""
         ...
 
-    async def contracts(self) -> list[ContractRow]:
-        """Return every contract that was published, by type and version."""
-        ...
 
-    async def acts(
-        self, *, subject: str | None = None, after: int = 0, limit: int = 100
-    ) -> list[ActRow]:
-        """Return what people did (to one subject) with numbers above *after*, in order."""
-        ...
+class ReadableMessages(ReadableLog, ReadableInbox, ReadableWaits, Protocol):
+    """Everything about events that everybody may read."""
 
 
 class MessageStore(ReadableMessages, Protocol):

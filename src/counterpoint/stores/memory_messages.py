@@ -41,7 +41,6 @@ class MemoryMessages(ABC):
         self._events_of_key: dict[tuple[str, str], list[int]] = {}
         self._subscriptions: dict[int, SubscriptionRow] = {}
         self._reactions: dict[int, dict[int, ReactionRow]] = {}  # position -> subscription -> row
-        self._unfinished: dict[tuple[int, int], ReactionRow] = {}
         self._dead: dict[tuple[int, int], DeadLetterRow] = {}
         self._holds: dict[tuple[str, str, str], HoldRow] = {}
         self._waits: dict[tuple[int, int], EventWaitRow] = {}
@@ -93,12 +92,6 @@ class MemoryMessages(ABC):
             for position in sorted(set(positions))
             for _, row in sorted(self._reactions.get(position, {}).items())
         ]
-
-    async def unfinished_reactions(
-        self, *, after: tuple[int, int], limit: int
-    ) -> list[ReactionRow]:
-        self._check()
-        return [self._unfinished[place] for place in _page(self._unfinished, after, limit)]
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
         self._check()
@@ -292,19 +285,13 @@ class MemoryMessages(ABC):
         self._events_of_key.setdefault((row.type, row.key), []).append(position)
 
     def _react(self, row: ReactionRow) -> None:
-        place = (row.subscription, row.position)
         self._reactions.setdefault(row.position, {})[row.subscription] = row
-        if row.status in _OVER:
-            self._unfinished.pop(place, None)
-        else:
-            self._unfinished[place] = row
 
     def _forget_reaction(self, row: ReactionRow) -> None:
         rows = self._reactions[row.position]
         del rows[row.subscription]
         if not rows:
             del self._reactions[row.position]
-        self._unfinished.pop((row.subscription, row.position), None)
         if row.key is not None:
             self._forget_journal(row.key)
 

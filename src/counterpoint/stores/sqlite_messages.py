@@ -64,12 +64,6 @@ class SqliteMessages(ABC):
         rows = self._read(SQL["reactions_at"], json.dumps(list(positions)))
         return [reaction_row(row) for row in rows]
 
-    async def unfinished_reactions(
-        self, *, after: tuple[int, int], limit: int
-    ) -> list[ReactionRow]:
-        rows = self._read(SQL["unfinished_reactions"], *after, limit)
-        return [reaction_row(row) for row in rows]
-
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
         text, values = select_dead_letters(SQL, query)
         return [DeadLetterRow._make(row) for row in self._read(text, *values)]

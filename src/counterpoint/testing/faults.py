@@ -227,12 +227,6 @@ class FaultyStore:
         _strike(self._read_faults)
         return await self.inner.reactions_at(positions)
 
-    async def unfinished_reactions(
-        self, *, after: tuple[int, int], limit: int
-    ) -> list[ReactionRow]:
-        _strike(self._read_faults)
-        return await self.inner.unfinished_reactions(after=after, limit=limit)
-
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
         _strike(self._read_faults)
         return await self.inner.dead_letters(query)

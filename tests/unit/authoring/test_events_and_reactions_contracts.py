@@ -302,7 +302,6 @@ def test_data_that_does_not_validate_names_the_fields() -> None:
     assert list(raised.value.fields) == ["key"]
 
 
-@pytest.mark.xfail(strict=True, reason="the codec writes names of fields and reads their aliases")
 def test_fields_with_an_alias_are_read_as_they_are_written() -> None:
     service = shop()
 

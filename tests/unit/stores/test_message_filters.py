@@ -127,7 +127,6 @@ def test_events_are_counted_where_least_is_read(
         ("delete_reactions_at", ["[]"], "reactions USING PRIMARY KEY (position=?)"),
         ("reactions", [1, 2, "[]"], "reactions USING PRIMARY KEY (position>? AND position<?)"),
         ("reactions_at", ["[]"], "reactions USING PRIMARY KEY (position=?)"),
-        ("unfinished_reactions", [1, 1, 5], "reactions_unfinished"),
         ("delete_journal_of_subscriptions", ["[]"], "reactions_key (key>?)"),
         ("delete_waits", ["[]"], "event_waits USING PRIMARY KEY (execution_key=?)"),
         ("drop_waits", [1, 1], "event_waits USING PRIMARY KEY (execution_key=? AND wait=?)"),
@@ -146,9 +145,7 @@ def test_statement_searches_by_an_index(
     assert found in plan(database, SQL[name], values)
 
 
-@pytest.mark.parametrize(
-    "name", ["fulfilled_waits", "unfinished_reactions", "holds", "reactions", "forgettable_events"]
-)
+@pytest.mark.parametrize("name", ["fulfilled_waits", "holds", "reactions", "forgettable_events"])
 def test_page_is_read_without_sorting(database: sqlite3.Connection, name: str) -> None:
     values = [1] * SQL[name].count("?")
 

@@ -161,22 +161,6 @@ class StoreMessagesInbox(StoreCase):
             FULL,
         ]
 
-    async def test_unfinished_marks_come_in_order_page_by_page(self, node: Store) -> None:
-        rows = [
-            reaction(1, 4, RUNNING),
-            reaction(1, 5, DEAD, key=7)._replace(finished_at=9),
-            reaction(2, 1, RETRYING),
-            reaction(2, 3, RUNNING),
-        ]
-        over = [reaction(1, 1), reaction(2, 2, DISCARDED), reaction(2, 5, RETRYING)]
-        await write(node, Messages(done=[*reversed(rows), *over]))
-        await write(node, Messages(changed=[reaction(2, 5)]))
-
-        first = await node.unfinished_reactions(after=BEGINNING, limit=3)
-        second = await node.unfinished_reactions(after=first[-1][:2], limit=3)
-
-        assert first + second == rows
-
     @pytest.mark.parametrize(
         ("query", "found"),
         [
@@ -294,7 +278,6 @@ class StoreMessagesInbox(StoreCase):
         assert written["holds"] == [HOLD]
         assert await node.journal(50) == []
         assert (await node.journal(51), await node.journal(1)) == ([entry(51)], [entry(1)])
-        assert await node.unfinished_reactions(after=BEGINNING, limit=9) == []
 
     async def test_name_is_free_in_the_commit_that_unsubscribes_it(self, node: Store) -> None:
         await write(node, Messages(subscriptions=[subscription(1, name="a.b")]))

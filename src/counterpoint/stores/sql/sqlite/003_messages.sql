@@ -71,9 +71,6 @@ CREATE TABLE reactions (
   PRIMARY KEY (position, subscription)
 ) WITHOUT ROWID;
 
-CREATE INDEX reactions_unfinished ON reactions (subscription, position)
-  WHERE status IN ('running', 'retrying', 'dead');
-
 -- Highest keys are looked for at every start; keys are rare here.
 CREATE INDEX reactions_key ON reactions (key) WHERE key IS NOT NULL;
 

@@ -68,13 +68,6 @@ FROM reactions
 WHERE position IN (SELECT value FROM json_each(?))
 ORDER BY position, subscription
 
--- name: unfinished_reactions
--- Reads the marks that are not over; the condition on status repeats that of the partial index.
-SELECT subscription, position, status, created_at, finished_at, key, attempts, due_at
-FROM reactions
-WHERE status IN ('running', 'retrying', 'dead') AND (subscription, position) > (?, ?)
-ORDER BY subscription, position LIMIT ?
-
 -- name: delete_journal_of_subscriptions
 -- Deletes the journals of reactions by a JSON array of subscriptions; few reactions have one.
 DELETE FROM journal WHERE execution_key IN (
