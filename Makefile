@@ -38,8 +38,9 @@ trip: install  ## book seven trips: people who answer or not, a pivot, an unknow
 crash: install  ## kill nodes in N rounds (N=200) of each style at random moments and check the promises
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
-simulate: install  ## run N random sagas (N=20000) with faults and crashes and judge what is left
+simulate: install  ## run N random sagas (N=20000) and choreographies with faults and crashes and judge them
 	$(BIN)/python -m tests.simulation.run --cases $(if $(filter file,$(origin N)),20000,$(N))
+	$(BIN)/python -m tests.simulation.run_events --cases $(if $(filter file,$(origin N)),5000,$(N))
 
 rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend it, answer unknown payments
 	$(BIN)/python -m tests.deployment.run --sagas $(SAGAS)
