@@ -187,7 +187,7 @@ async def test_an_event_is_in_the_log_exactly_if_its_step_is_committed(
 async def test_an_event_of_a_commit_that_is_held_is_seen_by_nobody() -> None:
     async with Harness(services=ALL) as harness:
         harness.store.hold_commits()
-        begun = asyncio.ensure_future(harness.app.start(publishes, "k", id="one"))
+        begun = asyncio.ensure_future(harness.app.start(publishes, "k", 1, id="one"))
         await harness.store.commit_held()
         before = await published(harness)
         harness.store.release_commits()
@@ -514,7 +514,7 @@ async def test_a_start_with_arguments_that_do_not_fit_fails_the_attempt() -> Non
 
     @odd.activity(retry=Retry(max_attempts=1))
     async def begins_badly() -> None:
-        activity.start(child, 5)  # type: ignore[arg-type]
+        activity.start(child, 5)  # type: ignore[misc]
 
     @odd.activity(retry=Retry(max_attempts=1))
     async def begins_what_is_none() -> None:

@@ -47,7 +47,7 @@ def shown(description: Description, harness: Harness) -> str:
 
 async def test_a_wait_for_an_event_is_described_in_words_and_as_data() -> None:
     async with Harness(services=ALL) as harness:
-        await harness.start(waits, "k", id="one")
+        await harness.start(waits, "k", 1, id="one")
         found = await described(harness)
 
         assert found.waits_for == ["the event shipping.Shipped of 'k'"]
@@ -57,14 +57,14 @@ async def test_a_wait_for_an_event_is_described_in_words_and_as_data() -> None:
 
 async def test_show_says_which_event_an_execution_waits_for() -> None:
     async with Harness(services=ALL) as harness:
-        await harness.start(waits, "k", id="one")
+        await harness.start(waits, "k", 1, id="one")
 
         assert "the event shipping.Shipped of 'k'" in shown(await described(harness), harness)
 
 
 async def test_an_execution_that_is_over_waits_for_no_event() -> None:
     async with Harness(services=ALL) as harness:
-        execution = await harness.start(waits, "k", id="one")
+        execution = await harness.start(waits, "k", 1, id="one")
         await execution.cancel()
         found = await described(harness)
 
@@ -96,14 +96,14 @@ async def test_show_says_whose_activity_began_an_execution() -> None:
 async def test_what_a_test_waits_for_in_vain_is_named() -> None:
     async with Harness(services=ALL) as harness:
         with pytest.raises(StuckError, match=r"the event shipping\.Shipped of 'k'"):
-            await harness.run(waits, "k")
+            await harness.run(waits, "k", 1)
 
 
 async def test_the_journal_has_received_and_published_events_with_their_data() -> None:
     async with Harness(services=ALL) as harness:
-        execution = await harness.start(waits, "k", id="one")
+        execution = await harness.start(waits, "k", 1, id="one")
         await ship(harness, 7)
-        published = await harness.start(publishes, "k", id="two")
+        published = await harness.start(publishes, "k", 1, id="two")
         await harness.settle()
         entries = {e.type: e.data for e in await execution.journal()}
         sent = {e.type: e.data for e in await published.journal()}
@@ -133,7 +133,7 @@ async def test_the_sequence_diagram_has_waits_and_events(draw: object) -> None:
         await harness.app.publish(Placed(order_id="k"), id="e1")
         await ship(harness, 7)
         execution = harness.execution("made.by_event:orders/e1")
-        published = await harness.start(publishes, "k", id="two")
+        published = await harness.start(publishes, "k", 1, id="two")
         await harness.settle()
         received = draw(tell(execution.id, await execution.journal()))
         sent = draw(tell("two", await published.journal()))

@@ -134,7 +134,7 @@ async def test_nothing_is_consumed_by_whoever_waits(make_store: MakeStore, tmp_p
 
 async def test_an_event_of_another_key_or_type_is_not_taken() -> None:
     async with Harness(services=ALL) as harness:
-        execution = await harness.start(waits, "k", id="one")
+        execution = await harness.start(waits, "k", 1, id="one")
         await ship(harness, 1, key="other")
         await harness.app.publish(Placed(order_id="k"))
         await harness.settle()

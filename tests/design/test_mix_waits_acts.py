@@ -87,7 +87,7 @@ ALL = [*SERVICES, code]
 
 async def test_cancel_ends_a_wait() -> None:
     async with Harness(services=ALL) as harness:
-        execution = await harness.start(waits, "k", id="one")
+        execution = await harness.start(waits, "k", 1, id="one")
         await execution.cancel()
         await harness.settle()
         await ship(harness, 1)
@@ -99,7 +99,7 @@ async def test_cancel_ends_a_wait() -> None:
 
 async def test_terminate_ends_a_wait() -> None:
     async with Harness(services=ALL) as harness:
-        execution = await harness.start(waits, "k", id="one")
+        execution = await harness.start(waits, "k", 1, id="one")
         await harness.evict()
         await execution.terminate()
         await harness.settle()
@@ -304,7 +304,7 @@ async def test_an_event_of_a_newer_version_is_an_incident_that_a_newer_deploymen
     None
 ):
     async with Harness(services=SERVICES) as harness:
-        await harness.start(waits, "k", id="one")
+        await harness.start(waits, "k", 1, id="one")
         await harness.stop()
         user, new = newer()
         user.workflows.pop("orders.waits")

@@ -1,6 +1,7 @@
 """DESIGN 3.1 and 5: an event committed together with the wait for it is never missed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ async def works_and_waits(order_id: str) -> list[int]:
 ALL = [*SERVICES, code]
 
 
+def sending(harness: Harness, number: int) -> Callable[[], Awaitable[object]]:
+    """Return what publishes that a parcel has left; publishing it again changes nothing."""
+    event = Shipped(order_id="k", number=number)
+    return lambda: harness.app.publish(event, id=f"event-{number}")
+
+
 async def test_an_event_in_the_commit_before_that_of_the_wait_is_found() -> None:
     async with Harness(services=ALL) as harness:
         execution = await harness.app.start(works_and_waits, "k")
@@ -59,7 +66,7 @@ async def test_an_event_in_the_very_commit_of_the_wait_is_found() -> None:
         harness.store.hold_commits()
         first = asyncio.ensure_future(harness.app.publish(Shipped(order_id="other")))
         await harness.store.commit_held()
-        begun = asyncio.ensure_future(harness.app.start(waits, "k", id="one"))
+        begun = asyncio.ensure_future(harness.app.start(waits, "k", 1, id="one"))
         sent = asyncio.ensure_future(harness.app.publish(Shipped(order_id="k", number=1)))
         for _ in range(20):
             await asyncio.sleep(0)
@@ -75,7 +82,7 @@ async def test_an_event_in_the_very_commit_of_the_wait_is_found() -> None:
 async def test_an_event_in_the_commit_after_that_of_the_wait_is_found() -> None:
     async with Harness(services=ALL) as harness:
         harness.store.hold_commits()
-        begun = asyncio.ensure_future(harness.app.start(waits, "k", id="one"))
+        begun = asyncio.ensure_future(harness.app.start(waits, "k", 1, id="one"))
         await harness.store.commit_held()
         sent = asyncio.ensure_future(harness.app.publish(Shipped(order_id="k", number=1)))
         for _ in range(20):
@@ -89,7 +96,7 @@ async def test_an_event_in_the_commit_after_that_of_the_wait_is_found() -> None:
 @pytest.mark.parametrize("passes", range(0, 24, 2))
 async def test_an_event_at_any_moment_of_a_start_is_found(passes: int) -> None:
     async with Harness(services=ALL) as harness:
-        begun = asyncio.ensure_future(harness.app.start(waits, "k", id="one"))
+        begun = asyncio.ensure_future(harness.app.start(waits, "k", 1, id="one"))
         for _ in range(passes):
             await asyncio.sleep(0)
         if passes < 2:
@@ -116,12 +123,7 @@ async def test_no_event_is_missed_or_read_twice_wherever_the_node_dies(
             harness.crash_at_commit(commit, when=when)
             await lives(harness, lambda: harness.app.start(works_and_waits, "k", id="one"))
             for number in (1, 2):
-                await lives(
-                    harness,
-                    lambda number=number: harness.app.publish(
-                        Shipped(order_id="k", number=number), id=f"event-{number}"
-                    ),
-                )
+                await lives(harness, sending(harness, number))
             await lives(harness, harness.idle)
 
             assert await harness.result(harness.execution("one")) == [1, 2]
@@ -139,7 +141,7 @@ async def test_an_event_that_was_published_before_a_crash_reaches_who_waits_for_
     """It is in the log; the node dies at the commit of what it leads to."""
     for commit in (1, 2):
         async with Harness(services=ALL) as harness:
-            await harness.start(waits, "k", id="one")
+            await harness.start(waits, "k", 1, id="one")
             harness.crash_at_commit(commit, when=when)
             await lives(
                 harness, lambda: harness.app.publish(Shipped(order_id="k", number=1), id="event-1")
@@ -160,12 +162,7 @@ async def test_no_event_is_missed_when_a_commit_fails(error: StoreError, after: 
         await harness.start(waits, "k", 2, id="one")
         harness.store.fail_commits(error, after=after)
         for number in (1, 2):
-            await lives(
-                harness,
-                lambda number=number: harness.app.publish(
-                    Shipped(order_id="k", number=number), id=f"event-{number}"
-                ),
-            )
+            await lives(harness, sending(harness, number))
 
         assert await harness.result(harness.execution("one")) == [1, 2]
 
@@ -177,12 +174,7 @@ async def test_no_event_is_missed_when_a_read_fails(after: int) -> None:
         await harness.evict()
         harness.store.fail_reads(StoreBusyError("busy"), after=after)
         for number in (1, 2):
-            await lives(
-                harness,
-                lambda number=number: harness.app.publish(
-                    Shipped(order_id="k", number=number), id=f"event-{number}"
-                ),
-            )
+            await lives(harness, sending(harness, number))
         harness.store.heal()
 
         assert await harness.result(harness.execution("one")) == [1, 2]
@@ -194,7 +186,7 @@ async def test_no_event_is_missed_when_a_read_fails(after: int) -> None:
 async def test_an_execution_that_leaves_memory_before_its_event_reaches_it_gets_it() -> None:
     """Others need its room just between the look into the log and the turn."""
     async with Harness(services=ALL) as harness:
-        await harness.start(waits, "k", id="one")
+        await harness.start(waits, "k", 1, id="one")
         node = harness.app.node
         resident = node.residents["one"]
         pushed = node.push
