@@ -1,4 +1,4 @@
-"""For activities, compensations and reactions: the running attempt, what it publishes and starts."""
+"""For activities, compensations and reactions: the attempt, what it publishes and starts."""
 
 from counterpoint.authoring.attempt import (
     AttemptInfo,

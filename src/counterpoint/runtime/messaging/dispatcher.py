@@ -297,10 +297,6 @@ def _may_have_begun(queue: KeyQueue, item: Item) -> bool:
     return not item.all_known and all(one.all_known for one in queue.items if one is not item)
 
 
-def _read_up_to(entry: tuple[Stream, Cursor]) -> int:
-    return entry[1].last
-
-
 def _is_over(row: ReactionRow | None) -> bool:
     return row is not None and row.status.over
 
