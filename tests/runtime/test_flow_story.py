@@ -17,9 +17,19 @@ from tests.runtime.flow_shop import (
     place,
     reserve,
     sell,
+    thank,
 )
 
-from counterpoint import Event, ExecutionFailed, Flow, FlowEvent, FlowReaction, Service, workflow
+from counterpoint import (
+    Event,
+    ExecutionFailed,
+    Flow,
+    FlowEvent,
+    FlowReaction,
+    Service,
+    activity,
+    workflow,
+)
 from counterpoint.graph.sequence import Arrow, Happening, Item, Message, Remark, Repeated, Story
 from counterpoint.graph.sequence_mermaid import sequence_mermaid
 from counterpoint.graph.sequence_plantuml import sequence_plantuml
@@ -37,6 +47,16 @@ class Called(Event):
 @lonely.workflow
 async def calls_out(name: str) -> None:
     await workflow.publish(Called(name=name))
+
+
+@lonely.activity
+async def hand_over(order: str) -> None:
+    activity.start(thank, order, id=f"thank-{order}")
+
+
+@lonely.workflow
+async def hands_over(order: str) -> None:
+    await hand_over(order)
 
 
 @lonely.workflow
@@ -347,4 +367,20 @@ async def test_a_child_that_is_undone_with_its_parent_is_told_as_one_story(
         "orders-)lonely: ✓ b/1: call 1 is undone",
         "lonely-)lonely: ✓ b: call 1 is undone",
         "lonely-xoutside: ✗ lonely.bundle b compensated",
+    ]
+
+
+async def test_what_an_activity_started_is_under_its_execution(harness: Harness) -> None:
+    await harness.run(hands_over, "x", id="x")
+    await harness.idle()
+
+    flow = await harness.app.flow("x")
+
+    assert [(depth, step.id) for depth, step in flow.outline()] == [(0, "x"), (1, "thank-x")]
+    assert flow.executions[1].event is None
+    assert (await drawn(harness, "x"))[-4:] == [
+        'lonely->>orders: start orders.thank thank-x<br/>{"order": "x"}',
+        'orders->>orders: thank-x: 1 write<br/>{"order": "x"}',
+        "orders-)orders: ✓ thank-x: 1 write",
+        "Note over orders: ✓ orders.thank thank-x completed",
     ]

@@ -35,6 +35,8 @@ class Ran:
     """The id of the execution whose step it is."""
     reaction: "Took | None" = None
     """The reaction that started it; then `event` is None."""
+    starter: str | None = None
+    """The service of the execution whose activity started it, if one did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from counterpoint.graph.telling import Data, Teller, error_words, value_words
 
 _SILENT = {
     *("timer", "timer-cancelled", "heartbeat", "child-of", "continued", "caused-by", "attributes"),
-    *("wait-ended", "event-wait-ended", "undo-requested", "attempt-postponed"),
+    *("wait-ended", "event-wait-ended", "undo-requested", "attempt-postponed", "hops"),
 }
 _OF_FLOWS = {Arrow.ANSWER: Arrow.DONE, Arrow.FAILURE: Arrow.FAILED}
 
@@ -335,15 +335,17 @@ class _ExecutionTeller(_FlowTeller):
         if self._ran.run > 1:
             self._itself(f"{what}: run {self._ran.run} begins")
         elif self._ran.reaction is not None:
-            by = self._ran.reaction
-            words = f"{_short_name(by.name)} starts {what}"
-            self._message(self._lines.key(by.service), CODE, Arrow.ASK, words)
+            reaction = self._ran.reaction
+            words = f"{_short_name(reaction.name)} starts {what}"
+            self._message(self._lines.key(reaction.service), CODE, Arrow.ASK, words)
         elif self._started_by is not None:
             event = self._started_by
             source = self._lines.key(event.source)
             self._message(source, CODE, Arrow.EVENT, event.type, f"→ starts {what}")
         elif not self._is_child:
-            self._message(OUTSIDE, CODE, Arrow.ASK, f"start {what}", value_words(data["arguments"]))
+            starter = self._ran.starter
+            by = OUTSIDE if starter is None else self._lines.key(starter)
+            self._message(by, CODE, Arrow.ASK, f"start {what}", value_words(data["arguments"]))
 
     def _ended(self, data: Data) -> None:
         if self._answered:
@@ -353,7 +355,7 @@ class _ExecutionTeller(_FlowTeller):
         detail = value_words(data["result"]) if good else error_words(error) if error else ""
         words = f"{'✓' if good else '✗'} {self._workflow} {self._id} {data['status']}"
         ran = self._ran
-        if self._is_child or ran.event or ran.reaction or ran.run > 1:
+        if self._is_child or ran.event or ran.reaction or ran.starter or ran.run > 1:
             self._itself(words, detail, urgent=not good)
         else:
             self._message(CODE, OUTSIDE, Arrow.ANSWER if good else Arrow.FAILURE, words, detail)

@@ -91,8 +91,8 @@ class FlowExecution:
     description: Description
     service: str
     event: str | None
-    """The id of the event that started it, through a subscription of the workflow or an activity
-    of a reaction; None for none."""
+    """The id of the event that started it, through a subscription of the workflow, or through a
+    reaction to it; None for none."""
     received: Sequence[ReceivedEvent] = ()
     awaits: Sequence[AwaitedEvent] = ()
     journal: Sequence[JournalEntry] = ()

@@ -146,9 +146,9 @@ class Steps:
             waits = fold(records).event_waits.values()
             awaits = [AwaitedEvent(one.event_type, one.key) for one in waits]
         entries = journal_entries(records)
-        return FlowExecution(
-            description, row.service, row.causation_id, received, awaits, entries, led_to
-        )
+        by_event = [one.id for one in records if isinstance(one, r.CausedBy) and one.event_type]
+        event = by_event[0] if by_event else None
+        return FlowExecution(description, row.service, event, received, awaits, entries, led_to)
 
     def end(self, node: Node) -> int | None:
         """Return when a step ended; None for one that goes on."""

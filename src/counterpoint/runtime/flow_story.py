@@ -59,11 +59,14 @@ def _ran(execution: FlowExecution, causes: list[FlowStep]) -> Ran:
     description = execution.description
     event: tuple[str, str] | None = None
     reaction: Took | None = None
+    starter: str | None = None
     match causes[-2:]:
         case [*_, FlowEvent() as one]:
             event = (one.source, one.id)
         case [one, FlowReaction() as other]:
             reaction = _took(other, one)
+        case [*_, FlowExecution() as one] if description.parent is None:
+            starter = one.service
         case _:
             pass
     return Ran(
@@ -76,4 +79,5 @@ def _ran(execution: FlowExecution, causes: list[FlowStep]) -> Ran:
         event,
         description.parent,
         reaction,
+        starter,
     )

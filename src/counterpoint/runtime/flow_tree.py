@@ -90,7 +90,7 @@ class _Tree:
             return "execution", row.parent_key, 0
         event = self._event(row.causation_id, self.rows.records[row.key])
         if event is None:
-            return None
+            return self._starter(row)
         places = [one for one in self.taken.get(event.position, ()) if self._completed(one)]
         named = [one for one in places if self._name(one) == row.name]
         own = [one for one in named if self._execution_id(one, event) == row.id] or named
@@ -102,6 +102,12 @@ class _Tree:
             return ("reaction", *places[0])
         # of several reactions to an event nobody has recorded which one started something
         return "event", event.position, 0
+
+    def _starter(self, row: ExecutionRow) -> Node | None:
+        """Return the execution whose activity started another one."""
+        runs = self.runs.get(row.causation_id or "", [])
+        before = [one for one in runs if one.created_at <= row.created_at and one.id != row.id]
+        return ("execution", before[-1].key, 0) if before else None
 
     def _completed(self, place: Place) -> bool:
         row = self.rows.reactions.get(place)
