@@ -13,6 +13,7 @@ from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import (
     AttemptsLostError,
     HopLimitError,
+    NodeStoppedError,
     StoreCorruptError,
     StoreError,
     UnknownVersionError,
@@ -394,6 +395,8 @@ class Deliveries:
             return
         try:
             await errand
+        except NodeStoppedError:
+            return  # it reserves no keys any more: who starts next finds out again
         except StoreError as error:
             self.node.store_failed(error)
 

@@ -39,6 +39,8 @@ class Streams:
         self._grew = False
         """Something was appended that the live stream has not taken from memory."""
         self.reading = False
+        self._without_room = False
+        """It goes on reading when attempts have ended."""
         self.ready = False
         """Whether the subscriptions were read from the store since it was opened."""
 
@@ -47,8 +49,9 @@ class Streams:
         """Whether everything in the log is in the queues; a fault stops the reading."""
         if self.node.fault is not None:
             return True
+        behind = self.live.backlog or bool(self.others)
         return self.ready and not (
-            self.reading or self._woken.is_set() or self.live.backlog or self.others
+            self.reading or self._woken.is_set() or (behind and not self._without_room)
         )
 
     def begin(self, live: Stream, others: Sequence[Stream], last_position: int) -> None:
@@ -96,6 +99,7 @@ class Streams:
             await self._woken.wait()
             self._woken.clear()
             self.reading = True
+            self._without_room = False
             try:
                 await self._read_all()
             except StoreError as error:
@@ -110,7 +114,8 @@ class Streams:
             progress = False
             for stream in (self.live, *self.others):
                 if self.dispatcher.full:
-                    return  # and whoever makes room pokes
+                    self._without_room = True  # whoever makes room pokes
+                    return
                 if stream.backlog and await self._read(stream):
                     progress = True
 
