@@ -1,5 +1,6 @@
 """What reviewers found in the event runtime, as tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from counterpoint import App, Event, Service
 
 
-def shop(path: Path) -> tuple[App, type[Event], list[str]]:
+def shop(path: Path) -> tuple[App, Callable[[str], Event], list[str]]:
     orders = Service("orders")
     heard: list[str] = []
 
@@ -19,7 +20,8 @@ def shop(path: Path) -> tuple[App, type[Event], list[str]]:
     async def hear(event: Placed) -> None:
         heard.append(event.order_id)
 
-    return App("shop", services=[orders], store=f"sqlite:///{path}"), Placed, heard
+    app = App("shop", services=[orders], store=f"sqlite:///{path}")
+    return app, lambda order_id: Placed(order_id=order_id), heard
 
 
 @pytest.mark.parametrize("second", ["1", "2"], ids=["same content", "other content"])
@@ -29,7 +31,7 @@ async def test_two_letters_with_one_given_id_publish_the_first(tmp_path: Path, s
         pass
     for order_id in ("1", second):
         async with app.client() as client:
-            await client.publish(placed(order_id=order_id), id="x")
+            await client.publish(placed(order_id), id="x")
     async with app:
         await app.idle(timeout=10)
         while [letter async for letter in app.posted()]:

@@ -80,8 +80,10 @@ def _in_order(driver: Driver, log: list[EventRow], rows: list[SubscriptionRow]) 
 
 def _at_rest(driver: Driver) -> Iterator[str]:
     store, node = driver.world.store, driver.harness.app.node
-    for place, row in store._unfinished.items():
-        yield f"{place} is left {row.status}"
+    for position, marks in store._reactions.items():
+        for number, row in marks.items():
+            if not row.status.over and (number, position) not in store.died:
+                yield f"reaction {number} to {position} is left {row.status}"
     for hold in store._holds.values():
         yield f"{hold} is left"
     for letter in store._mail.values():

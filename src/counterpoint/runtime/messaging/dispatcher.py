@@ -16,7 +16,6 @@ from counterpoint.runtime.messaging.log_pages import page_of_key
 from counterpoint.runtime.messaging.queues import (
     NOTHING_KNOWN,
     QUEUE_MAX,
-    Cursor,
     Delivery,
     Item,
     KeyQueue,
@@ -126,10 +125,10 @@ class Dispatcher:
             self.deliveries.begin(queue, item, item.left[0])
         elif queue.cursors:
             self.read_behind(queue)
-        elif queue.hold is not None:
-            self._release(queue)
-        else:
+        elif queue.hold is None:
             queue.lane.drop_if_resting(queue)
+        elif not queue.unmet:
+            self._release(queue)
 
     # ---- deliveries end -----------------------------------------------------------------------
 
@@ -278,8 +277,8 @@ class Dispatcher:
         if met:
             self.unmet = [queue for queue in self.unmet if (queue.hold or 0) > frontier]
         for queue in met:
-            if queue.resting:
-                self.advance(queue)
+            queue.unmet = False
+            self.advance(queue)
 
     async def _safely(self, queue: KeyQueue, generation: int) -> None:
         try:

@@ -188,6 +188,7 @@ def _take_holds(
         if queue.cursors:
             dispatcher.held[queue] = None
         else:
+            queue.unmet = True
             dispatcher.unmet.append(queue)
 
 

@@ -203,7 +203,17 @@ class Cursor:
 class KeyQueue:
     """The events of one key of a lane."""
 
-    __slots__ = ("active", "blocked", "cursors", "hold", "items", "key", "lane", "reading")
+    __slots__ = (
+        "active",
+        "blocked",
+        "cursors",
+        "hold",
+        "items",
+        "key",
+        "lane",
+        "reading",
+        "unmet",
+    )
 
     def __init__(self, lane: "Lane", key: str) -> None:
         self.lane = lane
@@ -216,6 +226,8 @@ class KeyQueue:
         self.cursors: dict[Stream, Cursor] = {}
         self.hold: int | None = None
         """The position of its hold in the store."""
+        self.unmet = False
+        """No stream has come to its hold since the node started: it is not to be released."""
         self.reading = False
 
     @property
@@ -226,7 +238,7 @@ class KeyQueue:
     @property
     def next_is_last(self) -> bool:
         """Whether nothing comes after the delivery that is under way."""
-        return not (self.cursors or self.blocked) and (
+        return not (self.cursors or self.blocked or self.unmet) and (
             not self.items or (len(self.items) == 1 and len(self.items[0].left) <= 1)
         )
 
@@ -289,8 +301,8 @@ class Lane:
 
     def drop_if_resting(self, queue: KeyQueue) -> None:
         """Forget a queue that has nothing left to do."""
-        if queue.resting and queue.hold is None:
-            self.queues.pop(queue.key, None)
+        if queue.resting and queue.hold is None and self.queues.get(queue.key) is queue:
+            del self.queues[queue.key]
 
 
 class Delivery:
