@@ -18,11 +18,13 @@ import counterpoint
 from counterpoint import activity, errors, testing, workflow
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.business import BusinessError
+from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import (
     AttemptDescription,
     CallDescription,
+    CauseDescription,
     Description,
     IncidentDescription,
     JournalEntry,
@@ -54,25 +56,45 @@ HOSTING = [
     CallDescription,
     AttemptDescription,
     IncidentDescription,
+    CauseDescription,
     JournalEntry,
     ResetReport,
     PostedRequest,
     Health,
     counterpoint.Status,
+    counterpoint.Cause,
 ]
 DECLARING = [
     counterpoint.Service,
     Activity,
     Workflow,
+    counterpoint.Event,
+    Reaction,
+    counterpoint.Choreography,
     counterpoint.Retry,
     BusinessError,
     counterpoint.NotDone,
     counterpoint.RetryAfter,
 ]
+FOLLOWING = [
+    counterpoint.PublishedEvent,
+    counterpoint.ContractInfo,
+    counterpoint.SubscriptionInfo,
+    counterpoint.DeadLetter,
+    counterpoint.DeadLetterGroup,
+    counterpoint.OperatorAct,
+    counterpoint.Flow,
+    counterpoint.FlowEvent,
+    counterpoint.FlowReaction,
+    counterpoint.FlowExecution,
+    counterpoint.ReceivedEvent,
+    counterpoint.AwaitedEvent,
+]
 REPLAYING = [ReplayReport, Rehearsal, ArgumentDifference, Verdict]
 CONSTRUCTED = {
     "App",
     "Service",
+    "Choreography",
     "BusinessError",
     "RetryAfter",
     "Harness",
@@ -87,12 +109,18 @@ INTERNAL = {
     "Retry": {"delay_after"},
     "BusinessError": {"take_facts", "from_payload", "recorded_facts", "recorded_name"},
     "ReplayReport": {"add"},
+    "Event": {"model_config"},
+    "Reaction": {"resolve", "shape"},
+    "Choreography": {"ends"},
+    "Cause": {cause.name for cause in counterpoint.Cause},
     "Verdict": {verdict.name for verdict in Verdict},
     "Status": {status.name for status in counterpoint.Status},
     "VirtualClock": {"background", "call_late"},
     "Hold": {"left", "parkings"},
 }
 """Members that are for the engine and the harness."""
+WITH_BASES = {"Client", "PublishedEvent"}
+"""Classes whose bases are not shown by themselves: what these have is shown with them."""
 MEANINGS = {
     "activity": "the recorded name of the activity",
     "arguments": "as recorded, by name",
@@ -143,12 +171,48 @@ MEANINGS = {
     "attributes": "what the code has said with `workflow.set_attributes`",
     "parent_call": "the number of the parent's call",
     "pivot_passed": "whether it has passed its pivot: nothing is undone any more",
+    "ContractInfo.version": "the version of the contract",
+    "DeadLetter.attempts": "how many there were",
+    "Flow.started_at": "when its first step began (UTC)",
+    "FlowEvent.data": "as plain JSON values",
+    "FlowEvent.id": "unique together with `source`",
+    "FlowEvent.version": "the version of the contract under which it was published",
+    "FlowExecution.description": "what `describe()` returns: a [`Description`](#description)",
+    "FlowReaction.name": "the recorded name of the reaction or workflow",
+    "ReceivedEvent.id": "unique together with `source`",
+    "ResetReport.to": "the last record that the new run begins with",
+    "UnitStart.args": "its arguments",
+    "UnitStart.id": "the id of the execution",
+    "awaited_events": "the types and keys of the events that it waits for",
     "awaited_signals": "names of the signals that it waits for",
+    "awaits": "the events that it waits for",
+    "cause": "the recorded name of the error's type",
+    "count": "how many there are",
+    "died_at": "when the reaction gave up on it",
+    "event": "the envelope of the event",
+    "failed_attempts": "oldest first",
+    "first_died_at": "when the first of them died",
+    "journal": "the records of its journal",
+    "key": "what says which events stay in order",
+    "lane": "empty for the lane that the reactions of a service share",
+    "last_died_at": "when the last of them died",
+    "led_to": "what followed from it",
+    "message": "the error's message, or what is needed, in words",
+    "position": "its place in the log",
+    "publisher": "who published it",
+    "reaction": "the recorded name of the reaction",
+    "received": "the events that it waited for and got, in order",
+    "service": "its service",
+    "source": "the service that published it",
+    "traceback": "where the error was raised",
+    "actor": "who did it, if they said so",
+    "reason": "why, if they said so",
+    "type": "the recorded name, `service.EventClass`",
     "updated_at": "when its newest record was made",
     "version": "the version of the workflow that it was started with",
     "workflow": "the recorded name of its workflow",
 }
-"""Of fields that speak for themselves in the source."""
+"""Of fields that speak for themselves in the source, by name, or by class and name."""
 
 _WORKFLOW_PARAMETERS = """
 | parameter | meaning |
@@ -156,6 +220,10 @@ _WORKFLOW_PARAMETERS = """
 | `name` | the recorded name, by default `service.function`; keep it when you rename |
 | `version` | recorded at the start; a node leaves executions of a higher one in the store |
 | `deadline` | counted from the start, also while no node runs |
+| `on` | the event that starts it; its only argument |
+| `id` | makes the execution's id of that event: `id=lambda event: f"order-{event.order_id}"` |
+| `start` | where in the log `on` begins when it is new to the store: `"now"` or `"beginning"` |
+| `emits` | the events that it may publish; another one is refused |
 """
 NOTES = {
     "Service.activity": """
@@ -165,6 +233,8 @@ NOTES = {
 | `retry` | [`Retry`](#retry); by default ten attempts |
 | `timeout` | how long one attempt may take; a heartbeat starts it anew. `None`: no limit |
 | `concurrency` | how many attempts of it run at once on a node; `None`: no limit |
+| `at_most_once`, `on_unknown` | see [compensation](../guides/compensation.md) |
+| `emits` | the events that it may publish; another one is refused |
 """,
     "Service.workflow": _WORKFLOW_PARAMETERS,
     "Service.saga": _WORKFLOW_PARAMETERS,
@@ -195,6 +265,26 @@ async for found in app.executions(status="incident", workflow="orders.place_orde
 """,
     "Status": """
 Its members are strings (`Status.RUNNING == "running"`), one for each of the [states](states.md).
+""",
+    "Cause": """
+Its members are strings, one for each kind of [incident](../guides/operating.md#incidents).
+""",
+    "Service.event": """
+What may change under a version, and what is refused: [events and
+contracts](../guides/events-and-contracts.md).
+""",
+    "Service.on": """
+| parameter | meaning |
+|---|---|
+| `name` | the recorded name, by default `service.function`; keep it when you rename |
+| `retry` | [`Retry`](#retry); by default ten attempts, then a dead letter |
+| `timeout` | how long one attempt may take; a heartbeat starts it anew. `None`: no limit |
+| `lane` | reactions of a service that share a lane share the order of each key |
+| `on_dead` | later events of the key wait behind a dead letter (`"park"`) or pass it (`"skip"`) |
+| `start` | where in the log it begins when it is new to the store: `"now"` or `"beginning"` |
+| `concurrency` | how many attempts of it run at once on a node; `None`: no limit |
+
+More in [reactions](../guides/reactions.md).
 """,
     "Verdict": """
 Its members are strings:
@@ -256,9 +346,12 @@ def errors_page() -> str:
 
 def api_page() -> str:
     """Return the page of everything public: signatures, what they do, what they raise."""
-    shown = {cls.__name__ for cls in (*HOSTING, *DECLARING)}
-    shown |= {"Settings", "replay"}
-    others = [name for name in counterpoint.__all__ if name not in shown]
+    shown = {cls.__name__ for cls in (*HOSTING, *DECLARING, *FOLLOWING)}
+    others = [
+        name
+        for name in counterpoint.__all__
+        if name not in shown and hasattr(errors, name)  # the rest has sections of its own
+    ]
     lines = [
         "# API",
         "",
@@ -275,6 +368,9 @@ def api_page() -> str:
         "## Services",
         "",
         *_classes(DECLARING),
+        "## Events, dead letters and flows",
+        "",
+        *_classes(FOLLOWING),
         "## Replaying",
         "",
         *_one("replay", counterpoint.replay, "### replay"),
@@ -302,6 +398,7 @@ def _contents() -> list[str]:
     parts = {
         "Apps and executions": [cls.__name__ for cls in HOSTING],
         "Services": [cls.__name__ for cls in DECLARING],
+        "Events, dead letters and flows": [cls.__name__ for cls in FOLLOWING],
         "Replaying": ["replay", *(cls.__name__ for cls in REPLAYING)],
         "`counterpoint.workflow`": workflow.__all__,
         "`counterpoint.activity`": activity.__all__,
@@ -339,9 +436,7 @@ def _one(name: str, function: Any, heading: str) -> Iterator[str]:
 
 def _class(cls: type[Any], title: str | None = None) -> Iterator[str]:
     name = cls.__name__
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    node = next(statement for statement in tree.body if isinstance(statement, ast.ClassDef))
-    home = sys.modules[cls.__module__]
+    node, home = _node(cls), sys.modules[cls.__module__]
     yield from (f"### {title or name}", "")
     if name in CONSTRUCTED and (init := _functions(node).get("__init__")):
         yield from _code(_signature(init, home, name))
@@ -350,17 +445,21 @@ def _class(cls: type[Any], title: str | None = None) -> Iterator[str]:
         yield from ("It has everything that a [`Client`](#client) has.", "")
     if note := NOTES.get(name):
         yield from (*note.strip().splitlines(), "")
-    rows = [row for row in _fields(node) if row[0] not in INTERNAL.get(name, ())]
+    bases = [base for base in cls.__mro__[1:-1] if name in WITH_BASES]
+    rows = [row for part in (*reversed(bases), cls) for row in _fields(_node(part))]
+    rows = [row for row in rows if row[0] not in INTERNAL.get(name, ())]
     if rows:
         yield from ("| field | type | default | meaning |", "|---|---|---|---|")
         yield from (
-            f"| `{field}` | {_cell(hint)} | {_cell(default)} | {_meaning(field, text)} |"
+            f"| `{field}` | {_cell(hint)} | {_cell(default)} | {_meaning(name, field, text)} |"
             for field, hint, default, text in rows
         )
         yield ""
-    for member, function in _functions(node).items():
-        if not member.startswith("_") and member not in INTERNAL.get(name, ()):
-            yield from _function(function, f"#### {title or name}.{member}", home)
+    for part in (cls, *bases):
+        for member, function in _functions(_node(part)).items():
+            if not member.startswith("_") and member not in INTERNAL.get(name, ()):
+                its_home = sys.modules[part.__module__]
+                yield from _function(function, f"#### {title or name}.{member}", its_home)
 
 
 def _function(node: Function, heading: str, home: ModuleType) -> Iterator[str]:
@@ -377,13 +476,16 @@ def _function(node: Function, heading: str, home: ModuleType) -> Iterator[str]:
 
 def _signature(node: Function, home: ModuleType, name: str) -> str:
     decorates = any(argument.arg == "function" for argument in node.args.posonlyargs)
+    makes = node.returns is not None and "Decorator" in ast.unparse(node.returns)
     parameters = list(_parameters(node.args, home, decorates=decorates))
-    silent = decorates or node.name == "__init__" or node.returns is None
+    silent = decorates or makes or node.name == "__init__" or node.returns is None
     arrow = "" if silent or node.returns is None else f" -> {_hint(node.returns)}"
     before = ""
     if decorates:
         name = f"activity.{name}" if name == "compensation" else f"service.{name}"
         before = f"@{name}\n@"
+    elif makes:
+        before = "@service."
     elif node.name != "__init__":
         before = "async def " if isinstance(node, ast.AsyncFunctionDef) else "def "
         before = "".join(f"@{d}\n" for d in _decorators(node) if "manager" in d) + before
@@ -438,6 +540,11 @@ def _default(default: ast.expr, home: ModuleType) -> str:
 # ---- reading the source -------------------------------------------------------------------------
 
 
+def _node(cls: type[Any]) -> ast.ClassDef:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    return next(statement for statement in tree.body if isinstance(statement, ast.ClassDef))
+
+
 def _decorators(node: Function) -> list[str]:
     return [ast.unparse(decorator) for decorator in node.decorator_list]
 
@@ -465,11 +572,15 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str, str]]:
             yield statement.targets[0].id, "", ast.unparse(statement.value), text
     init = _functions(node).get("__init__")
     for index, statement in enumerate(init.body if init is not None else []):
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        target, hint = None, ""
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+        elif isinstance(statement, ast.AnnAssign):
+            target, hint = statement.target, ast.unparse(statement.annotation)
         if isinstance(target, ast.Attribute) and not target.attr.startswith("_"):
             text = _text_after(init.body if init is not None else [], index)
             if text:
-                yield target.attr, "", "", text
+                yield target.attr, hint, "", text
 
 
 def _text_after(body: list[ast.stmt], index: int) -> str:
@@ -505,8 +616,9 @@ def _cell(text: str) -> str:
     return f"`{text}`".replace("|", "\\|") if text else ""
 
 
-def _meaning(field: str, text: str) -> str:
-    meaning = text.rstrip(".").replace("|", "\\|") or MEANINGS.get(field, "")
+def _meaning(name: str, field: str, text: str) -> str:
+    ours = MEANINGS.get(f"{name}.{field}") or MEANINGS.get(field, "")
+    meaning = text.rstrip(".").replace("|", "\\|") or ours
     if meaning.startswith("None"):
         return meaning
     return meaning[:1].lower() + meaning[1:] if meaning[1:2].islower() else meaning
