@@ -147,8 +147,10 @@ class Workflow(Generic[R_co, Unpack[Ts]]):
         parameters = list(self.signature.parameters.values())
         required = [p.name for p in parameters if p.default is p.empty]
         first = parameters[0].name if parameters else None
-        if first is None or required not in ([], [first]) or not accepts(
-            hints[first], contract.event_class
+        if (
+            first is None
+            or required not in ([], [first])
+            or not accepts(hints[first], contract.event_class)
         ):
             event = contract.event_class.__name__
             raise DefinitionError(
