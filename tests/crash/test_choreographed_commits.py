@@ -70,7 +70,7 @@ class Proof:
         await self.harness.restart()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(4))
 async def test_every_promise_holds_when_the_node_dies_at_commits(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
