@@ -22,7 +22,7 @@ from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.mail import EVENTS, Mail, PublishMail, StartMail, mail_row
-from counterpoint.runtime.messaging.publishing import look_up, posted
+from counterpoint.runtime.messaging.publishing import look_up, posted, same_data
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
@@ -206,7 +206,8 @@ class ClientAccess:
         await self.store.commit(Commit(mail=[row]))
 
     async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
-        new = await look_up(self.store, rows) if given_ids else rows
+        same = same_data(self.registry, self.codec)
+        new = await look_up(self.store, rows, same) if given_ids else rows
         if new:
             mail = PublishMail([posted(row, self.codec) for row in new], given_ids)
             await self.post(EVENTS, mail)

@@ -36,7 +36,7 @@ from counterpoint.runtime.mail import (
     mail_row,
 )
 from counterpoint.runtime.resetting import prefix_of, refused_reset, run_of
-from counterpoint.runtime.starts import execution_row, first_records, next_run
+from counterpoint.runtime.starts import execution_row, fingerprint_of, first_records, next_run
 
 TAKEN = "counterpoint.ExecutionExistsError"
 
@@ -154,7 +154,7 @@ class Beginnings:
     ) -> str | None:
         child = mail.child
         if child is None:
-            self.node.committer.take(row.position)  # the same start, posted twice
+            self._take_again(row, mail, found)
             return None
         records = await records_of(self.node.store, self.node.codec, found)
         state = fold(records)
@@ -181,6 +181,20 @@ class Beginnings:
         else:
             await self._run_anew(row, mail, found, child)
         return None
+
+    def _take_again(self, row: MailRow, mail: StartMail, found: ExecutionRow) -> None:
+        """Take over a start of an id that was started before: the same one, posted twice, or not."""
+        other = found.name != mail.workflow or found.fingerprint != fingerprint_of(mail.arguments)
+        if other and mail.caused_by is not None:
+            logger.warning(
+                "the event %s/%s does not start %r again: that is %s, started with %s",
+                mail.caused_by.source,
+                mail.caused_by.id,
+                row.execution_id,
+                found.name,
+                "other arguments",
+            )
+        self.node.committer.take(row.position)
 
     async def _call_anew(
         self, row: MailRow, mail: StartMail, found: ExecutionRow, child: ChildLink

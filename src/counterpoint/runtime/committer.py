@@ -193,6 +193,8 @@ class Committer:
         """Commit until nothing is ready."""
         while self._anything:
             await self._flush()
+            if self._anything:
+                await asyncio.sleep(0)  # a store may answer without ever giving others a turn
 
     def drop(self, error: BaseException) -> None:
         """Forget everything that waits for a commit; those who wait for it get *error*."""

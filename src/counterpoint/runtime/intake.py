@@ -174,6 +174,7 @@ class Intake:
                     await self._take_safely(row)
             if len(rows) < PAGE:
                 return
+            await asyncio.sleep(0)  # what was taken is written meanwhile
 
     def _is_put_off(self, row: MailRow) -> bool:
         """Whether a letter is read again anyway, behind an earlier one to the same execution."""

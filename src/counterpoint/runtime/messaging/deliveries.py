@@ -21,7 +21,8 @@ from counterpoint.errors import (
 from counterpoint.kernel.retry import LOST_IN_A_ROW_MAX
 from counterpoint.model import records as r
 from counterpoint.model.messages import ReactionRow, ReactionStatus
-from counterpoint.model.outcomes import Outcome, Outgoing, Returned, StartRequest
+from counterpoint.model.outcomes import Outcome, Outgoing, Raised, Returned, StartRequest
+from counterpoint.model.policies import Retry
 from counterpoint.model.times import microseconds
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records
@@ -29,6 +30,10 @@ from counterpoint.runtime.log import logger
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.attempt import ReactionAttempt
 from counterpoint.runtime.messaging.queues import Delivery, Item, KeyQueue, Subscription
+
+THREAD_GOES_ON = r.Failure(
+    "builtins.TimeoutError", "the thread of an earlier attempt, which timed out, goes on"
+)
 
 
 class Queues(Protocol):
@@ -145,7 +150,10 @@ class Deliveries:
         if isinstance(outcome, Returned):
             self._succeed(delivery, outcome.outbox)
             return
-        retry = attempt.reaction.retry
+        delivery.thread = attempt.thread
+        self._failed(delivery, attempt.reaction.retry, outcome)
+
+    def _failed(self, delivery: Delivery, retry: Retry, outcome: Raised) -> None:
         if outcome.final or delivery.attempts >= retry.max_attempts:
             self._spawn(self._die(delivery, [], outcome.error))
             return
@@ -301,8 +309,14 @@ class Deliveries:
         self.queues.unblock(delivery)
         self.under_way[delivery] = None
         delivery.due_at = None
-        if not self._may_not_begin(delivery, self.node.clock.now()):
+        if self._may_not_begin(delivery, self.node.clock.now()):
+            return
+        target = delivery.subscription.target
+        if isinstance(target, Workflow) or delivery.thread is None or delivery.thread.done():
             self._spawn(self._begin_carefully(delivery))
+            return
+        delivery.attempts += 1  # it fails without having begun: two never run at once
+        self._failed(delivery, target.retry, Raised(THREAD_GOES_ON))
 
     async def _begin_carefully(self, delivery: Delivery) -> None:
         """Write that an attempt begins, and begin it then."""

@@ -173,7 +173,7 @@ class Dispatcher:
     ) -> None:
         """Try a dead letter again, for which the store says that it waits for a retry now."""
         subscription.passed_over.discard(event.position)
-        stream = subscription.streams[-1] if subscription.streams else stream
+        stream = subscription.stream_of(event.position) or stream
         queue = subscription.lane.queue(event.key)
         queue.hold = event.position if queue.hold is None else min(queue.hold, event.position)
         blocked = queue.blocked

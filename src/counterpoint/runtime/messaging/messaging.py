@@ -24,6 +24,8 @@ from counterpoint.runtime.messaging.opening import (
     redeclared,
 )
 from counterpoint.runtime.messaging.positions import (
+    QUEUES_A_SECOND,
+    QUEUES_AN_EVENT,
     WRITE_AFTER,
     WRITE_EVERY,
     is_over,
@@ -53,6 +55,8 @@ class Messaging:
             node, registry, self.dispatcher, self.streams, self.subscriptions, self._subscribed
         )
         self._alarm: Alarm | None = None
+        self._queues = 0
+        """Queues that were looked at for the positions: the more, the more rarely."""
 
     @property
     def quiet(self) -> bool:
@@ -149,10 +153,11 @@ class Messaging:
 
     def _progressed(self) -> None:
         dispatcher = self.dispatcher
-        if dispatcher.moved >= WRITE_EVERY:
+        if dispatcher.moved >= max(WRITE_EVERY, self._queues // QUEUES_AN_EVENT):
             self.write_positions()
         elif self._alarm is None and not self.node.stopping:
-            at = self.node.clock.now() + WRITE_AFTER
+            slower = 1 + self._queues // QUEUES_A_SECOND
+            at = self.node.clock.now() + WRITE_AFTER * slower
             self._alarm = self.node.clock.call_at(at, self._ring)
         if dispatcher.pending < PENDING_MAX // 2 and (
             self.streams.live.backlog or self.streams.others
@@ -172,6 +177,7 @@ class Messaging:
         self.dispatcher.moved = 0
         lanes = self.dispatcher.lanes.values()
         low = low_waters(lanes)
+        self._queues = sum(len(lane.queues) for lane in lanes)
         moved: list[tuple[int, int]] = []
         over: list[int] = []
         for number, one in list(self.subscriptions.items()):

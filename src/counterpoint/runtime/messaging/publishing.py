@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from counterpoint.errors import ConflictError, EventExistsError
+from counterpoint.authoring.registry import Registry
+from counterpoint.errors import ConflictError, CounterpointError, EventExistsError
 from counterpoint.model.messages import EventRow, slot_of
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.messages import ReadableMessages
@@ -26,6 +27,7 @@ class Publishing:
 
     def __init__(self, node: Host) -> None:
         self.node = node
+        self._same = same_data(node.registry, node.codec)
         self._on_their_way: dict[tuple[str, str], tuple[EventRow, asyncio.Future[bool]]] = {}
 
     async def publish(
@@ -64,7 +66,7 @@ class Publishing:
             if other is None:
                 new.append(row)
             else:
-                check_same_event(other, row)
+                check_same_event(other, row, self._same)
             seen[place] = row
         return new
 
@@ -72,7 +74,7 @@ class Publishing:
         """Wait for who publishes the same event: this one is durable when that one is."""
         if place in self._on_their_way:
             first, done = self._on_their_way[place]
-            check_same_event(first, row)
+            check_same_event(first, row, self._same)
             await asyncio.wait([done])
 
     async def _write(self, rows: list[EventRow], letter: int | None, *, remember: bool) -> bool:
@@ -153,7 +155,29 @@ def posted(row: EventRow, codec: Codec) -> PostedEvent:
     )
 
 
-def check_same_event(published: EventRow, row: EventRow) -> None:
+Same = Callable[[EventRow, EventRow], bool]
+
+
+def same_data(registry: Registry, codec: Codec) -> Same:
+    """Return what tells whether two events of one type and version say the same.
+
+    Their bytes may differ: a set is written in the order of its hashes.
+    """
+
+    def same(one: EventRow, other: EventRow) -> bool:
+        contract = registry.contracts.get(one.type)
+        if contract is None or one.codec != other.codec:
+            return False
+        try:
+            values = [contract.decode(codec.decode(e.data), e.version) for e in (one, other)]
+        except CounterpointError:
+            return False
+        return bool(values[0] == values[1])
+
+    return same
+
+
+def check_same_event(published: EventRow, row: EventRow, same: Same) -> None:
     """Refuse an event whose id was published before with other content.
 
     Raises:
@@ -166,11 +190,11 @@ def check_same_event(published: EventRow, row: EventRow) -> None:
         ("data", lambda e: (e.codec, e.data)),
     ]
     for what, of in differing:
-        if of(published) != of(row):
+        if of(published) != of(row) and not (what == "data" and same(published, row)):
             raise EventExistsError(row.source, row.id, f"with another {what}")
 
 
-async def look_up(store: ReadableMessages, rows: Sequence[EventRow]) -> list[EventRow]:
+async def look_up(store: ReadableMessages, rows: Sequence[EventRow], same: Same) -> list[EventRow]:
     """Return those of *rows* that are not in the log.
 
     Raises:
@@ -182,5 +206,5 @@ async def look_up(store: ReadableMessages, rows: Sequence[EventRow]) -> list[Eve
         if other is None:
             new.append(row)
         else:
-            check_same_event(other, row)
+            check_same_event(other, row, same)
     return new

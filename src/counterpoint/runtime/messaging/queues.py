@@ -20,6 +20,7 @@ Safety argument (P6, P10):
    an event that is read twice is delivered once, and one that failed goes on where it stood.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -77,6 +78,13 @@ class Subscription:
     def is_replay(self) -> bool:
         """Whether it replays events that were delivered before."""
         return self.row.replay > 0
+
+    def stream_of(self, position: int) -> "Stream | None":
+        """Return the stream that brings it the event at a position."""
+        for stream in self.streams:
+            if stream.joined.get(self, -1) < position <= stream.offered:
+                return stream
+        return self.streams[-1] if self.streams else None
 
     def takes(self, position: int, key: str) -> bool:
         """Whether an event of its type is meant for it."""
@@ -325,6 +333,7 @@ class Delivery:
         "stale",
         "status",
         "subscription",
+        "thread",
     )
 
     def __init__(
@@ -350,6 +359,8 @@ class Delivery:
         self.due_at: int | None = None
         self.holds_from: int | None = None
         """The position of the hold that is being written with its failure."""
+        self.thread: asyncio.Future[Any] | None = None
+        """The thread of its last attempt, which may outlive that."""
         self.damaged = False
         """Its journal cannot be read."""
         self.stale = False

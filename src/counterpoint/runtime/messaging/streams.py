@@ -82,13 +82,13 @@ class Streams:
         live = self.live
         if not self.ready:
             return
-        if live.backlog or self.dispatcher.full or events[0].position != live.frontier + 1:
-            live.backlog = self._grew = True
-            self.poke()
-            return
-        routes = live.routes
-        offer = self.dispatcher.offer
+        routes, dispatcher = live.routes, self.dispatcher
+        offer = dispatcher.offer
         for event in events:
+            if live.backlog or dispatcher.full or event.position != live.frontier + 1:
+                live.backlog = self._grew = True
+                self.poke()
+                return
             live.frontier = event.position
             if event.type in routes:
                 offer(live, event)
