@@ -183,7 +183,7 @@ class Beginnings:
         return None
 
     def _take_again(self, row: MailRow, mail: StartMail, found: ExecutionRow) -> None:
-        """Take over a start of an id that was started before: the same one, posted twice, or not."""
+        """Take over a start of an id that was started before: perhaps the same, posted twice."""
         other = found.name != mail.workflow or found.fingerprint != fingerprint_of(mail.arguments)
         if other and mail.caused_by is not None:
             logger.warning(

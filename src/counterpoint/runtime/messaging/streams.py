@@ -141,7 +141,8 @@ class Streams:
             dispatcher.offer(stream, event, known.get(event.position, NOTHING_KNOWN))
         if len(events) < PAGE:
             stream.frontier = max(stream.frontier, until)
-            dispatcher.look_for_unmet(min(one.offered for one in (self.live, *self.others)))
+            going_on = [one for one in self.others if one.ends_at is None]
+            dispatcher.look_for_unmet(min(one.frontier for one in (self.live, *going_on)))
             return self._caught_up(stream)
         await asyncio.sleep(0)
         return True
