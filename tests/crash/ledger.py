@@ -62,18 +62,20 @@ class Ledger:
     def effect(self, key: str, what: str, **facts: Any) -> Line:
         """Have an effect unless the key had one; return the facts of the first one."""
         with self._lock:
-            found = self.effects.get(key)
-            if found is None:
-                found = self.write("effect", key=key, what=what, **facts)
-                self._count(found)
-            return found
+            return self._effect(key, what, **facts)
+
+    def _effect(self, key: str, what: str, **facts: Any) -> Line:
+        found = self.effects.get(key)
+        if found is None:
+            found = self.write("effect", key=key, what=what, **facts)
+            self._count(found)
+        return found
 
     def reserve(self, key: str, product: str, order: str, quantity: int, stock: int) -> bool:
         """Reserve a quantity if there is as much; return whether it is reserved."""
-        with self._lock:
-            short = self.reserved[product] + quantity > stock
-        given = 0 if short else quantity
-        done = self.effect(key, "reserve", order=order, product=product, quantity=given)
+        with self._lock:  # orders of other keys reserve in other threads at the same time
+            given = 0 if self.reserved[product] + quantity > stock else quantity
+            done = self._effect(key, "reserve", order=order, product=product, quantity=given)
         return bool(done["quantity"])
 
     def chance(self, *parts: object) -> float:
