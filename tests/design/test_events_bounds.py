@@ -156,3 +156,45 @@ async def test_events_in_memory_are_counted_right_through_retry_redrive_and_disc
 
 def _happened(key: str, number: int) -> Event:
     return Happened(key=key, number=number)
+
+
+async def test_events_of_a_long_queue_that_are_left_in_the_log_survive_a_crash() -> None:
+    books = Books()
+    services = deployed(books, "take", retry=ONCE, timeout=None)
+    async with Harness(services=services) as harness:
+
+        async def take_long() -> None:
+            await harness.sleep(60)
+
+        books.fail("take", 0, take_long)
+        await harness.app.publish(*(_happened("one", number) for number in range(3 * QUEUE_MAX)))
+        await publish(harness, 1, key="other")
+        await harness.advance(seconds=5)
+        (row,) = await harness.store.inner.subscriptions()
+        assert row.position == 0
+        await harness.crash()
+        await harness.restart()
+        await harness.idle()
+
+        assert books.numbers("take", "one") == list(range(3 * QUEUE_MAX))
+
+
+async def test_what_is_left_in_the_log_behind_a_long_queue_bounds_its_position() -> None:
+    books = Books()
+    services = deployed(books, "take", retry=ONCE, timeout=None)
+    async with Harness(services=services) as harness:
+
+        async def take_long() -> None:
+            await harness.sleep(60)
+
+        books.fail("take", QUEUE_MAX, take_long)
+        count = 3 * QUEUE_MAX
+        await harness.app.publish(*(_happened("one", number) for number in range(count)))
+        await harness.advance(seconds=5)
+        (row,) = await harness.store.inner.subscriptions()
+        assert row.position == QUEUE_MAX
+        await harness.crash()
+        await harness.restart()
+        await harness.idle()
+
+        assert list(dict.fromkeys(books.numbers("take"))) == list(range(count))

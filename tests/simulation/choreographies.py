@@ -4,8 +4,8 @@ Events of kind N lead only to events of higher kinds, so that each case comes to
 of a case have names: `p0` was published, `p0>2.1` is the second one that reaction 2 made of it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from hypothesis import strategies as st
@@ -70,7 +70,8 @@ class Case:
     """Events that are read at once."""
     pending_max: int = 5_000
     queue_max: int = 64
-    extra: Mapping[str, int] = field(default_factory=dict[str, int])
+    suspends: bool = False
+    """Whether the store lets others run before it answers a read."""
 
     @property
     def steady(self) -> bool:
@@ -115,4 +116,5 @@ def cases(draw: st.DrawFn) -> Case:
         draw(_sizes),
         draw(st.sampled_from((2, 5_000))),
         draw(st.sampled_from((1, 2, 64))),
+        draw(st.booleans()),
     )

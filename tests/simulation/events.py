@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,8 +16,15 @@ from tests.simulation.world import EngineErrors
 
 from counterpoint import Event, NodeStoppedError, Retry, Service, activity
 from counterpoint.errors import StoreBrokenError, StoreError
-from counterpoint.model.messages import DeadLetterQuery, DeadLetterRow, ReactionRow, ReactionStatus
-from counterpoint.model.rows import Commit
+from counterpoint.model.messages import (
+    DeadLetterQuery,
+    DeadLetterRow,
+    EventQuery,
+    EventRow,
+    ReactionRow,
+    ReactionStatus,
+)
+from counterpoint.model.rows import Commit, JournalRow
 from counterpoint.runtime.mail import EVENTS, DiscardMail, Mail, RedriveMail, ReplayMail, mail_row
 from counterpoint.runtime.messaging import dispatcher, messaging, queues, streams
 from counterpoint.stores.memory import MemoryStore
@@ -65,6 +72,27 @@ class Store(MemoryStore):
         self.done: list[ReactionRow] = []
         self.died: set[tuple[int, int]] = set()
         """Places of what has ever been a dead letter."""
+        self.suspends = False
+
+    async def _suspend(self) -> None:
+        for _ in range(3 if self.suspends else 0):
+            await asyncio.sleep(0)
+
+    async def events(self, query: EventQuery) -> list[EventRow]:
+        found = await super().events(query)
+        await self._suspend()
+        return found
+
+    async def reactions(
+        self, subscriptions: Sequence[int], first: int, last: int
+    ) -> list[ReactionRow]:
+        await self._suspend()
+        return await super().reactions(subscriptions, first, last)
+
+    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
+        found = await super().journal(key, after_seq=after_seq)
+        await self._suspend()
+        return found
 
     async def commit(self, commit: Commit) -> int:
         first = await super().commit(commit)
@@ -90,6 +118,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.faults = [deque(reacts.faults) for reacts in self.case.reactions]
+        self.store.suspends = self.case.suspends
 
 
 class Driver:
