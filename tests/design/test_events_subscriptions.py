@@ -24,7 +24,7 @@ from tests.design.services_events import (
     things,
 )
 
-from counterpoint import Service
+from counterpoint import Retry, Service
 from counterpoint.model.messages import ReactionStatus
 from counterpoint.runtime.mail import UnsubscribeMail
 from counterpoint.runtime.messaging import streams
@@ -417,3 +417,21 @@ async def test_a_position_stays_before_what_is_under_way() -> None:
         await harness.advance(minutes=2)
 
         assert await positions(harness) == {"shop.take": 5}
+
+
+async def test_a_position_passes_over_what_waits_for_a_retry() -> None:
+    books = Books()
+    retry = Retry(first=timedelta(seconds=50), jitter=0)
+    books.fail("take", 1, ConnectionError("it is down"))
+    async with Harness(services=deployed(books, "take", retry=retry)) as harness:
+        await publish(harness, 1, 2)
+        await publish(harness, 3, key="other")
+        await harness.advance(seconds=5)
+        assert await positions(harness) == {"shop.take": 3}
+        assert await holds(harness) == [("k", 1)]
+        await harness.crash()
+        await harness.restart()
+        await harness.idle()
+
+        assert books.numbers("take", "k") == [1, 2]
+        assert await holds(harness) == []
