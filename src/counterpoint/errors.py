@@ -157,7 +157,7 @@ class NotInWorkflowError(CounterpointError):
 
 
 class NotInActivityError(CounterpointError):
-    """Something that only works inside an activity was used elsewhere."""
+    """Something that only works inside an activity was used elsewhere, or the other way round."""
 
 
 class WorkflowRefusedError(CounterpointError):

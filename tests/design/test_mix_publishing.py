@@ -427,7 +427,6 @@ async def test_an_activity_that_publishes_what_it_did_not_declare_fails() -> Non
         assert await published(harness, Shipped) == []
 
 
-@pytest.mark.xfail(strict=True, reason="neither app.publish nor app.start looks for an attempt")
 async def test_app_publish_and_app_start_in_an_activity_point_at_the_right_ones() -> None:
     odd = Service("odd")
     apps: list[App] = []

@@ -132,8 +132,8 @@ def last_heartbeat() -> Any:
     return _attempt("last_heartbeat()").previous_detail()
 
 
-def publish(event: Event) -> None:
-    """Publish an event, if this step is committed: if the attempt fails, nothing is published.
+def publish(*events: Event) -> None:
+    """Publish events, if this step is committed: if the attempt fails, nothing is published.
 
     A reaction rather returns its events; what it publishes has to be in its return annotation.
 
@@ -143,7 +143,9 @@ def publish(event: Event) -> None:
         ArgumentsError: it has no usable key, or does not fit its own fields.
         PayloadError: it cannot be written, or is too large.
     """
-    _attempt("publish()").publish(event)
+    attempt = _attempt("publish()")
+    for event in events:
+        attempt.publish(event)
 
 
 def start(workflow: Workflow[R, Unpack[Ts]], *args: Unpack[Ts], id: str | None = None) -> str:
@@ -162,3 +164,16 @@ def start(workflow: Workflow[R, Unpack[Ts]], *args: Unpack[Ts], id: str | None =
     if wrong is not None:
         raise ArgumentsError(wrong, fields=["id"])
     return _attempt("start()").start(workflow, args, id)
+
+
+def refuse_in_attempt(what: str, instead: str) -> None:
+    """Refuse what would happen whether the step is committed or not.
+
+    Raises:
+        NotInActivityError: an attempt is running here; says what to write instead.
+    """
+    if current_attempt.get() is not None:
+        raise NotInActivityError(
+            f"{what} in an activity or reaction would happen although the attempt fails, and again "
+            f"with the next one: use {instead}, which is committed with the step's result"
+        )

@@ -73,10 +73,10 @@ async def event(
         return decoded
 
 
-async def publish(event: Event) -> None:
-    """Publish an event: it is appended to the log together with what the code does now.
+async def publish(*events: Event) -> None:
+    """Publish events: they are appended to the log together with what the code does now.
 
-    It is delivered if, and only if, that is committed; a replay does not publish it again.
+    They are delivered if, and only if, that is committed; a replay does not publish them again.
 
     Raises:
         DefinitionError: it is no event of this app, or `emits=` does not name it.
@@ -85,14 +85,16 @@ async def publish(event: Event) -> None:
     """
     execution = current_execution("publish()")
     program = _program(execution)
-    contract, key, data = program.registry.event_data(event)
+    found = [program.registry.event_data(event) for event in events]  # all of them or none
     emits = program.workflow.emits
-    if emits is not None and contract.event_class not in emits:
-        raise DefinitionError(
-            f"{program.workflow.name} publishes {contract.type}, which its emits= does not name: "
-            f"add {contract.event_class.__name__} to it"
-        )
-    execution.events.publish(contract.type, contract.version, key, msgspec.Raw(data))
+    for contract, _, _ in found:
+        if emits is not None and contract.event_class not in emits:
+            raise DefinitionError(
+                f"{program.workflow.name} publishes {contract.type}, which its emits= does not "
+                f"name: add {contract.event_class.__name__} to it"
+            )
+    for contract, key, data in found:
+        execution.events.publish(contract.type, contract.version, key, msgspec.Raw(data))
 
 
 def _program(execution: Execution) -> WorkflowProgram:

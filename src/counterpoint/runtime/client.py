@@ -9,6 +9,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 import msgspec
 
 from counterpoint.authoring.activity import Activity
+from counterpoint.authoring.attempt import refuse_in_attempt
 from counterpoint.authoring.registry import AnyWorkflow, Registry
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import (
@@ -93,8 +94,10 @@ class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers, Flows):
             PayloadError: they cannot be recorded, or are too large.
             ExecutionExistsError: the id belongs to another workflow, or was given other arguments.
             NodeStoppedError: the node takes no work.
+            NotInActivityError: an activity or reaction does it: `activity.start` is for that.
             StoreError: it may not have been started.
         """
+        refuse_in_attempt("app.start", "activity.start(workflow, ...)")
         access = self._access()
         check_workflow(access.registry, workflow)
         wrong = check_execution_id(id) if id is not None else None
@@ -275,7 +278,7 @@ def refuse_in_workflow() -> None:
     if type(running_loop()) is WorkflowLoop:
         raise WorkflowRefusedError(
             "workflow code cannot start, signal or look at executions through the app: a replay "
-            "would do it again. Do it in an activity and await that"
+            "would do it again. Do it in an activity and await that (activity.start starts one)"
         )
 
 

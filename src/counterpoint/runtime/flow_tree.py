@@ -79,8 +79,8 @@ class _Tree:
                 if place not in self.merged:
                     node = ("reaction", *place)
                     causes[node] = ("event", event.position, 0)
-                    row = self.rows.reactions.get(place)
-                    self.times[node] = event.recorded_at if row is None else row.created_at
+                    mark = self.rows.reactions.get(place)
+                    self.times[node] = event.recorded_at if mark is None else mark.created_at
         _break_circles(causes, self.times)
         for node in sorted(causes, key=lambda one: (self.times[one], one[0] == "reaction", one)):
             self.children.setdefault(causes[node], []).append(node)

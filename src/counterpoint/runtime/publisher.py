@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from counterpoint.authoring.attempt import refuse_in_attempt
 from counterpoint.authoring.event import Event
 from counterpoint.errors import ArgumentsError
 from counterpoint.model.ids import check_execution_id, generate_id
@@ -33,8 +34,10 @@ class Publisher:
             PayloadError: an event cannot be written, or is too large.
             EventExistsError: the id was used for another event.
             NodeStoppedError: the node takes no work.
+            NotInActivityError: an activity or reaction does it: `activity.publish` is for that.
             StoreError: they may not have been published.
         """
+        refuse_in_attempt("app.publish", "activity.publish(event)")
         access = self._access()
         for name, given in (("id", id), ("correlation_id", correlation_id)):
             wrong = check_execution_id(given) if given is not None else None

@@ -8,6 +8,7 @@ and position, so a second delivery of the event finds it and does nothing.
 import zlib
 from collections.abc import Callable, Sequence
 
+from counterpoint.authoring.workflow import Workflow
 from counterpoint.model import records as r
 from counterpoint.model.messages import DeadLetterRow, EventRow, HoldRow, ReactionStatus
 from counterpoint.model.outcomes import Outgoing, Publication
@@ -30,10 +31,15 @@ def success(
     written: Written,
     refused: Refused,
 ) -> Note:
-    """Return what a delivery's success writes: its mark, what it publishes and what it starts."""
+    """Return what a delivery's success writes: its mark, what it publishes and what it starts.
+
+    A replay publishes and starts nothing unless it was asked to; but a workflow that the events of
+    the replay start is started: nothing else would come of it.
+    """
     note = Note(written, refused)
     _finish(note, delivery, now)
-    if outbox and delivery.subscription.row.publishes:
+    subscription = delivery.subscription
+    if outbox and (subscription.row.publishes or isinstance(subscription.target, Workflow)):
         event = delivery.event
         events: list[EventRow] = []
         for one in outbox:
