@@ -1,4 +1,4 @@
-"""The guides to sagas: each program prints what its guide says, and the rest of their code runs."""
+"""The guides to sagas and events: each program prints what its guide says; other code runs."""
 
 import re
 import subprocess
@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 GUIDES = Path(__file__).parent.parent / "docs/guides"
-PAGES = ["children", "compensation", "waiting-for-people"]
+PAGES = [
+    "children",
+    "compensation",
+    "events-and-contracts",
+    "flows",
+    "mixing-styles",
+    "reactions",
+    "waiting-for-people",
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"# (\w+\.py)\n")
 

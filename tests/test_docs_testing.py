@@ -11,8 +11,17 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
-    process, its_tests, activities = BLOCK.findall(GUIDE.read_text())
-    pytester.makepyfile(booking=process, test_booking=its_tests, test_activities=activities)
+    booking, its_tests, cinema, tests_of_events, activities, reactions = BLOCK.findall(
+        GUIDE.read_text()
+    )
+    pytester.makepyfile(
+        booking=booking,
+        test_booking=its_tests,
+        cinema=cinema,
+        test_cinema=tests_of_events,
+        test_activities=activities,
+        test_reactions=reactions,
+    )
     pytester.makeini(
         "[pytest]\nasyncio_mode = auto\npythonpath = .\n"
         "asyncio_default_fixture_loop_scope = function\n"
@@ -20,4 +29,4 @@ def test_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
 
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=16)
