@@ -12,7 +12,8 @@ from types import ModuleType
 
 import pytest
 
-from counterpoint import App, Cause, Settings
+from counterpoint import App, Cause, DefinitionError, Settings
+from counterpoint.testing import Harness
 
 ROOT = Path(__file__).resolve().parent.parent
 FOUND = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/**/*.md")]
@@ -26,6 +27,16 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def blocks(page: Path) -> list[str]:
     return PYTHON.findall(page.read_text())
+
+
+def run_twice(program: str, folder: Path) -> list[str]:
+    (folder / "program.py").write_text(program)
+    words = [sys.executable, "program.py"]
+    runs = [
+        subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    return [ran.stdout for ran in runs]
 
 
 def load(path: Path, name: str) -> ModuleType:
@@ -45,25 +56,37 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
 
 
 def test_the_readme_program_prints_what_the_readme_says(tmp_path: Path) -> None:
-    (program,) = blocks(ROOT / "README.md")
-    (tmp_path / "shop.py").write_text(program)
+    program, _ = blocks(ROOT / "README.md")
 
-    runs = [
-        subprocess.run(
-            [sys.executable, "shop.py"], cwd=tmp_path, capture_output=True, text=True, check=True
-        ).stdout
-        for _ in range(2)
-    ]
+    assert run_twice(program, tmp_path) == ["authorization order-1/1/2\n"] * 2
 
-    assert runs == ["authorization order-1/1/2\n"] * 2
+
+def test_the_choreography_of_the_readme_prints_what_the_readme_says(tmp_path: Path) -> None:
+    _, program = blocks(ROOT / "README.md")
+
+    first, second = run_twice(program, tmp_path)
+
+    assert first == second
+    assert first.splitlines()[3:] == ["payments.PaymentReturned by payments.give_back"]
+
+
+def test_the_choreography_of_the_readme_does_not_start_with_an_end_that_nothing_leads_to(
+    tmp_path: Path,
+) -> None:
+    _, program = blocks(ROOT / "README.md")
+    (tmp_path / "fulfilment.py").write_text(
+        program.replace("-> Reserved | SoldOut:", "-> Reserved:")
+    )
+
+    with pytest.raises(DefinitionError, match="never reaches payments"):
+        load(tmp_path / "fulfilment.py", "fulfilment")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> None:
     page = (ROOT / "README.md").read_text()
-    (program,) = PYTHON.findall(page)
-    (tmp_path / "shop.py").write_text(program)
+    (tmp_path / "shop.py").write_text(PYTHON.findall(page)[0])
     (block,) = re.findall(r"^```sh\n(counterpoint run .*?)^```$", page, re.MULTILINE | re.DOTALL)
     host, *others = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     outputs: list[str] = []
@@ -105,6 +128,32 @@ def test_the_app_of_the_tutorial_can_be_built(
     module = load(tmp_path / "trip.py", "trip")
 
     assert isinstance(module.app, App)
+
+
+async def test_the_bistro_of_the_tutorial_does_what_the_tutorial_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program,) = blocks(ROOT / "docs/tutorial/first-choreography.md")
+    (tmp_path / "bistro.py").write_text(program)
+    bistro = load(tmp_path / "bistro.py", "bistro")
+    dishes = [(1, "soup"), (1, "oysters"), (3, "cake"), (3, "soup"), (4, "soup")]
+
+    async with Harness(bistro.app) as harness:
+        for table, dish in [*dishes, dishes[0]]:
+            ordered = bistro.DishOrdered(table=table, dish=dish)
+            await harness.publish(ordered, id=f"{dish}-{table}")
+        await harness.idle()
+        served = await harness.published(bistro.GuestServed)
+        told = await harness.published(bistro.GuestTold)
+        [dead] = [letter async for letter in harness.app.dead_letters()]
+        monkeypatch.setattr(bistro, "bake", lambda: 40)
+        await harness.app.redrive("kitchen.cook:guests/cake-3")
+        later = await harness.published(bistro.GuestServed, "3")
+
+    assert [(one.table, one.dish) for one in served] == [(1, "soup"), (4, "soup")]
+    assert [one.dish for one in told] == ["oysters"]
+    assert (dead.id, dead.attempts, dead.behind) == ("kitchen.cook:guests/cake-3", 3, 1)
+    assert [one.dish for one in later] == ["cake", "soup"]
 
 
 def test_the_program_of_the_guide_to_signals_prints_what_the_guide_says(tmp_path: Path) -> None:
