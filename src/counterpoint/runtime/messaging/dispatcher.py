@@ -223,13 +223,15 @@ class Dispatcher:
         )
         if generation != self.generation:
             return
+        # A stream that has left something further below meanwhile is read the next time.
+        read = {s: cursor for s, cursor in queue.cursors.items() if cursor.last >= after}
         for event in events:
             rows = known.get(event.position, NOTHING_KNOWN)
-            for stream, cursor in queue.cursors.items():
+            for stream, cursor in read.items():
                 if cursor.last < event.position <= stream.offered:
                     self._take_behind(queue, stream, event, rows)
         reached = events[-1].position if len(events) == limit else until
-        for stream, cursor in list(queue.cursors.items()):
+        for stream, cursor in read.items():
             cursor.last = max(cursor.last, min(reached, stream.offered))
             if cursor.missed <= cursor.last and reached >= stream.offered:
                 del queue.cursors[stream]
