@@ -248,7 +248,6 @@ async def test_a_redriven_dead_letter_does_not_run_beside_its_thread() -> None:
         assert await dead(harness) == []
 
 
-@pytest.mark.xfail(strict=True, reason="only the retries of an event look at its thread")
 @pytest.mark.parametrize("on_dead", ["park", "skip"])
 async def test_the_next_event_of_a_key_does_not_run_beside_the_thread_of_a_dead_letter(
     on_dead: Literal["park", "skip"],

@@ -4,6 +4,7 @@ A delivery is under way from when its queue hands it over until it has *passed* 
 dead letter that parks nothing, is written) or its queue is *blocked* by it (a failure is written).
 """
 
+import asyncio
 import functools
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
@@ -48,6 +49,10 @@ class Queues(Protocol):
 
     def block(self, delivery: Delivery) -> None:
         """A delivery's failure is written: its key waits."""
+        ...
+
+    def outlived(self, queue: KeyQueue, thread: "asyncio.Future[Any]") -> None:
+        """A thread goes on after its attempt: nothing else of the key begins before it ends."""
         ...
 
     def unblock(self, delivery: Delivery) -> None:
@@ -151,6 +156,8 @@ class Deliveries:
             self._succeed(delivery, outcome.outbox)
             return
         delivery.thread = attempt.thread
+        if attempt.thread is not None and not attempt.thread.done():
+            self.queues.outlived(delivery.queue, attempt.thread)
         self._failed(delivery, attempt.reaction.retry, outcome)
 
     def _failed(self, delivery: Delivery, retry: Retry, outcome: Raised) -> None:

@@ -4,7 +4,9 @@ See `queues` for the order, `deliveries` for the attempts, `streams` for where e
 """
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from counterpoint.errors import StoreError
 from counterpoint.model import records as r
@@ -120,6 +122,8 @@ class Dispatcher:
         """Begin the next delivery of a queue, if it may begin."""
         if queue.active is not None or queue.blocked is not None or self.node.stopping:
             return
+        if queue.thread is not None:
+            return  # and when it is back this is called again
         if queue.items:
             item = queue.items[0]
             self.deliveries.begin(queue, item, item.left[0])
@@ -160,6 +164,16 @@ class Dispatcher:
         queue.blocked = None
         queue.active = delivery
         self.pending += 1
+
+    def outlived(self, queue: KeyQueue, thread: "asyncio.Future[Any]") -> None:
+        """A thread goes on after its attempt: nothing else of the key begins before it ends."""
+        queue.thread = thread
+        thread.add_done_callback(functools.partial(self._thread_back, self.generation, queue))
+
+    def _thread_back(self, generation: int, queue: KeyQueue, thread: "asyncio.Future[Any]") -> None:
+        if generation == self.generation and queue.thread is thread:
+            queue.thread = None
+            self.advance(queue)
 
     # ---- dead letters again -------------------------------------------------------------------
 

@@ -220,6 +220,7 @@ class KeyQueue:
         "key",
         "lane",
         "reading",
+        "thread",
         "unmet",
     )
 
@@ -234,6 +235,8 @@ class KeyQueue:
         self.cursors: dict[Stream, Cursor] = {}
         self.hold: int | None = None
         """The position of its hold in the store."""
+        self.thread: asyncio.Future[Any] | None = None
+        """A thread that has outlived the attempt which it ran: the next one waits for it."""
         self.unmet = False
         """No stream has come to its hold since the node started: it is not to be released."""
         self.reading = False
@@ -241,7 +244,7 @@ class KeyQueue:
     @property
     def resting(self) -> bool:
         """Whether nothing of it is left to do, now or later."""
-        return not (self.items or self.active or self.blocked or self.cursors)
+        return not (self.items or self.active or self.blocked or self.cursors or self.thread)
 
     @property
     def next_is_last(self) -> bool:
