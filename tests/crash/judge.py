@@ -154,7 +154,7 @@ def taken(evidence: Evidence) -> Iterator[str]:
     for one, event in evidence.deliveries():
         status = marks.get((one.number, event.position))
         first_dead = blocked.get(one.lane_of(event))
-        # Who catches up waits behind a key's dead letter with what is older, too, and is not past it.
+        # Who catches up waits behind a dead letter with what is older, too, and is not past it.
         waits = first_dead is not None and event.position > min(first_dead - 1, one.position)
         if status in ("retrying", "running") or (status is None and not waits):
             yield f"{one.name} is {status} at {event.position}, and nothing stops it"
