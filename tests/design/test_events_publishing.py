@@ -126,7 +126,7 @@ async def test_an_id_that_was_used_for_other_content_is_refused(other: Event, wh
     books = Books()
     async with Harness(services=deployed(books, "take")) as harness:
         await harness.app.publish(Happened(key="k", number=1), id="one")
-        with pytest.raises(EventExistsError, match=f"with another {what}"):
+        with pytest.raises(EventExistsError, match=f"other {what}"):
             await harness.app.publish(other, id="one")
         await harness.idle()
 

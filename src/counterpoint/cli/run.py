@@ -169,8 +169,13 @@ class Host:
             return
         say(f"{app.name} is hosted by process {os.getpid()}")
         for service in app.registry.services.values():
-            workflows = _count(len(service.workflows), "workflow")
-            say(f"  {service.name}: {workflows}, {_count(len(service.activities), 'activity')}")
+            owned = [
+                _count(len(service.workflows), "workflow"),
+                _count(len(service.activities), "activity"),
+                _count(len(service.reactions), "reaction"),
+            ]
+            said = [count for count in owned if not count.startswith("0 ")]
+            say(f"  {service.name}: {', '.join(said) or 'events only'}")
         say(f"store: {store_words(app)}")
         say(f"{_count(interrupted, 'interrupted execution')} to go on with")
         if incidents:

@@ -118,11 +118,27 @@ async def parked_events(
                 first[row.event_key] = row
     parked = 0
     for key, row in first.items():
-        parked += await _count(store, (one.type,), key, row.position, one.position)
+        parked += await _not_taken(store, one, key, row.position)
         if row.type == one.type and row.subscription != one.number:
             taken = await store.reactions([one.number], row.position, row.position)
             parked += not taken  # another reaction of the lane had its turn, and died
     return parked
+
+
+async def _not_taken(store: ReadableMessages, one: SubscriptionRow, key: str, after: int) -> int:
+    """Return how many events of a key a subscription has passed without taking them."""
+    after = max(after, one.first)
+    left = 0
+    while after < one.position:
+        query = EventQuery(after=after, until=one.position, types=(one.type,), key=key, limit=PAGE)
+        events = await store.events(query)
+        marks = await store.reactions_at([event.position for event in events])
+        taken = {mark.position for mark in marks if mark.subscription == one.number}
+        left += sum(event.position not in taken for event in events)
+        if len(events) < PAGE:
+            break
+        after = events[-1].position
+    return left
 
 
 async def unreached_events(store: ReadableMessages, one: SubscriptionRow) -> int:

@@ -233,7 +233,7 @@ def test_an_event_of_the_app_is_published_by_its_type(shop: Path) -> None:
         (["Odered", "{}"], 3, "has no event 'Odered'"),
         (["Ordered", "{"], 2, "is not JSON"),
         (["Ordered", '{"order_id": "d"}'], 2, "quantity: Field required"),
-        (["Ordered", '{"order_id": "c", "quantity": 2}', "--id", "e-4"], 1, "with another data"),
+        (["Ordered", '{"order_id": "c", "quantity": 2}', "--id", "e-4"], 1, "with other data"),
     ],
 )
 def test_an_event_that_cannot_be_published_is_refused(

@@ -191,7 +191,11 @@ def check_same_event(published: EventRow, row: EventRow, same: Same) -> None:
     ]
     for what, of in differing:
         if of(published) != of(row) and not (what == "data" and same(published, row)):
-            raise EventExistsError(row.source, row.id, f"with another {what}")
+            raise EventExistsError(
+                row.source,
+                row.id,
+                f"with other {what}" if what == "data" else f"with another {what}",
+            )
 
 
 async def look_up(store: ReadableMessages, rows: Sequence[EventRow], same: Same) -> list[EventRow]:
