@@ -1,6 +1,7 @@
 """What reviewers found in the event runtime, as tests."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from tests.design.services_events import (
 )
 
 from counterpoint import App, Event, Retry, Service, activity, workflow
-from counterpoint.errors import EventExistsError
+from counterpoint.errors import EventExistsError, NodeStoppedError
 from counterpoint.model.rows import MailRow
 from counterpoint.runtime import committer, intake
 from counterpoint.runtime.messaging import dispatcher, messaging
@@ -53,14 +54,16 @@ def shop(path: Path) -> tuple[App, Callable[[str], Event], list[str]]:
     return app, lambda order_id: Placed(order_id=order_id), heard
 
 
-@pytest.mark.parametrize("second", ["1", "2"], ids=["same content", "other content"])
-async def test_two_letters_with_one_given_id_publish_the_first(tmp_path: Path, second: str) -> None:
+async def test_an_id_that_a_letter_on_its_way_has_is_not_posted_again(tmp_path: Path) -> None:
     app, placed, heard = shop(tmp_path / "shop.db")
     async with app:
         pass
-    for order_id in ("1", second):
+    for _ in range(2):
         async with app.client() as client:
-            await client.publish(placed(order_id), id="x")
+            assert await client.publish(placed("1"), id="x") == ("x",)
+            with pytest.raises(EventExistsError, match="with another key"):
+                await client.publish(placed("2"), id="x")
+            assert len([letter async for letter in client.posted()]) == 1
     async with app:
         await app.idle(timeout=10)
         while [letter async for letter in app.posted()]:
@@ -290,7 +293,7 @@ async def test_an_event_with_a_set_is_the_same_in_whatever_order_its_set_was_bui
         await app.publish(other, id="x")
         async with app.client() as client:
             await client.publish(other, id="x")
-        with pytest.raises(EventExistsError, match="another data"):
+        with pytest.raises(EventExistsError, match="other data"):
             await app.publish(Tagged(order_id="1", tags={0}), id="x")
         assert len([event async for event in app.events()]) == 1
 
@@ -362,3 +365,30 @@ async def test_a_wait_finds_an_event_although_the_clock_was_set_back(restarts: b
         if restarts:
             await app.publish(Happened(key="k", number=5))
         assert await app.execution("one").result(timeout=SECONDS) == 5
+
+
+# ---- a crash that meets the stop --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("commit", range(1, 8))
+async def test_a_crash_armed_for_a_commit_of_the_stop_hangs_nobody(
+    commit: int, when: Literal["before", "after"]
+) -> None:
+    desk = Service("desk")
+
+    @desk.event(key="room")
+    class Left(Event):
+        room: int
+
+    @desk.on(Left)
+    async def clean(event: Left) -> None:
+        """Do nothing."""
+
+    async with Harness(services=[desk]) as harness:
+        harness.crash_at_commit(commit, when=when)
+        with contextlib.suppress(NodeStoppedError):
+            await harness.app.publish(Left(room=1), id="1")
+        await asyncio.wait_for(harness.restart(), 10)
+        await harness.app.publish(Left(room=1), id="1")
+        await harness.idle()

@@ -52,6 +52,8 @@ class WorkflowProgram:
         return within_deadline(code, left, declared, self.workflow.name)
 
     def decode_arguments(self, arguments: Payload) -> dict[str, Any]:
+        if self.workflow.on is not None:
+            arguments = self.workflow.on.up_to_date(arguments)
         return self.workflow.signature.decode_arguments(arguments)
 
     def encode_result(self, value: object) -> Payload:

@@ -21,8 +21,15 @@ from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.entrance import Entrance
-from counterpoint.runtime.mail import EVENTS, Mail, PublishMail, StartMail, mail_row
-from counterpoint.runtime.messaging.publishing import look_up, posted, same_data
+from counterpoint.runtime.mail import EVENTS, Mail, PublishMail, StartMail, mail_row, read_mail
+from counterpoint.runtime.messaging.publishing import (
+    Same,
+    check_same_event,
+    look_up,
+    posted,
+    posted_row,
+    same_data,
+)
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
@@ -208,9 +215,26 @@ class ClientAccess:
     async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
         same = same_data(self.registry, self.codec)
         new = await look_up(self.store, rows, same) if given_ids else rows
+        if given_ids:
+            new = await self._not_posted(new, same)
         if new:
             mail = PublishMail([posted(row, self.codec) for row in new], given_ids)
             await self.post(EVENTS, mail)
+
+    async def _not_posted(self, rows: Sequence[EventRow], same: Same) -> list[EventRow]:
+        """Return those of *rows* that no letter on its way to a node has."""
+        after, posted_rows = 0, dict[tuple[str, str], EventRow]()
+        while letters := await self.store.mail(after=after, limit=500, execution_id=EVENTS):
+            for letter in letters:
+                mail = read_mail(letter, self.codec)
+                if isinstance(mail, PublishMail):
+                    found = [posted_row(event, letter.at, self.codec) for event in mail.events]
+                    posted_rows |= {(row.source, row.id): row for row in found}
+            after = letters[-1].position
+        for row in rows:
+            if (other := posted_rows.get((row.source, row.id))) is not None:
+                check_same_event(other, row, same)
+        return [row for row in rows if (row.source, row.id) not in posted_rows]
 
     async def finished(self, execution_id: str, timeout: float | None) -> Finished:
         async with asyncio.timeout(timeout):

@@ -22,6 +22,8 @@ from counterpoint.errors import (
     ArgumentsError,
     DefinitionError,
     NotDone,
+    NotInActivityError,
+    NotInWorkflowError,
     PayloadError,
     PayloadTooLargeError,
     RetryAfter,
@@ -33,7 +35,14 @@ from counterpoint.runtime.attempt import NEVER, Attempt, Work
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.threads import Threads
 
-FINAL = (PayloadError, ArgumentsError, DefinitionError, SystemExit)
+FINAL = (
+    PayloadError,
+    ArgumentsError,
+    DefinitionError,
+    NotInActivityError,
+    NotInWorkflowError,
+    SystemExit,
+)
 """Errors that another attempt cannot mend, whatever the policy says."""
 GRACE = 10_000_000
 """Microseconds that an attempt gets to end after its timeout has cancelled it."""

@@ -278,8 +278,8 @@ def refuse_in_workflow() -> None:
     if type(running_loop()) is WorkflowLoop:
         raise WorkflowRefusedError(
             "workflow code cannot start, signal, publish or look at anything through the app: a "
-            "replay would do it again. Publish with workflow.publish; do the rest in an activity "
-            "and await that (activity.start starts a workflow)"
+            "replay would do it again. Do it in an activity and await that (activity.start starts "
+            "a workflow); an event is published with workflow.publish"
         )
 
 

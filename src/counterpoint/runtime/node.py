@@ -159,7 +159,9 @@ class Node:
                 return  # it crashed
             self.stopping = True
             self._stop = self._loop.create_task(self._stop_work(within), context=Context())
-        await asyncio.shield(self._stop)
+        await asyncio.wait([self._stop])  # which is not cancelled with who waits for it
+        if not self._stop.cancelled():  # else the node crashed while it stopped
+            self._stop.result()
 
     async def _stop_work(self, within: float | None) -> None:
         self.due.stop()
@@ -183,7 +185,7 @@ class Node:
         """Stop as if the process had died: nothing more is written (tests)."""
         self.stopping = True
         self.due.stop()
-        for task in self._tasks:
+        for task in (*self._tasks, *([] if self._stop is None else [self._stop])):
             task.cancel()
         self.committer.drop(NodeStoppedError("the node crashed"))
         await self.activities.stop(0)

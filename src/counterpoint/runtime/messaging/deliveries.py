@@ -141,6 +141,7 @@ class Deliveries:
             )
             arguments = workflow.signature.encode_arguments((decoded,), {})
             workflow.signature.decode_arguments(arguments)
+            arguments = workflow.on.versioned(arguments)
         except Exception as error:  # noqa: BLE001 - whatever a user's code raises
             self._give_up(delivery, [], error)
             return
