@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.table import Table
 
+from counterpoint.cli.deadletters_filters import find_cause, find_reaction, find_service
 from counterpoint.cli.event_options import CauseOption, KeyOption, ReactionOption
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import clean, hint, one_line, out, say, say_json, shorten, show_parts
@@ -45,7 +46,10 @@ def list_dead_letters(
         found: list[DeadLetter] = []
         async with open_client(target) as client:
             async for letter in client.dead_letters(
-                reaction=reaction, service=service, cause=cause, key=key
+                reaction=await find_reaction(client, target, reaction),
+                service=await find_service(client, target, service),
+                cause=await find_cause(client, target, cause),
+                key=key,
             ):
                 found.append(letter)
                 if len(found) > limit:

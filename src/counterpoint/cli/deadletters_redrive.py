@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from counterpoint.cli.batch import IDS_SHOWN, RATE, Act, Batch, Report, Task, act_on_each
+from counterpoint.cli.deadletters_filters import find_cause, find_reaction
 from counterpoint.cli.event_options import (
     CauseOption,
     OptionalDeadLetterArgument,
@@ -123,7 +124,10 @@ async def _many(
     who: tuple[str | None, str | None],
 ) -> None:
     async with open_client(target) as client:
-        found = client.dead_letters(reaction=reaction, cause=cause)
+        found = client.dead_letters(
+            reaction=await find_reaction(client, target, reaction),
+            cause=await find_cause(client, target, cause),
+        )
         act = _act(client, *who)
         tasks = [Task(letter.id, act, letter.id) async for letter in found]
         counted = Report(dry_run=not batch.yes, matched=len(tasks))

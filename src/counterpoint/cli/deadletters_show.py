@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 from datetime import datetime
 
 from counterpoint.cli.event_options import DeadLetterArgument
@@ -11,7 +12,8 @@ from counterpoint.cli.posting import posted_requests
 from counterpoint.cli.raised import where
 from counterpoint.cli.target import open_client, resolve
 from counterpoint.cli.times import both, now
-from counterpoint.runtime.client import PostedRequest
+from counterpoint.errors import ExecutionNotFoundError, ExecutionRefusedError
+from counterpoint.runtime.client import Client, PostedRequest
 from counterpoint.runtime.dead_letters import DeadLetter
 from counterpoint.runtime.description import JournalEntry
 
@@ -30,7 +32,7 @@ def show(
 
     async def find() -> tuple[DeadLetter, list[PostedRequest]]:
         async with open_client(target) as client:
-            return await client.dead_letter(id), await posted_requests(client, id)
+            return await _dead_letter(client, id), await posted_requests(client, id)
 
     letter, posted = asyncio.run(find())
     if as_json:
@@ -40,6 +42,23 @@ def show(
         say(line)
     for request in posted:
         hint(f"a {request.kind} waits for a node ({target.run_command})")
+
+
+async def _dead_letter(client: Client, id: str) -> DeadLetter:
+    """Return a dead letter.
+
+    Raises:
+        ExecutionNotFoundError, ExecutionRefusedError: it is none; says what to look at instead.
+    """
+    try:
+        return await client.dead_letter(id)
+    except ExecutionNotFoundError as error:
+        error.args = (f"{error.args[0]}: counterpoint deadletters list has the dead letters",)
+        raise
+    except ExecutionRefusedError as error:
+        advice = f"counterpoint flow {shlex.quote(id)} shows what it is part of"
+        error.args = (f"{error.args[0]}; {advice}",)
+        raise
 
 
 def _lines(letter: DeadLetter, at: datetime) -> list[str]:

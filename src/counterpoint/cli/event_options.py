@@ -18,7 +18,7 @@ TypeOption: TypeAlias = Annotated[
     typer.Option(
         "--type",
         metavar="TYPE",
-        help="Only events of a type, by its full name, such as orders.OrderPlaced.",
+        help="Only events of a type, such as orders.OrderPlaced; `list` takes its last part too.",
         autocompletion=complete_types,
     ),
 ]
@@ -51,7 +51,8 @@ ReactionOption: TypeAlias = Annotated[
     typer.Option(
         "--reaction",
         metavar="NAME",
-        help="Only those of a reaction, or of a workflow that events start, by its full name.",
+        help="Only those of a reaction, or of a workflow that events start; the last part of its "
+        "name does where it is clear.",
         autocompletion=complete_subscriptions,
     ),
 ]
@@ -60,7 +61,8 @@ CauseOption: TypeAlias = Annotated[
     typer.Option(
         "--cause",
         metavar="ERROR",
-        help="Only those with this cause: the name of the error, as `deadletters groups` has it.",
+        help="Only those with this cause: the error, as `deadletters groups` has it; "
+        "its last part does where it is clear.",
     ),
 ]
 DeadLetterArgument: TypeAlias = Annotated[
@@ -101,16 +103,25 @@ def find_type(known: Iterable[str], name: str, where: str) -> str:
     Raises:
         CommandError: there is none in *where*, or several.
     """
-    types = list(dict.fromkeys(known))
-    if name in types:
+    return find_name(known, name, f"{where} has no event {name!r}")
+
+
+def find_name(known: Iterable[str], name: str, problem: str) -> str:
+    """Return *name* where it is known, or the one known name that ends with it after a dot.
+
+    Raises:
+        CommandError: there is none, which is the *problem*, or there are several.
+    """
+    names = list(dict.fromkeys(known))
+    if name in names:
         return name
-    matches = [one for one in types if one.rpartition(".")[2] == name]
+    matches = [one for one in names if one.endswith(f".{name}")]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise CommandError(f"{name!r} may be {' or '.join(matches)}: write the full name")
-    close = get_close_matches(name, types, n=1)
+    close = get_close_matches(name, names, n=1)
     advice = (
-        f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(types)) or 'none'}"
+        f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(names)) or 'none'}"
     )
-    raise CommandError(f"{where} has no event {name!r}: {advice}", Exit.NOT_FOUND)
+    raise CommandError(f"{problem}: {advice}", Exit.NOT_FOUND)

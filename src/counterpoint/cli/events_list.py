@@ -12,11 +12,13 @@ from counterpoint.cli.event_options import (
     EventsSinceOption,
     KeyOption,
     TypeOption,
+    find_type,
 )
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import clean, hint, out, say, say_json, show_parts, value_words
-from counterpoint.cli.target import open_client, resolve
+from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import now, parse_since, relative
+from counterpoint.runtime.client import Client
 from counterpoint.runtime.event_log import PublishedEvent
 
 DATA_CHARS_MAX = 200
@@ -57,7 +59,7 @@ def list_events(
     async def find() -> list[PublishedEvent]:
         async with open_client(target) as client:
             found = client.events(
-                type=type,
+                type=None if type is None else await _type(client, target, type),
                 key=key,
                 correlation_id=correlation,
                 since=moment,
@@ -79,6 +81,18 @@ def list_events(
         say("no such events")
     if len(found) > limit:
         hint(f"there are more: --limit {10 * limit} shows them", "dim")
+
+
+async def _type(client: Client, target: Target, name: str) -> str:
+    """Return the full name of a type that has a contract, or events in the log.
+
+    Raises:
+        CommandError: there is none, or several.
+    """
+    async for _event in client.events(type=name, limit=1):
+        return name
+    known = [one.type for one in await client.contracts()]
+    return find_type(known, name, target.name or "the store")
 
 
 def _table(found: list[PublishedEvent], at: datetime, *, data: bool) -> Table:

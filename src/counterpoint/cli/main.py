@@ -32,11 +32,11 @@ from counterpoint.cli.signal import signal
 from counterpoint.cli.start import start
 from counterpoint.cli.subscriptions_commands import commands as subscriptions
 from counterpoint.cli.terminate import terminate
-from counterpoint.errors import CounterpointError
+from counterpoint.errors import ContractError, CounterpointError
 
 
 class _Group(TyperGroup):
-    """Turns errors into one line on stderr and an exit code."""
+    """Turns errors into a line on stderr and an exit code."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,7 +46,8 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (CounterpointError, CommandError) as error:
-            hint(f"error: {one_line(str(error))}", "red")
+            lines = isinstance(error, ContractError)  # it says how schemas differ, line by line
+            hint(f"error: {str(error) if lines else one_line(str(error))}", "red")
             raise typer.Exit(exit_code(error)) from error
         except KeyboardInterrupt:
             hint("interrupted")

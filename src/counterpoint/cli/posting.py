@@ -2,10 +2,11 @@
 
 import asyncio
 import getpass
+import shlex
 
 from counterpoint.cli.output import hint, say, say_json
 from counterpoint.cli.target import Target
-from counterpoint.errors import ExecutionNotFoundError
+from counterpoint.errors import ExecutionNotFoundError, ExecutionRefusedError
 from counterpoint.runtime.client import Client, PostedRequest
 from counterpoint.runtime.description import Description
 
@@ -39,7 +40,8 @@ async def describe(client: Client, execution_id: str) -> Description:
     """Describe an execution.
 
     Raises:
-        ExecutionNotFoundError: there is none; where its start is only posted, the message says so.
+        ExecutionNotFoundError: there is none; where its start is only posted, or the id is that of
+            a reaction, the message says so.
     """
     try:
         return await client.execution(execution_id).describe()
@@ -48,7 +50,23 @@ async def describe(client: Client, execution_id: str) -> Description:
             error.args = (
                 f"{execution_id} is not started yet: its start is stored, and no node has taken it",
             )
+        else:
+            await _explain_reaction(client, error)
         raise
+
+
+async def _explain_reaction(client: Client, error: ExecutionNotFoundError) -> None:
+    """Say in the error what shows a reaction, where the id is that of one."""
+    id = shlex.quote(error.execution_id)
+    try:
+        await client.dead_letter(error.execution_id)
+    except ExecutionNotFoundError:
+        return
+    except ExecutionRefusedError:
+        advice = f"counterpoint flow {id} shows what it is part of"
+    else:
+        advice = f"look at counterpoint flow {id} and counterpoint deadletters show {id}"
+    error.args = (f"{error.args[0]}: it is the id of a reaction; {advice}",)
 
 
 async def report(

@@ -153,6 +153,7 @@ class Host:
         live = {status: counts.get(status, 0) for status in LIVE}
         incidents = live.pop(Status.INCIDENT)
         interrupted = sum(live.values())
+        dead = sum(group.count for group in await app.dead_letter_groups())
         if self.as_json:
             say_json(
                 {
@@ -164,6 +165,7 @@ class Host:
                     "activities": sorted(app.registry.activities),
                     "interrupted": interrupted,
                     "incidents": incidents,
+                    "dead_letters": dead,
                 }
             )
             return
@@ -180,6 +182,8 @@ class Host:
         say(f"{_count(interrupted, 'interrupted execution')} to go on with")
         if incidents:
             say(f"{_count(incidents, 'incident')} to look at: counterpoint list --status incident")
+        if dead:
+            say(f"{_count(dead, 'dead letter')} to look at: counterpoint deadletters list")
 
     async def _say_stopping(self, reason: str) -> None:
         running = self.app.health().running

@@ -18,6 +18,8 @@ from tests.unit.cli.dead import (
 )
 
 from counterpoint.cli.completion import complete_dead_letters
+from counterpoint.cli.event_options import find_name
+from counterpoint.cli.failures import CommandError, Exit
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,58 @@ def test_dead_letters_are_filtered_and_written_as_json(shop: Path) -> None:
     assert found["event"]["type"] == "orders.Ordered"
     assert found["data"] == {"order_id": "b", "quantity": 0}
     assert "journal" not in found
-    assert lines("deadletters", "list", "--json", "--cause", "another") == []
     assert counterpoint("deadletters", "list", "--key", "c").stdout == "no such dead letters\n"
+
+
+@pytest.mark.parametrize(
+    "filters", [["--cause", "ValueError"], ["--reaction", "pack"], ["--service", "shipping"]]
+)
+def test_the_last_part_of_a_name_filters_dead_letters(shop: Path, filters: list[str]) -> None:
+    found = lines("deadletters", "list", "--json", *filters)
+
+    assert [one["id"] for one in found] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        (["--cause", "Other"], "the cause 'Other': it has builtins.ValueError"),
+        (["--cause", "rror"], "the cause 'rror': it has builtins.ValueError"),
+        (
+            ["--reaction", "shipping.pick"],
+            "no reaction 'shipping.pick': did you mean shipping.pack",
+        ),
+        (["--reaction", "x"], "no reaction 'x': it has shipping.pack"),
+        (["--service", "x"], "no service 'x': it has orders, shipping"),
+    ],
+)
+def test_a_filter_of_which_nothing_is_known_says_what_there_is(
+    shop: Path, filters: list[str], words: str
+) -> None:
+    result = counterpoint("deadletters", "list", *filters)
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert words in result.stderr
+
+
+def test_a_known_name_without_dead_letters_is_no_error(shop: Path) -> None:
+    result = counterpoint("deadletters", "list", "--service", "orders")
+    assert (result.exit_code, result.stdout) == (0, "no such dead letters\n")
+
+    for id in (FIRST, SECOND):
+        counterpoint("deadletters", "discard", id, "--reason", "twice")
+    run_node()
+
+    for filters in (["--reaction", "pack"], ["--cause", "builtins.ValueError"]):
+        result = counterpoint("deadletters", "list", *filters)
+        assert (result.exit_code, result.stdout) == (0, "no such dead letters\n")
+
+
+def test_a_short_name_of_several_is_refused_with_all_of_them() -> None:
+    with pytest.raises(CommandError, match=r"a\.Error or b\.Error: write the full") as refused:
+        find_name(["a.Error", "b.Error"], "Error", "there is none")
+
+    assert refused.value.code is Exit.USAGE
 
 
 def test_a_short_list_says_that_there_are_more(shop: Path) -> None:
@@ -117,6 +169,33 @@ def test_what_is_no_dead_letter_is_refused(shop: Path) -> None:
     assert "it is no dead letter: it is completed" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("id", "code", "words"),
+    [
+        ("shipping.pack:orders/e-4", 1, "completed; counterpoint flow shipping.pack:orders/e-4 "),
+        ("shipping.pack:orders/none", 3, "counterpoint deadletters list has the dead letters"),
+    ],
+)
+def test_what_is_no_dead_letter_is_shown_with_what_to_look_at(
+    shop: Path, id: str, code: int, words: str
+) -> None:
+    result = counterpoint("deadletters", "show", id)
+
+    assert result.exit_code == code
+    assert words in result.stderr
+
+
+def test_an_execution_that_is_a_reaction_says_what_shows_it(shop: Path) -> None:
+    dead = counterpoint("show", FIRST)
+    done = counterpoint("show", "shipping.pack:orders/e-4")
+    none = counterpoint("show", "shipping.pack:orders/none")
+
+    assert [one.exit_code for one in (dead, done, none)] == [3, 3, 3]
+    assert f"counterpoint flow {FIRST} and counterpoint deadletters show {FIRST}" in dead.stderr
+    assert "reaction; counterpoint flow shipping.pack:orders/e-4 shows" in done.stderr
+    assert none.stderr == "error: no execution has the id 'shipping.pack:orders/none'\n"
+
+
 # ---- redrive ----------------------------------------------------------------------------------
 
 
@@ -174,14 +253,28 @@ def test_many_are_redriven_with_yes_only(shop: Path) -> None:
     assert [letter["id"] for letter in posted()] == [FIRST, SECOND]
 
 
+def test_many_are_redriven_by_the_last_part_of_names(shop: Path) -> None:
+    args = ("deadletters", "redrive", "--reaction", "pack", "--cause", "ValueError", "--json")
+
+    (report,) = lines(*args)
+
+    assert report["ids"] == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("filters", [["pick"], ["pack", "--cause", "Other"]])
+def test_nothing_known_is_redriven_with_an_error(shop: Path, filters: list[str]) -> None:
+    result = counterpoint("deadletters", "redrive", "--yes", "--reaction", *filters)
+
+    assert result.exit_code == 3
+    assert posted() == []
+
+
 def test_many_are_counted_as_json(shop: Path) -> None:
     args = ("deadletters", "redrive", "--reaction", "shipping.pack", "--json")
 
     (report,) = lines(*args)
 
     assert (report["dry_run"], report["matched"], report["ids"]) == (True, 2, [FIRST, SECOND])
-    none = counterpoint("deadletters", "redrive", "--reaction", "shipping.pick")
-    assert none.stdout == "no such dead letters\n"
 
 
 @pytest.mark.parametrize(

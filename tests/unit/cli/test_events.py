@@ -82,6 +82,24 @@ def test_events_show_their_data_if_asked_and_that_there_are_more(shop: Path) -> 
     assert counterpoint("events", "list", "--key", "none").stdout == "no such events\n"
 
 
+def test_events_are_listed_by_the_last_part_of_their_type(shop: Path) -> None:
+    assert len(lines("events", "list", "--type", "Ordered", "--json")) == 4
+
+    unknown = counterpoint("events", "list", "--type", "GuestLeft")
+    assert (unknown.exit_code, unknown.stdout) == (3, "")
+    assert f"shop:app has no event 'GuestLeft': it has {TYPE}" in unknown.stderr
+
+
+def test_events_of_a_forgotten_contract_are_listed(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert counterpoint("contracts", "reset", TYPE).exit_code == 0
+    monkeypatch.delenv("COUNTERPOINT_APP")
+    assert lines("contracts", "list", "--store", "shop.db", "--json") == []
+
+    assert len(lines("events", "list", "--store", "shop.db", "--type", TYPE, "--json")) == 4
+
+
 def test_events_can_be_listed_without_the_app(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COUNTERPOINT_APP")
 

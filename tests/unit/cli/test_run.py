@@ -5,8 +5,10 @@ import logging
 import os
 import signal
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from tests.unit.cli.dead import copy_shop, counterpoint, make_filled
 
 from counterpoint import App, Service, workflow
 from counterpoint.cli.failures import CommandError, Exit
@@ -57,6 +59,38 @@ async def test_an_idle_node_stops_where_it_was_asked_to(capsys: pytest.CaptureFi
     hosting, stopped = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (hosting["event"], hosting["pid"]) == ("hosting", os.getpid())
     assert stopped == {"event": "stopped", "reason": "idle", "executions": {}}
+
+
+def test_a_node_says_how_many_dead_letters_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = tmp_path / "copy"
+    shop.mkdir()
+    copy_shop(make_filled(tmp_path), shop, monkeypatch)
+
+    words = counterpoint("run", "shop:app", "--until-idle").stdout
+    facts = counterpoint("run", "shop:app", "--until-idle", "--json").stdout
+
+    assert "2 dead letters to look at: counterpoint deadletters list\n" in words
+    assert json.loads(facts.splitlines()[0])["dead_letters"] == 2
+
+
+def test_a_contract_that_differs_is_told_line_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = tmp_path / "copy"
+    shop.mkdir()
+    copy_shop(make_filled(tmp_path), shop, monkeypatch)
+    source = Path("shop.py").read_text()
+    Path("shop.py").write_text(source.replace("quantity: int", "quantity: int | str"))
+
+    result = counterpoint("run", "shop:app", "--until-idle")
+
+    said = [line for line in result.stderr.splitlines() if "INFO" not in line]
+    assert result.exit_code == 2
+    assert said[0] == "error: orders.Ordered version 1 was published with another schema:"
+    assert said[1].startswith("  ")
+    assert said[-1].startswith("declare version=2 with @Ordered.upcaster(1)")
 
 
 async def test_a_store_that_failed_for_good_ends_the_node_with_an_error() -> None:
