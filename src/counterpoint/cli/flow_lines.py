@@ -9,6 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from counterpoint.cli.output import clean, one_line, status_text
+from counterpoint.cli.story_calls import CALL_STATES
 from counterpoint.cli.times import absolute, both, due, duration, relative
 from counterpoint.graph.sequence import elapsed
 from counterpoint.runtime.description import AttemptDescription, CallDescription
@@ -32,16 +33,6 @@ _REACTIONS = {
     "completed": ("✓", "green"),
     "dead": ("✗", "bold red"),
     "discarded": ("·", "magenta"),
-}
-_CALLS = {
-    "completed": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "cancelled": ("✗", "magenta"),
-    "being cancelled": ("…", "magenta"),
-    "stuck": ("!", "bold red"),
-    "waiting for a retry": ("…", "yellow"),
-    "running": ("…", "cyan"),
-    "registered": ("↶", "dim"),
 }
 
 
@@ -143,7 +134,7 @@ class _Branch:
         state = call.state
         if call.compensation is not None:  # its own outcome; that of its compensation follows
             state = "completed" if call.error is None else "failed"
-        mark, style = _CALLS.get(state, ("·", ""))
+        mark, style = CALL_STATES.get(state, ("·", ""))
         text = Text.assemble(f"{call.call} {clean(call.name)} ", (f"{mark} {state}", style))
         text.append(_took(call.scheduled_at, call.settled_at))
         if call.attempts > 1:

@@ -17,7 +17,7 @@ from counterpoint.runtime.description import AttemptDescription, CallDescription
 
 _ATTEMPTS_MAX = 5
 _UNSETTLED = ("running", "being cancelled", "waiting for a retry", "stuck", "being undone")
-_STATES = {
+CALL_STATES = {
     "completed": ("✓", "green"),
     "failed": ("✗", "red"),
     "cancelled": ("✗", "magenta"),
@@ -42,7 +42,7 @@ def _call(call: CallDescription, around: Surroundings) -> Text:
     state = call.state
     if call.compensation is not None:  # its own outcome; that of its compensation stands below
         state = "completed" if call.error is None else "failed"
-    mark, style = _STATES.get(state, ("·", ""))
+    mark, style = CALL_STATES.get(state, ("·", ""))
     lines = Text.assemble(f"{call.call} {clean(call.name)} ", (f"{mark} {state}", style))
     lines.append(_pace(call.scheduled_at, call.settled_at, call.attempts, around.at))
     lines.append_text(_attempts(call.failed_attempts, call.error, call.traceback, around))

@@ -11,7 +11,7 @@ from counterpoint.kernel.replay import fold
 from counterpoint.model import records as r
 from counterpoint.model.ids import generate_id
 from counterpoint.model.messages import EventRow, EventWaitRow, slot_of
-from counterpoint.model.outcomes import Outgoing, Publication, StartRequest
+from counterpoint.model.outcomes import Publication, StartRequest
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.ports.codec import Codec
 from counterpoint.runtime.mail import StartMail, mail_row
@@ -29,24 +29,12 @@ def published_by(
     service, name = row.service, row.name
     correlation_id = resident.correlation_id
     hops = resident.execution.state.hops
-    events = [
-        EventRow(
-            0,
-            service,
+    publications: list[tuple[Publication, str | None]] = [
+        (
+            Publication(
+                record.event_type, record.version, record.key, bytes(record.data), name, service
+            ),
             record.id,
-            record.event_type,
-            record.version,
-            record.key,
-            slot_of(record.key),
-            correlation_id,
-            row.id,
-            name,
-            hops,
-            row.traceparent,
-            now,
-            now,
-            codec.tag,
-            codec.encode(bytes(record.data)),
         )
         for record in records
         if isinstance(record, r.Published)
@@ -55,13 +43,23 @@ def published_by(
     starts: list[MailRow] = []
     for one in outbox:
         if isinstance(one, Publication):
-            made = event_row(
-                one, now, codec, correlation_id, row.id, hops, traceparent=row.traceparent
-            )
-            events.append(made)
+            publications.append((one, None))
         else:
             begun_by = r.CausedBy("", service, row.id, 0, now, hops - 1)
             starts.append(start_letter(one, now, codec, correlation_id, begun_by))
+    events = [
+        event_row(
+            one,
+            now,
+            codec,
+            correlation_id,
+            row.id,
+            hops,
+            event_id=event_id,
+            traceparent=row.traceparent,
+        )
+        for one, event_id in publications
+    ]
     return events, starts
 
 
@@ -108,12 +106,6 @@ def start_letter(
     """Return the letter that starts a workflow."""
     mail = StartMail(start.workflow, start.arguments, correlation_id, caused_by=cause)
     return mail_row(start.execution_id, mail, now, codec)
-
-
-def split(outbox: Sequence[Outgoing]) -> tuple[list[Publication], list[StartRequest]]:
-    """Return what is published and what is started, each in order."""
-    events = [one for one in outbox if isinstance(one, Publication)]
-    return events, [one for one in outbox if isinstance(one, StartRequest)]
 
 
 def event_waits(resident: Resident) -> dict[int, EventWaitRow]:

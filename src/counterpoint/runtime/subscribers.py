@@ -10,10 +10,10 @@ from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import ArgumentsError, DefinitionError
 from counterpoint.model.messages import DeadLetterQuery, DeadLetterRow, EventQuery, SubscriptionRow
 from counterpoint.runtime.mail import ReplayMail, UnsubscribeMail
+from counterpoint.runtime.messaging.log_pages import all_holds
 from counterpoint.runtime.messaging.targets import contract_of_target, target_of
 from counterpoint.runtime.waiting_events import (
     all_dead_letters,
-    all_holds,
     parked_events,
     unreached_events,
 )
@@ -67,7 +67,7 @@ class Subscribers:
         async for letter in all_dead_letters(store, DeadLetterQuery()):
             dead[letter.subscription].append(letter)
         letters = [letter for rows in dead.values() for letter in rows]
-        holds = await all_holds(store) if letters else {}
+        holds = {row[:3]: row.position for row in await all_holds(store)} if letters else {}
         return [
             SubscriptionInfo(
                 row.name,

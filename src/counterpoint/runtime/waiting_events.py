@@ -66,16 +66,6 @@ def _just_below(key: str) -> str:
     return f"{key[:-1]}{chr(before)}\U0010ffff"
 
 
-async def all_holds(store: ReadableMessages) -> dict[Place, int]:
-    """Return all holds."""
-    found: dict[Place, int] = {}
-    after = ("", "", "")
-    while rows := await store.holds(after=after, limit=PAGE):
-        found |= {row[:3]: row.position for row in rows}
-        after = rows[-1][:3]
-    return found
-
-
 async def events_behind(
     store: ReadableMessages, row: DeadLetterRow, subscriptions: Sequence[SubscriptionRow]
 ) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from counterpoint.model.messages import EventQuery, EventRow, ReactionRow
+from counterpoint.model.messages import EventQuery, EventRow, HoldRow, ReactionRow
 from counterpoint.ports.messages import ReadableMessages
 
+HOLDS_PAGE = 1_000
 Known = Mapping[int, Mapping[int, ReactionRow]]
 """Rows of reactions, by position and subscription."""
 
@@ -35,6 +36,16 @@ async def page(
         return events, {}
     first, last = events[0].position, events[-1].position
     return events, _by_place(await store.reactions(subscriptions, first, last))
+
+
+async def all_holds(store: ReadableMessages) -> list[HoldRow]:
+    """Return every hold in the store."""
+    after = ("", "", "")
+    holds: list[HoldRow] = []
+    while rows := await store.holds(after=after, limit=HOLDS_PAGE):
+        holds += rows
+        after = rows[-1][:3]
+    return holds
 
 
 def _by_place(rows: Sequence[ReactionRow]) -> Known:

@@ -16,8 +16,8 @@ from counterpoint.runtime.mail import EventMail, PublishMail
 from counterpoint.runtime.messaging.acts import EventActs
 from counterpoint.runtime.messaging.contracts import ContractBook
 from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
+from counterpoint.runtime.messaging.log_pages import all_holds
 from counterpoint.runtime.messaging.opening import (
-    all_holds,
     check_contracts,
     new_subscriptions,
     open_subscriptions,
@@ -87,11 +87,16 @@ class Messaging:
             row._replace(number=await node.next_key())
             for row in new_subscriptions(self.registry, rows, last, node.clock.now())
         ]
-        changed = redeclared(self.registry, rows, await all_holds(store))
+        holds = await all_holds(store)
+        changed = redeclared(self.registry, rows, holds)
         if new or changed.redeclared:
             await store.commit(Commit(messages=replace(changed, subscriptions=new)))
             rows = [row for row in await store.subscriptions() if row not in new]
-        opened = await open_subscriptions(store, self.registry, self.dispatcher, [*rows, *new], new)
+        if changed.held or changed.released:
+            holds = await all_holds(store)
+        opened = await open_subscriptions(
+            store, self.registry, self.dispatcher, [*rows, *new], new, holds, last
+        )
         self.subscriptions.update(opened.subscriptions)
         await self.waits.open()
         self.streams.begin(opened.live, opened.others, opened.last_position)

@@ -1,7 +1,7 @@
 """What a node does with the store's subscriptions and contracts before it delivers anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.authoring.schemas import schema_difference
@@ -18,7 +18,7 @@ from counterpoint.runtime.messaging.targets import (
     target_of,
 )
 
-HOLDS_PAGE = 1_000
+LETTERS_PAGE = 1_000
 
 
 @dataclass
@@ -28,8 +28,6 @@ class Opened:
     live: Stream
     others: list[Stream]
     subscriptions: dict[int, Subscription]
-    removed: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
-    """Those of reactions that the app does not have."""
     last_position: int = 0
 
 
@@ -67,16 +65,16 @@ async def open_subscriptions(
     dispatcher: Dispatcher,
     rows: Sequence[SubscriptionRow],
     new: Sequence[SubscriptionRow],
+    holds: Sequence[HoldRow],
+    last_position: int,
 ) -> Opened:
     """Put the subscriptions into lanes and streams, and queue what is held."""
-    opened = Opened(Stream(0), [], {}, last_position=await store.last_position())
-    holds = await all_holds(store)
+    opened = Opened(Stream(0), [], {}, last_position=last_position)
     old: list[Subscription] = []
     numbers_of_new = {row.number for row in new}
     for row in rows:
         target = target_of(registry, row.name)
         if target is None:
-            opened.removed.append(row)
             dispatcher.lane(row.service, row.lane).keeps_holds = True
             logger.warning("no service of this app has %s: its events wait", row.name)
             continue
@@ -101,7 +99,7 @@ async def _dead_of(store: Store, number: int) -> set[int]:
     after = (number, 0)
     positions: set[int] = set()
     while rows := await store.dead_letters(
-        DeadLetterQuery(subscription=number, after=after, limit=HOLDS_PAGE)
+        DeadLetterQuery(subscription=number, after=after, limit=LETTERS_PAGE)
     ):
         positions |= {row.position for row in rows}
         after = (number, rows[-1].position)
@@ -144,16 +142,6 @@ def redeclared(
         if (hold.service, hold.lane) in gone
     ]
     return Messages(redeclared=changed, held=held, released=released)
-
-
-async def all_holds(store: Store) -> list[HoldRow]:
-    """Return every hold in the store."""
-    after = ("", "", "")
-    holds: list[HoldRow] = []
-    while rows := await store.holds(after=after, limit=HOLDS_PAGE):
-        holds += rows
-        after = (rows[-1].service, rows[-1].lane, rows[-1].event_key)
-    return holds
 
 
 def _make_streams(opened: Opened, all_of_them: Sequence[Subscription], new: set[int]) -> None:
