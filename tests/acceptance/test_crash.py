@@ -4,13 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 3  # the first kill of each is in another phase
 
 
-def test_every_promise_holds_in_a_few_rounds_of_crashes() -> None:
+@pytest.mark.parametrize("style", ["orchestrated", "choreographed"])
+def test_every_promise_holds_in_a_few_rounds_of_crashes(style: str) -> None:
+    rounds = ["--style", style, "--rounds", str(ROUNDS), "--seed", "2"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.crash.run", "--rounds", str(ROUNDS), "--seed", "2"],
+        [sys.executable, "-m", "tests.crash.run", *rounds],
         cwd=ROOT,
         capture_output=True,
         text=True,
