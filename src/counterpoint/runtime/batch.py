@@ -29,6 +29,10 @@ from counterpoint.runtime.resident import Resident
 T = TypeVar("T")
 
 
+def _nothing(_: object) -> None:
+    """Nobody waits for it."""
+
+
 class Note:
     """What is written about events in one piece: all of it or nothing, with no execution's records.
 
@@ -58,8 +62,8 @@ class Note:
 
     def __init__(
         self,
-        written: Callable[[Sequence[EventRow]], None],
-        refused: Callable[[Exception], None],
+        written: Callable[[Sequence[EventRow]], None] = _nothing,
+        refused: Callable[[Exception], None] = _nothing,
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         self.written = written

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from counterpoint.runtime.description import AttemptDescription, Description, JournalEntry
+from counterpoint.runtime.description import AwaitedEvent as AwaitedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,6 @@ class ReceivedEvent:
     source: str
     id: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitedEvent:
-    """An event that an execution waits for."""
-
-    type: str
-    key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class Messaging:
                 moved.append((number, position))
                 one.position = position
         if moved or over:
-            note = Note(lambda _: None, lambda _: None)
+            note = Note()
             note.positions = moved
             note.unsubscribed = over
             self.node.committer.add(note)

@@ -79,7 +79,7 @@ def under_way(delivery: Delivery, written: Written, refused: Refused) -> Note:
 
 def postponed(delivery: Delivery, now: int) -> Note:
     """Return what takes back that an attempt began: the node stopped before it did."""
-    note = Note(_nothing, _nothing)
+    note = Note()
     note.changed = delivery.row(ReactionStatus.RETRYING, due_at=now)
     _hold(note, delivery)
     return note
@@ -185,10 +185,6 @@ def _journal(delivery: Delivery, records: list[r.Record], codec: Codec) -> Journ
 
 def release(service: str, lane: str, key: str) -> Note:
     """Return what deletes the hold of a key behind which nothing waits."""
-    note = Note(_nothing, _nothing)
+    note = Note()
     note.released = (service, lane, key)
     return note
-
-
-def _nothing(_: object) -> None:
-    """Nobody waits for it."""
