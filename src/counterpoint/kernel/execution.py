@@ -24,7 +24,7 @@ Safety argument (P2, P8):
 import contextvars
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from counterpoint.errors import NonDeterminismError, WorkflowRefusedError
@@ -363,11 +363,12 @@ class Execution:
 
     # ---- replaying ----------------------------------------------------------------------------
 
-    def _replay_code(self, turns: Sequence[Turn], seen_late: Mapping[int, int]) -> None:
-        last = len(turns) - 1
-        for index, turn in enumerate(turns):
+    def _replay_code(self, turns: Iterator[Turn], seen_late: Mapping[int, int]) -> None:
+        following = next(turns, None)
+        while (turn := following) is not None:
+            following = next(turns, None)
             self._expected = turn.decisions
-            self._may_go_on = turn.unfinished and index == last
+            self._may_go_on = turn.unfinished and following is None
             for record in turn.inputs:
                 if self.divergence is not None:
                     break

@@ -16,9 +16,10 @@ Either way several inputs share the decisions that follow them, and the code may
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 
 from counterpoint.kernel.state import ExecutionState
 from counterpoint.model import records as r
@@ -46,6 +47,9 @@ _DECISIONS = (
 )
 _NEW_STEPS = (r.CallScheduled, r.ChildScheduled, r.UndoRegistered)
 _BEGIN = (r.Started, r.Begun)
+_TAKES_BACK = (r.RetryRequested, r.ResetFrom)
+_INPUT_TYPES = frozenset(r.INPUTS)
+_DECISION_TYPES = frozenset(_DECISIONS)
 _CODE_OVER = (r.CompensationStarted, r.Stopped, r.Ended)
 _ENDS = (r.Ended, r.Stopped, r.UndoRequested)
 _CANCELLATIONS = (
@@ -67,6 +71,18 @@ class Turn:
     """The code has not run, or was taken back, since: it may decide more than is recorded."""
 
 
+@dataclass(slots=True)
+class _Standing:
+    """How the code stands at a point of the journal."""
+
+    unbegun: bool
+    """Nothing is recorded but what comes before the code."""
+    joining: bool = False
+    """Inputs are recorded while no code runs, or since it began again."""
+    stopped: bool = False
+    stopped_step: int | None = None
+
+
 class History:
     """What counts of a journal."""
 
@@ -79,6 +95,9 @@ class History:
         """Identities of the inputs that belong to the turn of the input before them."""
         self._kept_on: set[int] = set()
         """Calls whose cancellation was taken back: how that attempt ends, the code is not told."""
+        if not any(isinstance(record, _TAKES_BACK) for record in records):
+            self.records = list(records)
+            return
         for record in records:
             if isinstance(record, r.RetryRequested):
                 self._take_back_end(record)
@@ -91,44 +110,60 @@ class History:
         """Return the state that the journal leaves."""
         state = ExecutionState(keep_calls=keep_calls)
         for record in self.records:
-            if isinstance(record, (r.RetryRequested, r.ResetFrom)) and id(record) in self._again:
+            if isinstance(record, _TAKES_BACK) and id(record) in self._again:
                 state.begin_again(record, self._again[id(record)])
             state.apply(record)
         state.count = self.count
         return state
 
-    def turns(self) -> list[Turn]:
-        """Return each input with the decisions that the code took because of it, in order."""
-        turns: list[Turn] = []
-        joining = False
-        """Inputs are recorded while no code runs, or since it began again."""
-        stopped = False
-        stopped_step: int | None = None
-        unbegun = all(isinstance(record, r.PREAMBLE) for record in self.records)
+    def turns(self) -> Iterator[Turn]:
+        """Yield each input with the decisions that the code took because of it, in order.
+
+        One at a time: the turns of a long journal, all made at once, would be walked by every
+        collection of garbage that they cause.
+        """
+        turn: Turn | None = None
+        standing = _Standing(unbegun=all(isinstance(one, r.PREAMBLE) for one in self.records))
+        record: Any  # its kind is looked up in sets, which tell a type checker nothing
         for record in takewhile(_before_termination, self.records):
-            if isinstance(record, r.INPUTS):
-                if turns and (id(record) in self._joined or (joining and turns[-1].unfinished)):
-                    turns[-1].inputs.append(record)
-                    turns[-1].unfinished = joining
-                else:
-                    turns.append(Turn([record], unfinished=stopped or unbegun))
-            elif isinstance(record, _DECISIONS):
-                turns[-1].decisions.append(record)
-                turns[-1].unfinished = False
-                joining = stopped
-                if isinstance(record, _CODE_OVER):
+            kind: type = type(record)
+            if kind in _INPUT_TYPES:
+                if turn is not None and self._joins(record, turn, standing):
+                    turn.inputs.append(record)
+                    turn.unfinished = standing.joining
+                    continue
+                if turn is not None:
+                    yield turn
+                turn = Turn([record], unfinished=standing.stopped or standing.unbegun)
+            elif turn is None:
+                continue  # what stands before the first input
+            elif kind in _DECISION_TYPES:
+                turn.decisions.append(record)
+                turn.unfinished = False
+                standing.joining = standing.stopped
+                if kind in _CODE_OVER:
                     break
-            elif isinstance(record, r.IncidentRaised) and record.cause == Cause.NON_DETERMINISM:
-                joining = stopped = True
-                stopped_step = record.step
-                never_ran = isinstance(turns[-1].inputs[-1], _BEGIN) and not turns[-1].decisions
-                unread = record.step is not None or record.wait is not None
-                turns[-1].unfinished |= never_ran or unread
-            elif isinstance(record, r.IncidentResolved) and record.step == stopped_step:
-                joining = stopped = False
-            elif id(record) in self._again:
-                turns[-1].unfinished = joining = True
-        return turns
+            else:
+                self._stop_or_go_on(record, turn, standing)
+        if turn is not None:
+            yield turn
+
+    def _joins(self, record: r.Input, turn: Turn, standing: "_Standing") -> bool:
+        """Whether an input belongs to the turn of the input before it."""
+        return (standing.joining and turn.unfinished) or id(record) in self._joined
+
+    def _stop_or_go_on(self, record: r.Record, turn: Turn, standing: "_Standing") -> None:
+        """Take note of what stops the code, and of what lets it go on."""
+        if isinstance(record, r.IncidentRaised) and record.cause == Cause.NON_DETERMINISM:
+            standing.joining = standing.stopped = True
+            standing.stopped_step = record.step
+            never_ran = isinstance(turn.inputs[-1], _BEGIN) and not turn.decisions
+            unread = record.step is not None or record.wait is not None
+            turn.unfinished |= never_ran or unread
+        elif isinstance(record, r.IncidentResolved) and record.step == standing.stopped_step:
+            standing.joining = standing.stopped = False
+        elif id(record) in self._again:
+            turn.unfinished = standing.joining = True
 
     def seen_late(self, resumes_at: int) -> dict[int, int]:
         """Return when the code saw inputs that it did not see when they came, by identity.

@@ -7,16 +7,20 @@ made. The step number of a call is its number; the step number of its compensati
 import hashlib
 import os
 import time
+from collections.abc import Callable
 
 EXECUTION_ID_CHARS_MAX = 200
 IDEMPOTENCY_KEY_CHARS_MAX = 64
 NAME_CHARS_MAX = 200
 _HASHED = "~"
+wall_ns: Callable[[], int] = time.time_ns
+entropy: Callable[[int], bytes] = os.urandom
+"""Where generated ids come from; a simulation puts its own time and dice here."""
 
 
 def generate_id() -> str:
     """Return a new id of 32 hexadecimal characters, ordered by time of making (milliseconds)."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    return f"{wall_ns() // 1_000_000:012x}{entropy(10).hex()}"
 
 
 def idempotency_key(execution_id: str, run: int, step: int) -> str:
