@@ -26,11 +26,12 @@ Fault: TypeAlias = Literal[
     "slow",  # it takes some seconds
     "stubborn",  # it takes some more, and ignores that it is cancelled
     "unrecordable",  # it has happened, and its result cannot be recorded
+    "later",  # it says when to try again, and nobody knows what has happened
 ]
 """How an attempt ends; those that are not named end well."""
 UndoFault: TypeAlias = Literal["before", "after", "declined", "hang", "hang-after", "slow"]
 Act: TypeAlias = Literal[
-    "cancel", "terminate", "retry", "signal", "resolve", "evict", "restart", "break"
+    "cancel", "terminate", "retry", "signal", "publish", "resolve", "evict", "restart", "break"
 ]
 
 
@@ -84,24 +85,48 @@ undo_faults: st.SearchStrategy[list[UndoFault]] = st.one_of(
 )
 seconds = st.integers(1, 9)
 
-CALLS = ("act", "plain", "once", "once-or-fail", "with")
-REST = ("fail", "error", "sleep", "signal", "pivot", "attribute")
-LEAVES = ("act", "act", "act", *CALLS, *REST)
-MANY = ("seq", "seq", "seq", "gather", "tolerant", "group", "first")
-ONE = ("timeout", "shield")
+CALLS = ("act", "plain", "once", "once-or-fail", "with", "tell")
+TAGGED = ("hear", "publish")
+"""What has a tag and no faults of its own."""
+REST = (
+    "fail", "error", "sleep", "nap", "signal", "event", "event", "hear", "publish", "pivot",
+    "attribute",
+)  # fmt: skip
+LEAVES = ("act", "act", "act", "act", *CALLS, *REST)
+MANY = (
+    "seq", "seq", "seq", "gather", "gather", "tolerant", "group", "first", "all", "each", "lock",
+    "queue", "after",
+)  # fmt: skip
+ONE = ("timeout", "shield", "wait-for", "beside")
 CHILDREN = ("leg", "leg", "own-leg", "errand")
+STARTS = ("ask", "spawn")
+"""What begins an execution that nobody waits for: by an event, or by an activity."""
 PAIRS = ("try", "try", "finally")
 
 # Made once: a strategy that is made anew for every draw costs more than what it draws.
 _leaf_kinds = st.sampled_from(LEAVES)
 _many_kinds = st.sampled_from(MANY)
 _one_kinds = st.sampled_from(ONE)
-_child_kinds = st.sampled_from(CHILDREN)
+_child_kinds = st.sampled_from((*CHILDREN, *CHILDREN, *STARTS))
 _pair_kinds = st.sampled_from(PAIRS)
 _signals = st.sampled_from("ab")
+_keys = st.sampled_from("kl")
+_keeps = st.sampled_from((0, 0, 5))
 _timeouts = st.none() | seconds
 _shapes = st.integers(0, 9)
 _quarters = st.integers(0, 3)
+_few = st.integers(1, 3)
+
+
+_MORE: dict[str, tuple[st.SearchStrategy[Any], ...]] = {
+    "sleep": (seconds,),
+    "nap": (seconds,),
+    "signal": (_signals, _timeouts),
+    "hear": (_signals, _few),
+    "event": (_keys, _timeouts, _keeps),
+    "publish": (_keys,),
+}
+"""What a step has besides its kind, and its tag."""
 
 
 @st.composite
@@ -109,12 +134,9 @@ def leaves(draw: st.DrawFn) -> Plan:
     """One step; calls carry how they fail, until `numbered` gives them their tags."""
     kind = draw(_leaf_kinds)
     if kind in CALLS:
-        return [kind, draw(faults) if kind != "with" else [], draw(undo_faults)]
-    if kind == "sleep":
-        return [kind, draw(seconds)]
-    if kind == "signal":
-        return [kind, draw(_signals), draw(_timeouts)]
-    return [kind]
+        return [kind, draw(faults) if kind != "with" else [], draw(_undo_faults_of[kind])]
+    more = _MORE.get(kind, ())
+    return [kind, *(draw(strategy) for strategy in more)]
 
 
 @st.composite
@@ -131,11 +153,14 @@ def trees(draw: st.DrawFn, depth: int) -> Plan:
     if shape == 7:
         return [draw(_pair_kinds), draw(inner), draw(inner)]
     if shape == 8 and not draw(_quarters):
-        return ["again", draw(inner)]
+        return ["loop", draw(_few), draw(inner)] if draw(_quarters) else ["again", draw(inner)]
     kind = draw(_child_kinds)
-    return [kind, draw(undo_faults) if kind == "own-leg" else [], draw(inner)]
+    carried = undo_faults if kind == "own-leg" else faults if kind == "spawn" else _nothing
+    return [kind, draw(carried), draw(inner)]
 
 
+_nothing: st.SearchStrategy[list[Any]] = st.just([])
+_undo_faults_of = {kind: _nothing if kind in ("plain", "tell") else undo_faults for kind in CALLS}
 _leaves = leaves()
 _inner = [(trees(depth), st.lists(trees(depth), min_size=1, max_size=4)) for depth in range(3)]
 _wholes = st.lists(trees(3), min_size=1, max_size=5)
@@ -153,11 +178,13 @@ class _Numbering:
         """Return the plan with tags; what its calls carried is kept by tag."""
         kind, *parts = plan
         if kind in CALLS:
-            tag = self._next(*parts)
-            return [kind, tag]
+            return [kind, self._next(*parts)]
+        if kind in TAGGED:
+            return [kind, self._next([], []), *parts]
         if kind in CHILDREN:
-            tag = self._next([], parts[0])
-            return [kind, tag, self.number(parts[1])]
+            return [kind, self._next([], parts[0]), self.number(parts[1])]
+        if kind in STARTS:
+            return [kind, self._next(parts[0], []), self.number(parts[1])]
         if kind in MANY:
             return [kind, [self.number(part) for part in parts[0]]]
         return [kind, *(self.number(part) if isinstance(part, list) else part for part in parts)]
@@ -180,23 +207,37 @@ after_commits = st.lists(
     st.builds(
         Moment,
         st.integers(1, 12),
-        st.sampled_from(("cancel", "cancel", "signal", "retry", "terminate")),
+        st.sampled_from(
+            ("cancel", "cancel", "signal", "signal", "publish", "publish", "retry", "terminate")
+        ),
         st.integers(0, 3),
     ),
     min_size=1,
-    max_size=3,
+    max_size=4,
 )
 at_rest = st.lists(
     st.builds(
         Moment,
         st.integers(1, 10),
-        st.sampled_from(("evict", "restart", "signal", "resolve", "cancel", "retry", "break")),
+        st.sampled_from(
+            (
+                "evict",
+                "restart",
+                "signal",
+                "signal",
+                "publish",
+                "resolve",
+                "cancel",
+                "retry",
+                "break",
+            )
+        ),
         st.integers(0, 3),
     ),
     min_size=1,
     max_size=3,
 )
-_roots: st.SearchStrategy[Root] = st.sampled_from(("saga", "saga", "saga", "saga", "timed", "job"))
+_roots: st.SearchStrategy[Root] = st.sampled_from(("saga", "saga", "saga", "timed", "job"))
 _ends = st.sampled_from(("fail", "error"))
 _thirds = st.integers(0, 2)
 
@@ -207,11 +248,14 @@ def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
     parts = draw(_wholes)
     if not draw(_thirds):
         parts.append([draw(_ends)])
+    whole: Plan = ["seq", parts]
+    root = draw(_roots)
+    if root == "job" and draw(_quarters):
+        whole = ["loop", draw(_few), whole]
     numbering = _Numbering()
-    plan = numbering.number(["seq", parts])
     return Case(
-        plan,
-        draw(_roots),
+        numbering.number(whole),
+        root,
         numbering.faults,
         numbering.undo_faults,
         tuple(draw(crashes)) if draw(_quarters) else (),

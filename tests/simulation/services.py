@@ -4,20 +4,39 @@ Activities do nothing themselves: each asks the `World` of the case that runs wh
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.simulation.plans import Plan
 from tests.simulation.world import Declined, here
 
-from counterpoint import App, Retry, Service, workflow
+from counterpoint import App, Event, Retry, Service, activity, workflow
 
 shop = Service("shop")
 RETRY = Retry(max_attempts=3, first=timedelta(seconds=1), cap=timedelta(seconds=4))
 PATIENCE = Retry(max_attempts=3, first=timedelta(seconds=1), cap=timedelta(seconds=4))
 TIMEOUT = timedelta(seconds=20)
 UNDO_TIMEOUT = timedelta(seconds=10)
+
+
+@shop.event(key="key")
+class Told(Event):
+    """Something that executions may wait for."""
+
+    key: str
+    tag: int
+    """Of the step that published it; 0 for somebody outside."""
+
+
+@shop.event(key="key")
+class Asked(Event):
+    """Something that begins a saga of its own, whose id is the key."""
+
+    key: str
+    tag: int
+    plan: list[Any]
 
 
 @shop.activity(retry=RETRY, timeout=TIMEOUT)
@@ -32,6 +51,30 @@ async def undo_act(tag: int, result: str | None) -> None:
 
 @shop.activity(retry=RETRY, timeout=TIMEOUT)
 async def plain(tag: int) -> str:
+    return await here().perform(tag)
+
+
+@shop.activity(retry=RETRY, timeout=TIMEOUT)
+async def tell(tag: int, key: str) -> str:
+    activity.publish(Told(key=key, tag=tag))
+    return await here().perform(tag)
+
+
+def name_of_spawned(key: str) -> str:
+    """Return the id of what the call with that idempotency key starts."""
+    return "w" + hashlib.blake2b(key.encode(), digest_size=4).hexdigest()
+
+
+@shop.activity(retry=RETRY, timeout=TIMEOUT)
+async def spawn(tag: int, plan: list[Any]) -> str:
+    its_id = name_of_spawned(activity.info().idempotency_key)
+    activity.start(job if tag % 2 else saga, tag, plan, id=its_id)
+    return await here().perform(tag)
+
+
+@shop.activity(retry=RETRY, timeout=TIMEOUT)
+async def hear(tag: int, name: str, values: list[int]) -> str:
+    """Be told which signals the code has read, so that the journal says it."""
     return await here().perform(tag)
 
 
@@ -98,6 +141,11 @@ async def errand(tag: int, plan: list[Any]) -> str:
     return await interpret(plan, tag)
 
 
+@shop.saga(on=Asked, id=lambda asked: asked.key)
+async def answer(asked: Asked) -> str:
+    return await interpret(asked.plan, asked.tag)
+
+
 # ---- running a plan ------------------------------------------------------------------------------
 
 
@@ -124,6 +172,10 @@ async def _once_or_fail(_: int, tag: int) -> None:
     await once_or_fail(tag)
 
 
+async def _tell(_: int, tag: int) -> None:
+    await tell(tag, "kl"[tag % 2])
+
+
 async def _with(_: int, tag: int) -> None:
     if workflow.info().workflow in (job.name, errand.name):
         return
@@ -144,6 +196,31 @@ async def _sleep(_: int, seconds: int) -> None:
 
 async def _signal(_: int, name: str, timeout: int | None) -> None:
     await workflow.signal(name, int, timeout=timeout)
+
+
+async def _nap(_: int, seconds: int) -> None:
+    await workflow.sleep(timedelta(seconds=seconds))
+
+
+async def _hear(_: int, tag: int, name: str, count: int) -> None:
+    values = [await workflow.signal(name, int) for _ in range(count)]
+    await hear(tag, name, values)
+
+
+async def _event(_: int, key: str, timeout: int | None, keep: int) -> None:
+    await workflow.event(Told, key, timeout=timeout, keep=timedelta(seconds=keep))
+
+
+async def _publish(_: int, tag: int, key: str) -> None:
+    await workflow.publish(Told(key=key, tag=tag))
+
+
+async def _ask(_: int, tag: int, part: Plan) -> None:
+    await workflow.publish(Asked(key=f"q{workflow.uuid4().hex[:8]}", tag=tag, plan=part))
+
+
+async def _spawn(_: int, tag: int, part: Plan) -> None:
+    await spawn(tag, part)
 
 
 async def _pivot(_: int) -> None:
@@ -186,6 +263,69 @@ async def _first(own: int, parts: list[Plan]) -> None:
         task.result()
 
 
+async def _all(own: int, parts: list[Plan]) -> None:
+    tasks = [asyncio.ensure_future(interpret(part, own)) for part in parts]
+    done, _ = await asyncio.wait(tasks)
+    for task in tasks:
+        assert task in done
+        task.result()
+
+
+async def _each(own: int, parts: list[Plan]) -> None:
+    for earliest in asyncio.as_completed([interpret(part, own) for part in parts]):
+        await earliest
+
+
+async def _lock(own: int, parts: list[Plan]) -> None:
+    lock = asyncio.Lock()
+
+    async def alone(part: Plan) -> None:
+        async with lock:
+            await interpret(part, own)
+
+    await asyncio.gather(*(alone(part) for part in parts))
+
+
+async def _queue(own: int, parts: list[Plan]) -> None:
+    queue: asyncio.Queue[Plan | None] = asyncio.Queue(maxsize=1)
+
+    async def work() -> None:
+        while (part := await queue.get()) is not None:
+            await interpret(part, own)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(work())
+        for part in [*parts, None, None]:
+            await queue.put(part)
+
+
+async def _after(own: int, parts: list[Plan]) -> None:
+    first, *others = parts
+    ready = asyncio.Event()
+
+    async def later(part: Plan) -> None:
+        await ready.wait()
+        await interpret(part, own)
+
+    async with asyncio.TaskGroup() as group:
+        for part in others:
+            group.create_task(later(part))
+        await interpret(first, own)
+        ready.set()
+
+
+async def _wait_for(own: int, seconds: int, part: Plan) -> None:
+    await asyncio.wait_for(interpret(part, own), seconds)
+
+
+async def _beside(own: int, seconds: int, part: Plan) -> None:
+    task = asyncio.ensure_future(interpret(part, own))
+    await asyncio.sleep(seconds)
+    if task.done():
+        task.result()  # else it is left behind
+
+
 async def _timeout(own: int, seconds: int, part: Plan) -> None:
     async with asyncio.timeout(seconds):
         await interpret(part, own)
@@ -218,7 +358,20 @@ async def _finally(own: int, part: Plan, other: Plan) -> None:
 
 
 async def _again(own: int, part: Plan) -> None:
-    workflow.continue_as_new(own, part)
+    _continue(own, part)
+
+
+async def _loop(own: int, times: int, part: Plan) -> None:
+    await interpret(part, own)
+    if times > 1:
+        _continue(own, ["loop", times - 1, part])
+
+
+def _continue(own: int, plan: Plan) -> NoReturn:
+    known = workflow.info()
+    if known.workflow == answer.name:
+        workflow.continue_as_new(Asked(key=known.id, tag=own, plan=plan))
+    workflow.continue_as_new(own, plan)
 
 
 async def _leg(_: int, tag: int, part: Plan) -> None:
@@ -258,6 +411,21 @@ _KINDS: dict[str, Callable[..., Awaitable[None]]] = {
     "leg": _leg,
     "own-leg": _own_leg,
     "errand": _errand,
+    "tell": _tell,
+    "hear": _hear,
+    "event": _event,
+    "nap": _nap,
+    "publish": _publish,
+    "ask": _ask,
+    "spawn": _spawn,
+    "all": _all,
+    "each": _each,
+    "lock": _lock,
+    "queue": _queue,
+    "after": _after,
+    "wait-for": _wait_for,
+    "beside": _beside,
+    "loop": _loop,
 }
 
 COMPENSABLE = (act.name, once.name, once_or_fail.name)
