@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tests.simulation import judge, people
+from tests.simulation import judge, leftovers, people
 from tests.simulation.ledger import LedgerStore
 from tests.simulation.plans import Act, Case, Moment
 from tests.simulation.services import AT_MOST_ONCE, ROOTS, app
@@ -74,6 +74,8 @@ class Driver:
         await self._begin()
         await self.go_on()
         violations += judge.judge(self.world, self.ledger, self.counts)
+        violations += leftovers.judge_events(self.world, self.ledger)
+        violations += leftovers.left_behind(self.ledger, self.harness.app.node)
         self._count()
         if violations:
             return
@@ -82,6 +84,8 @@ class Driver:
         self.world.calm = True
         await self._put_right()
         violations += judge.judge(self.world, self.ledger, self.counts, over=True)
+        violations += leftovers.judge_events(self.world, self.ledger)
+        violations += leftovers.left_behind(self.ledger, self.harness.app.node)
 
     # ---- going on ----------------------------------------------------------------------------
 
@@ -174,7 +178,10 @@ class Driver:
             case "retry":
                 what = execution.retry(actor="ann")
             case "signal":
-                what = execution.signal("a", 1)
+                number = next(self.world.sent)
+                what = execution.signal("ab"[number % 2], number)
+            case "publish":
+                what = people.publish(self.world, "kl"[len(self.world.published) % 2])
             case "resolve":
                 what = people.resolve_something(self.world, execution)
             case "evict":

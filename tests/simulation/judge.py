@@ -19,7 +19,7 @@ from counterpoint.runtime.describing import describe
 from counterpoint.runtime.description import Description
 
 UNDONE = (Status.COMPENSATED, Status.CANCELLED)
-REASONS = ("a person", "the child", "the signal")
+REASONS = ("a person", "the child", "the signal", "the event")
 """What an execution may wait for when time brings nothing any more."""
 
 

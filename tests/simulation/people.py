@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.simulation.services import Told
 from tests.simulation.world import Declined, World
 
 from counterpoint import ExecutionRefusedError, NotDone
@@ -27,8 +28,17 @@ async def put_right(world: World, execution: Execution[Any]) -> bool:
         await execution.retry(actor="ann", reason="its cause is mended")
         return True
     for name in known.awaited_signals:
-        await execution.signal(name, 1)
-    return bool(known.awaited_signals)
+        await execution.signal(name, next(world.sent))
+    for event in known.awaited_events:
+        await publish(world, event.key)
+    return bool(known.awaited_signals or known.awaited_events)
+
+
+async def publish(world: World, key: str) -> None:
+    """Publish what executions wait for."""
+    event_id = f"outside-{next(world.sent)}"
+    await world.harness.app.publish(Told(key=key, tag=0), id=event_id)
+    world.published.append(event_id)
 
 
 async def resolve_something(world: World, execution: Execution[Any]) -> None:

@@ -6,16 +6,17 @@ its outcome must not be recorded yet.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tests.simulation.ledger import Durable, LedgerStore
 from tests.simulation.plans import Case
 
-from counterpoint import BusinessError, NotDone
+from counterpoint import BusinessError, NotDone, RetryAfter
 from counterpoint.activity import info
 from counterpoint.authoring.attempt import AttemptInfo, current_attempt
 from counterpoint.runtime.attempt import Attempt
@@ -59,6 +60,10 @@ class World:
     violations: list[str] = field(default_factory=list[str])
     accepted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Acts that were acknowledged, and of which execution."""
+    published: list[str] = field(default_factory=list[str])
+    """Ids of events whose publication was acknowledged."""
+    sent: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """What signals and events from outside carry."""
     calm: bool = False
     """Nothing fails any more: people put right what is open."""
     at_most_once: frozenset[str] = frozenset()
@@ -106,7 +111,7 @@ class World:
         return kinds[tried] if tried < len(kinds) and not self.calm else "well"
 
     async def _act(self, facts: AttemptInfo, kind: str, tag: int) -> None:
-        if kind in ("before", "declined", "not-done", "broken", "hang"):
+        if kind in ("before", "declined", "not-done", "broken", "later", "hang"):
             await self._fail(facts, kind, tag)
         if kind == "slow":
             await self.harness.sleep(SLOW)
@@ -127,6 +132,8 @@ class World:
                 raise NotDone from ConnectionError(kind)
             case "broken":
                 raise TypeError(kind)
+            case "later":
+                raise RetryAfter(SLOW, kind)
             case "hang" | "hang-after":
                 await self.harness.sleep(HANG)
             case _:
