@@ -20,6 +20,7 @@ from counterpoint import (
     workflow,
 )
 from counterpoint.authoring.workflow import Workflow
+from counterpoint.kernel import loop
 from counterpoint.model.rows import MailRow
 from counterpoint.model.states import Status
 from counterpoint.runtime.mail import SignalMail, StartMail, TerminateMail, mail_row
@@ -406,7 +407,10 @@ async def never_waits() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_workflow_that_is_stopped_for_never_waiting_cancels_its_children() -> None:
+async def test_a_workflow_that_is_stopped_for_never_waiting_cancels_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "STEPS_MAX", 1_000)
     async with Harness(services=[review], rehearse=False) as harness:
         with pytest.raises(ExecutionFailed, match="without waiting"):
             await harness.run(never_waits, id="p")
