@@ -1,0 +1,1 @@
+"""Breaks the engine on purpose, one promise at a time, and shows which test notices."""

@@ -1,0 +1,24 @@
+"""All mutants, by the part of the engine that they break."""
+
+from tests.mutation.catalog import (
+    commits,
+    kernel,
+    letters,
+    messaging,
+    queues,
+    replay,
+    sagas,
+    stores,
+)
+from tests.mutation.mutant import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *replay.MUTANTS,
+    *kernel.MUTANTS,
+    *sagas.MUTANTS,
+    *commits.MUTANTS,
+    *letters.MUTANTS,
+    *messaging.MUTANTS,
+    *queues.MUTANTS,
+    *stores.MUTANTS,
+)

@@ -1,0 +1,158 @@
+"""Mutants of the replay: what agrees, what differs, and what is recorded then."""
+
+from tests.mutation.mutant import Mutant
+
+_EXECUTION = "kernel/execution.py"
+
+MUTANTS = (
+    Mutant(
+        "swap-two-completions-on-replay",
+        "P2",
+        _EXECUTION,
+        "            self._replay_code(history.turns(), history.seen_late(resumes_at))\n",
+        "            turns = list(history.turns())\n"
+        "            for one, two in zip(turns, turns[1:], strict=False):\n"
+        "                done = isinstance(one.inputs[0], r.CallCompleted) and not one.decisions\n"
+        "                if done and isinstance(two.inputs[0], r.CallCompleted):\n"
+        "                    one.inputs, two.inputs = two.inputs, one.inputs\n"
+        "            self._replay_code(iter(turns), history.seen_late(resumes_at))\n",
+        (),
+        "Code that remembers which call was first remembers another one after a restart.",
+    ),
+    Mutant(
+        "perform-a-recorded-call-again",
+        "P2",
+        _EXECUTION,
+        "            recorded = expected.popleft()\n",
+        "            recorded = expected.popleft()\n            self.pending.append(recorded)\n",
+        (),
+        "A restart charges the customer again.",
+    ),
+    Mutant(
+        "compare-nothing-on-replay",
+        "P8",
+        _EXECUTION,
+        "if expected and agree(expected[0], decision, self.id, self.run):",
+        "if expected:",
+        (),
+        "Changed code gets the results of other calls.",
+    ),
+    Mutant(
+        "compare-kinds-without-names",
+        "P8",
+        "kernel/divergence.py",
+        "    r.CallScheduled: lambda d: (d.call, d.name),\n",
+        "    r.CallScheduled: lambda d: (d.call,),\n",
+        (),
+        "The result of one activity is taken for that of another.",
+    ),
+    Mutant(
+        "let-code-decide-less-than-recorded",
+        "P8",
+        _EXECUTION,
+        "if turn.decisions and self.divergence is None:",
+        "if False:",
+        (),
+        "Code that no longer makes a recorded call goes on as if it had.",
+    ),
+    Mutant(
+        "let-code-set-a-timer-that-nobody-recorded",
+        "P8",
+        _EXECUTION,
+        "if unwritten and not taken_back:",
+        "if False:",
+        (),
+        "Changed code waits for a timer that never fires.",
+    ),
+    Mutant(
+        "write-on-after-a-divergence",
+        "P8",
+        _EXECUTION,
+        "        if self.divergence is not None:\n            self.evict()\n",
+        "        if self.divergence is not None:\n            self.divergence = None\n",
+        (),
+        "Code that differs from its journal goes on and damages it.",
+    ),
+    Mutant(
+        "see-on-replay-what-is-read-later",
+        "P8",
+        "kernel/events.py",
+        "read = self._read.get((event_type, key))",
+        "read = self.execution.state.event_positions.get((event_type, key))",
+        (),
+        "A replayed wait begins where a later one ended, and every restart is an incident.",
+    ),
+    Mutant(
+        "fire-a-timer-that-was-cancelled",
+        "P8",
+        _EXECUTION,
+        "        if timer in self.state.timers:\n",
+        "        if timer not in self.state.waits:\n",
+        (),
+        "Of two timers that are due together, the first cancels the second, which fires all the "
+        "same.",
+    ),
+    Mutant(
+        "fire-due-timers-newest-first",
+        "P8",
+        "kernel/facts.py",
+        "return [number for _, number in sorted(due)]",
+        "return [number for _, number in sorted(due, reverse=True)]",
+        (),
+        "After a pause a long timeout beats a short sleep.",
+    ),
+    Mutant(
+        "raise-no-incident-for-a-divergence",
+        "P8",
+        "runtime/inputs.py",
+        "if not any(incident.message == str(divergence) for incident in known):",
+        "if False:",
+        (),
+        "An execution that today's code cannot go on with says nothing to anybody.",
+    ),
+    Mutant(
+        "let-a-finally-block-call-at-eviction",
+        "P8",
+        "kernel/calls.py",
+        "        if self.loop.is_closed() or self._waiting.pop(number, None) is None:\n",
+        "        if self._waiting.pop(number, None) is None:\n",
+        (),
+        "Code that only leaves memory cancels its calls.",
+    ),
+    Mutant(
+        "keep-the-failure-that-a-retry-takes-back",
+        "P8",
+        "kernel/replay.py",
+        "        self._take_back_failure(end)\n",
+        "",
+        (),
+        "A person's retry of a failed workflow fails at once with the old error.",
+    ),
+    Mutant(
+        "ask-the-clock-for-the-time-of-a-replay",
+        "P8",
+        _EXECUTION,
+        "self.now = max(record.at, seen_late.get(id(record), 0))",
+        "self.now = self.state.updated_at",
+        (),
+        "`workflow.now()` says something else after a restart.",
+    ),
+    Mutant(
+        "seed-chance-anew-in-each-life",
+        "P8",
+        _EXECUTION,
+        'random.Random(f"{self.id}/{run}")',
+        'random.Random(f"{self.id}/{run}/{id(self)}")',
+        (),
+        "`workflow.uuid4()` gives another id after a restart, and the order is placed twice.",
+    ),
+    Mutant(
+        "skip-the-digest-check",
+        "P8",
+        "stores/rows.py",
+        "if zlib.crc32(row.body) != row.digest:",
+        "if False:",
+        (),
+        "A damaged journal is believed.",
+    ),
+)
