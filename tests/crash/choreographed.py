@@ -2,21 +2,22 @@
 
 import asyncio
 import random
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash import judge, order
 from tests.crash.evidence import Evidence, Seen
 from tests.crash.flow import REMOVABLE, ledger, make_app
+from tests.crash.hosting import AGAIN_AFTER_SECONDS, insist, until_over
+from tests.crash.kills import Kills
 from tests.crash.ledger import read_ledger
 from tests.crash.people import Person
 from tests.crash.plan import Batch, make_plan
 from tests.crash.processes import Child, Program, Say
-from tests.crash.rounds import Round
+from tests.crash.rounds import Round, Trouble
 from tests.crash.stored import read_events
 
-from counterpoint import App, Status
+from counterpoint import App, NodeStoppedError, Status, StoreError
 from counterpoint.model.rows import Commit, MailRow
 from counterpoint.runtime.client import Client
 from counterpoint.runtime.messaging import dispatcher, messaging, queues, streams
@@ -35,8 +36,10 @@ class ChoreographedRound(Round):
     style = "choreographed"
     load_seconds = LOAD_SECONDS
 
-    def __init__(self, seed: int, number: int, *, kept: bool = False) -> None:
-        super().__init__(seed, number, kept=kept)
+    def __init__(
+        self, seed: int, number: int, trouble: type[Trouble] = Kills, *, kept: bool = False
+    ) -> None:
+        super().__init__(seed, number, trouble, kept=kept)
         self.plan = make_plan(self.dice)
         share = self.dice.random()
         self.own = [batch for batch in self.plan if self.dice.random() < share]
@@ -51,18 +54,20 @@ class ChoreographedRound(Round):
 
     def node(self) -> Program:
         without = self.removes and self.dice.random() < 1 / 2
-        return host(self.directory, self.name, self._left(), tight=self.tight, without=without)
+        batches = self._left(self.own)
+        return host(self.directory, self.name, batches, tight=self.tight, without=without)
 
     def client(self) -> Program | None:
         batches = [batch for batch in self.plan if batch not in self.own]
-        return be_a_client(self.directory, self.name, batches)
+        return be_a_client(self.directory, self.name, self._left(batches))
 
     def last_node(self) -> Program:
-        return host_until_idle(self.directory, self.name, self._left(), tight=self.tight)
+        batches = self._left(self.own)
+        return host_until_idle(self.directory, self.name, batches, tight=self.tight)
 
-    def _left(self) -> list[Batch]:
-        """Return what the next node publishes: nothing twice that has no id of its own."""
-        return [b for b in self.own if b.id is not None or b.number not in self.tried]
+    def _left(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Return what the next process publishes: nothing twice that has no id of its own."""
+        return [b for b in batches if b.id is not None or b.number not in self.tried]
 
     def heard(self, child: Child) -> None:
         self.tried.update(int(number) for number in child.told("try"))
@@ -119,8 +124,7 @@ def host(
     """Be a node that publishes events, until SIGTERM."""
 
     async def program(say: Say) -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        over = until_over(say)
         hurry()
         if tight:
             tighten()
@@ -130,7 +134,7 @@ def host(
         async with app:
             say("ready")
             publishing = asyncio.create_task(publish_all(app, batches, say))
-            await stop.wait()
+            await over(app.node)
             say("stopping")
             publishing.cancel()
         say("stopped")
@@ -182,7 +186,7 @@ def be_a_client(directory: Path, seed: str, batches: Sequence[Batch]) -> Program
             store = client._access().store
 
             async def post(row: MailRow) -> None:
-                await store.commit(Commit(mail=[row]))
+                await insist(lambda: store.commit(Commit(mail=[row])), say)
 
             person = Person(store, app.codec, ledger(), post)
             for batch in batches:
@@ -209,7 +213,17 @@ async def publish_all(app: App, batches: Sequence[Batch], say: Say) -> None:
 
 
 async def publish(client: Client, batch: Batch, say: Say) -> None:
-    """Publish a batch, and say so before and after."""
+    """Publish a batch, and say so before and after.
+
+    After a refusal nobody knows whether it is published; with an id of its own it is tried again.
+    """
     say(f"try {batch.number}")
-    ids = await client.publish(*batch.events, id=batch.id)
+    try:
+        ids = await client.publish(*batch.events, id=batch.id)
+    except (StoreError, NodeStoppedError) as error:
+        say(f"refused {error}")
+        if batch.id is None:
+            await asyncio.sleep(AGAIN_AFTER_SECONDS)
+            return
+        ids = await insist(lambda: client.publish(*batch.events, id=batch.id), say)
     say(f"ack {batch.number} {','.join(ids)}")

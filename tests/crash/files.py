@@ -29,6 +29,8 @@ class Stored:
     """The keys of steps with an attempt that had begun or could have."""
     lost_attempts: int
     records: int
+    announced: frozenset[str] = frozenset()
+    """The keys of all steps that were decided: no other may reach a service."""
 
     @property
     def live(self) -> list[str]:
@@ -72,9 +74,11 @@ def read_store(directory: Path) -> Stored:
             journals.setdefault(key, []).extend(r.decode_records(body))
     recorded: set[str] = set()
     under_way: set[str] = set()
+    announced: set[str] = set()
     for key, id, run, _ in rows:
         recorded |= {idempotency_key(id, run, step) for step in recorded_steps(journals[key])}
         under_way |= {idempotency_key(id, run, step) for step in steps_under_way(journals[key])}
+        announced |= {idempotency_key(id, run, step) for step in decided_steps(journals[key])}
     return Stored(
         {id: status for _, id, _, status in rows},
         frozenset(id for (id,) in posted),
@@ -82,6 +86,7 @@ def read_store(directory: Path) -> Stored:
         frozenset(under_way),
         sum(isinstance(record, r.AttemptLost) for j in journals.values() for record in j),
         sum(map(len, journals.values())),
+        frozenset(announced),
     )
 
 
@@ -92,6 +97,17 @@ def recorded_steps(journal: list[r.Record]) -> set[int]:
         if isinstance(record, r.CallCompleted | r.CallFailed):
             steps.add(record.call)
         elif isinstance(record, r.CompensationCompleted):
+            steps.add(-record.call)
+    return steps
+
+
+def decided_steps(journal: list[r.Record]) -> set[int]:
+    """Return the steps that a journal decides on; a compensation is minus its call."""
+    steps: set[int] = set()
+    for record in journal:
+        if isinstance(record, r.CallScheduled):
+            steps.add(record.call)
+        elif isinstance(record, r.CompensationScheduled):
             steps.add(-record.call)
     return steps
 
@@ -120,4 +136,14 @@ def repeated(snapshot: Snapshot, directory: Path) -> list[str]:
         for number, key, name in read(directory, service, "SELECT id, key, name FROM calls"):
             if number > snapshot.marks[service] and key in snapshot.recorded:
                 found.append(f"{name} {key} was called again, in line {number} of {service}")
+    return found
+
+
+def unannounced(directory: Path, stored: Stored) -> list[str]:
+    """Return the calls that services saw though nothing in the store decides on them."""
+    found: list[str] = []
+    for service in SERVICES:
+        for number, key, name in read(directory, service, "SELECT id, key, name FROM calls"):
+            if key not in stored.announced:
+                found.append(f"{name} {key} was called in line {number} of {service}")
     return found

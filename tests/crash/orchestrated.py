@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import shutil
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,11 +11,22 @@ from pathlib import Path
 from examples.shop import books
 from examples.shop.app import execution_id, make_app, open_shop, place_order
 from examples.shop.catalog import Order, load_orders
-from tests.crash.files import Snapshot, Stored, read_store, repeated, take_snapshot
+from examples.shop.process import Receipt
+from tests.crash.files import (
+    Snapshot,
+    Stored,
+    read_store,
+    repeated,
+    take_snapshot,
+    unannounced,
+)
+from tests.crash.hosting import insist, until_over
+from tests.crash.kills import Kills
 from tests.crash.processes import Child, Program, Say
-from tests.crash.rounds import Round
+from tests.crash.rounds import Round, Trouble
 
-from counterpoint import App, ExecutionFailed, Status
+from counterpoint import App, Execution, ExecutionFailed, NodeStoppedError, Status
+from counterpoint.runtime.client import Client
 
 ORDERS_MIN, ORDERS_MAX = 60, 150
 SECONDS_PER_ORDER = 1 / 300
@@ -30,8 +40,16 @@ class OrchestratedRound(Round):
 
     style = "orchestrated"
 
-    def __init__(self, seed: int, number: int, template: Path, *, kept: bool = False) -> None:
-        super().__init__(seed, number, kept=kept)
+    def __init__(
+        self,
+        seed: int,
+        number: int,
+        template: Path,
+        trouble: type[Trouble] = Kills,
+        *,
+        kept: bool = False,
+    ) -> None:
+        super().__init__(seed, number, trouble, kept=kept)
         count = self.dice.randint(ORDERS_MIN, ORDERS_MAX)
         every = load_orders()
         first = self.dice.randrange(len(every) - count)
@@ -62,17 +80,34 @@ class OrchestratedRound(Round):
 
     def look(self, after: str) -> None:
         stored = read_store(self.directory)
+        if self.trouble.loses:
+            self._forget(stored)
         self.snapshots.append(take_snapshot(self.directory, stored))
         figures = self.result.figures
         figures["executions that a kill interrupted"] += len(stored.live)
         figures["steps under way at a kill"] += len(stored.under_way)
         for id in stored.missing(self.acknowledged):
             self.violated(f"{id} was acknowledged and is not in the store after {after}")
+        if not self.trouble.loses:
+            for call in unannounced(self.directory, stored):
+                self.violated(f"an effect of what is not recorded after {after}: {call}")
+
+    def _forget(self, stored: Stored) -> None:
+        """Expect no more of the store than what is left of it."""
+        lost = stored.missing(self.acknowledged)
+        self.acknowledged.difference_update(lost)
+        self.snapshots.clear()
+        self.result.figures["acknowledged starts lost with the log"] += len(lost)
 
     def check_end(self) -> None:
         stored = read_store(self.directory)
         self._check_executions(stored)
         verdict = books.check(self.directory)
+        if self.trouble.loses:  # what was lost may have been undone, and is done now
+            self.result.figures["rules of the books broken by what was lost"] += len(
+                verdict.violations
+            )
+            return
         for violation in verdict.violations:
             self.violated(f"the books: {violation}")
         if verdict.orders != len(self.orders):
@@ -106,12 +141,11 @@ def host(directory: Path, orders: Sequence[Order]) -> Program:
     """Be a node that starts orders, until SIGTERM."""
 
     async def program(say: Say) -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        over = until_over(say)
         async with make_app(directory) as app:
             say("ready")
             submitting = asyncio.create_task(_submit(app, orders, say))
-            await stop.wait()
+            await over(app.node)
             say("stopping")
             submitting.cancel()
         say("stopped")
@@ -142,8 +176,7 @@ def post(directory: Path, orders: Sequence[Order], seed: str) -> Program:
         dice = random.Random(seed)
         async with make_app(directory).client() as client:
             for order in orders:
-                execution = await client.start(place_order, order, id=execution_id(order))
-                say(f"ack {execution.id}")
+                await _start(client, order, say)
                 await asyncio.sleep(dice.uniform(0, PAUSE_SECONDS_MAX))
 
     return program
@@ -154,9 +187,14 @@ async def _submit(app: App, orders: Sequence[Order], say: Say) -> None:
 
     async def one(order: Order) -> None:
         async with places:
-            execution = await app.start(place_order, order, id=execution_id(order))
-            say(f"ack {execution.id}")
-            with suppress(ExecutionFailed):
+            execution = await _start(app, order, say)
+            with suppress(ExecutionFailed, NodeStoppedError):
                 await execution.result()
 
     await asyncio.gather(*(one(order) for order in orders))
+
+
+async def _start(client: Client, order: Order, say: Say) -> Execution[Receipt]:
+    execution = await insist(lambda: client.start(place_order, order, id=execution_id(order)), say)
+    say(f"ack {execution.id}")
+    return execution

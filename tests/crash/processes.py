@@ -6,6 +6,7 @@ after it.
 """
 
 import asyncio
+import logging
 import os
 import select
 import signal
@@ -100,6 +101,10 @@ def _run(program: Program, writer: int) -> NoReturn:
     def say(line: str) -> None:
         os.write(writer, line.encode() + b"\n")
 
+    # What the engine logs is not shown among the figures, unless a program listens itself.
+    logger = logging.getLogger("counterpoint")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
     try:
         asyncio.run(program(say))
         say("done")

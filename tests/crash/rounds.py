@@ -1,24 +1,20 @@
-"""One round: a folder, a share of the work, kills at random moments, and what must hold after."""
+"""One round: a folder, a share of the work, trouble at random moments, and what must hold after."""
 
 import random
 import shutil
-import signal
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from examples.shop.app import STORE
 from tests.crash.processes import Child, ChildFailedError, Program
 
 PHASES = ("start-up", "load", "shutdown")
-KILLS_MAX = 3
-START_UP_SECONDS = 0.06
-SHUTDOWN_SECONDS = 0.03
-READY_WITHIN_SECONDS = 20.0
+LIVES_MAX = 3
 VIOLATIONS_KEPT = 5
 """The first ones of a round tell what went wrong; many follow from them."""
-CLEAN_STOPS = "shutdowns over before their kill"
 
 
 @dataclass
@@ -38,6 +34,46 @@ class Result:
         self.violations += other.violations
 
 
+class Trouble:
+    """What happens to the nodes of a round and to their files, again and again until its last node.
+
+    This class does nothing but wait for each node's end.
+    """
+
+    name: ClassVar[str]
+    refuses: ClassVar[bool] = False
+    """Whether a node may refuse work for a while."""
+    takes_all: ClassVar[bool] = False
+    """Whether it is the end of the client, too, when a node has ended."""
+    loses: ClassVar[bool] = False
+    """Whether what was acknowledged may be lost."""
+
+    def __init__(self, owner: "Round") -> None:
+        self.round = owner
+        self.dice = owner.dice
+        self.figures = owner.result.figures
+
+    def before(self, phase: str) -> None:
+        """Prepare for a node that is about to start."""
+
+    def beneath(self, program: Program, *, node: bool) -> Program:
+        """Return a process's program with what the trouble needs in the process."""
+        return program
+
+    def live(self, node: Child, phase: str) -> None:
+        """See a node through to its end; when this returns it has ended."""
+        node.finish()
+
+    def after(self) -> None:
+        """Do something to the files of a node that has ended, before anybody looks at them."""
+
+    def over(self) -> None:
+        """Leave the last node alone."""
+
+    def heard(self, child: Child) -> None:
+        """Take note of what a process has said in its life."""
+
+
 class Round:
     """Runs one round, whose every choice follows from the seed and the round's number.
 
@@ -46,19 +82,20 @@ class Round:
 
     style: ClassVar[str]
     load_seconds: float
-    """How long a node may have worked when it is killed, at most."""
+    """How long a node may have worked when it ends, at most."""
 
-    def __init__(self, seed: int, number: int, *, kept: bool = False) -> None:
-        self.name = f"{self.style} round {number} of seed {seed}"
+    def __init__(
+        self, seed: int, number: int, trouble: type[Trouble], *, kept: bool = False
+    ) -> None:
+        self.name = f"{self.style} round {number} of seed {seed}, {trouble.name}"
         self.dice = random.Random(f"{seed}/{number}")
         self.phases = [PHASES[number % len(PHASES)]]
-        self.phases += self.dice.choices(PHASES, k=self.dice.randrange(KILLS_MAX))
+        self.phases += self.dice.choices(PHASES, k=self.dice.randrange(LIVES_MAX))
         self.kept = kept
         self.directory = Path(tempfile.mkdtemp(prefix="crash-"))
+        self.store = self.directory / STORE
         self.result = Result(rounds=1)
-        for phase in PHASES:
-            self.result.figures[f"kills during {phase}"] = 0
-        self.result.figures[CLEAN_STOPS] = 0
+        self.trouble = trouble(self)
 
     # ---- what a style of round says -----------------------------------------------------------
 
@@ -93,19 +130,29 @@ class Round:
         client: Child | None = None
         try:
             for phase in self.phases:
-                node = Child(self.node())
+                self.trouble.before(phase)
+                node = self._spawn(self.node(), node=True)
                 if client is None and (program := self.client()) is not None:
-                    client = Child(program)
-                self._kill(node, phase)
-                self.heard(node)
+                    client = self._spawn(program, node=False)
+                self.trouble.live(node, phase)
+                self._heard(node)
+                if client is not None and self.trouble.takes_all:
+                    client.kill()
+                    client.check()
+                    self._heard(client)
+                    client = None
+                self.trouble.after()
                 self.look(phase)
+            self.trouble.over()
+            if client is None and (program := self.client()) is not None:
+                client = Child(program)
             if client is not None:
                 client.finish()
-                self.heard(client)
+                self._heard(client)
                 self.look("the client's end")
             last = Child(self.last_node())
             last.finish()
-            self.heard(last)
+            self._heard(last)
             self.check_end()
         except ChildFailedError as error:
             self.violated(str(error))
@@ -119,24 +166,15 @@ class Round:
             shutil.rmtree(self.directory)
         return self.result
 
-    def _kill(self, node: Child, phase: str) -> None:
-        """Kill a node in one phase of its life."""
-        moment = self.dice.random()
-        if phase == "start-up":
-            node.read(moment * START_UP_SECONDS)
-        else:
-            if not node.read(READY_WITHIN_SECONDS, until="ready"):
-                node.kill()
-                node.check()
-                raise ChildFailedError("a node was not ready in time")
-            node.read(self.dice.random() * self.load_seconds)
-        if phase == "shutdown":
-            node.signal(signal.SIGTERM)
-            node.read(READY_WITHIN_SECONDS, until="stopping")
-            node.read(moment * SHUTDOWN_SECONDS)
-        node.kill()
-        node.check()
-        self.result.figures[CLEAN_STOPS if "done" in node.lines else f"kills during {phase}"] += 1
+    def _spawn(self, program: Program, *, node: bool) -> Child:
+        return Child(self.trouble.beneath(program, node=node))
+
+    def _heard(self, child: Child) -> None:
+        if not self.trouble.refuses:
+            for refusal in child.told("refused")[:1]:
+                self.violated(f"a node refused work: {refusal}")
+        self.trouble.heard(child)
+        self.heard(child)
 
     def violated(self, what: str) -> None:
         """Take note of a broken promise."""

@@ -2,6 +2,7 @@
 
 It has so many rounds of each style. In each one a node is killed (SIGKILL) one to three times, at
 random moments of its start-up, its load and its shutdown, and then a last node finishes.
+In those of the style *machine* it is not only killed: `troubles` says what happens to it.
 
 *Orchestrated*: the node takes a slice of the shop's orders through their sagas; in half of the
 rounds the orders come from a client process that lives on. It must hold:
@@ -32,18 +33,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from tests.crash import disk, machine
 from tests.crash.choreographed import ChoreographedRound
 from tests.crash.orchestrated import OrchestratedRound, make_template
 from tests.crash.rounds import Result
 
-STYLES = (OrchestratedRound.style, "choreographed")
+STYLES = (OrchestratedRound.style, ChoreographedRound.style, machine.STYLE)
+MODULE = "tests.crash.run"
 VIOLATIONS_SHOWN = 20
 LINES_WITHOUT_TERMINAL = 10
 
 
 def main() -> int:
     """Run the rounds that the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.run")
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}")
     parser.add_argument("--rounds", type=int, default=200, metavar="N", help="of each style")
     parser.add_argument("--style", choices=STYLES, action="append", help="only this one")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -52,6 +55,12 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the files of every round")
     given = parser.parse_args()
     styles = given.style or STYLES
+    if machine.STYLE in styles and not disk.is_loaded():
+        why_not = disk.why_not()
+        if why_not is None:
+            return disk.begin_again(MODULE, sys.argv[1:])
+        Console(stderr=True).print(f"no full disks, sync errors or power cuts: {why_not}")
+    os.environ.pop(disk.VARIABLE, None)  # programs that these processes start have other disks
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     numbers = range(given.rounds) if given.only is None else [given.only]
     rounds = [(style, number) for number in numbers for style in styles]
@@ -76,6 +85,8 @@ def main() -> int:
 
 def _round(seed: int, template: Path, keep: bool, which: tuple[str, int]) -> tuple[str, Result]:
     style, number = which
+    if style == machine.STYLE:
+        return style, machine.run_round(seed, number, template, kept=keep)
     if style == OrchestratedRound.style:
         return style, OrchestratedRound(seed, number, template, kept=keep).run()
     return style, ChoreographedRound(seed, number, kept=keep).run()
