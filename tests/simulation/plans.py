@@ -263,3 +263,101 @@ def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
         tuple(draw(at_rest)) if draw(_quarters) > 1 else (),
         rehearse=not draw(st.integers(0, rehearsed - 1)),
     )
+
+
+# ---- plans in which time decides nothing ---------------------------------------------------------
+
+EVEN_BRANCHES = ("gather", "tolerant", "group", "all", "each", "lock", "queue", "after")
+"""What runs several steps whose calls are numbered alike, whichever of them ends first."""
+_mild: st.SearchStrategy[list[Fault]] = st.sampled_from(
+    ([], [], ["slow"], ["before"], ["after"], ["later"], ["not-done"])
+)
+"""Faults that a call survives, also if an attempt of it is lost."""
+_for_good: st.SearchStrategy[list[Fault]] = st.sampled_from(
+    ([], [], ["declined"] * 9, ["broken"] * 9)
+)
+_mild_undo: st.SearchStrategy[list[UndoFault]] = st.sampled_from(([], [], ["before"], ["slow"]))
+_even_kinds = st.sampled_from(EVEN_BRANCHES)
+_even_leaf_kinds = st.sampled_from(
+    (
+        "act",
+        "act",
+        "act",
+        "plain",
+        "with",
+        "sleep",
+        "nap",
+        "publish",
+        "attribute",
+        "signal",
+        "event",
+    )
+)
+_even_one_kinds = st.sampled_from(("act", "act", "plain", "fail", "error", "pivot", "hear"))
+
+
+@st.composite
+def even_leaves(draw: st.DrawFn) -> Plan:
+    """One step that takes its time, and does not fail."""
+    kind = draw(_even_leaf_kinds)
+    if kind in CALLS:
+        return [kind, draw(_mild) if kind != "with" else [], draw(_mild_undo)]
+    if kind in ("sleep", "nap"):
+        return [kind, draw(seconds)]
+    if kind == "signal":
+        return [kind, draw(_signals), None]
+    if kind == "event":
+        return [kind, draw(_keys), None, 0]
+    return [kind, "nobody"] if kind == "publish" else [kind]
+
+
+@st.composite
+def even_trees(draw: st.DrawFn, depth: int) -> Plan:
+    """A part of a plan whose calls do not depend on what ends first."""
+    shape = draw(_shapes)
+    if shape < 3 or not depth:
+        return draw(_even_leaves)
+    if shape == 3:
+        kind = draw(_even_one_kinds)
+        if kind in CALLS:
+            return [kind, draw(_for_good), draw(_mild_undo) if kind == "act" else []]
+        return [kind, draw(_signals), draw(_few)] if kind == "hear" else [kind]
+    several, inner, legs = _even_inner[depth - 1]
+    if shape < 6:
+        return [draw(_even_kinds), draw(_several_even_leaves)]
+    if shape == 6:
+        return ["seq", draw(several)]
+    if shape == 7:
+        return [draw(_pair_kinds), draw(inner), draw(inner)]
+    if shape == 8:
+        return [draw(st.sampled_from(("tolerant", "all"))), draw(legs)]
+    kind = draw(_child_kinds)
+    return [kind, draw(_mild_undo) if kind == "own-leg" else [], draw(inner)]
+
+
+_even_leaves = even_leaves()
+_several_even_leaves = st.lists(_even_leaves, min_size=1, max_size=4)
+
+
+def _even_of(depth: int) -> tuple[st.SearchStrategy[Any], ...]:
+    tree = even_trees(depth)
+    leg = st.tuples(st.sampled_from(("leg", "errand")), _nothing, tree).map(list)
+    return st.lists(tree, min_size=1, max_size=3), tree, st.lists(leg, min_size=1, max_size=3)
+
+
+_even_inner = [_even_of(depth) for depth in range(2)]
+_even_wholes = st.lists(even_trees(2), min_size=1, max_size=4)
+
+
+@st.composite
+def even_cases(draw: st.DrawFn) -> Case:
+    """A case whose calls and end are the same wherever the node dies once."""
+    parts = draw(_even_wholes)
+    if not draw(_thirds):
+        parts.append([draw(_ends)])
+    whole: Plan = ["seq", parts]
+    root: Root = draw(st.sampled_from(("saga", "saga", "job")))
+    if root == "job":
+        whole = ["loop", draw(_few), whole]
+    numbering = _Numbering()
+    return Case(numbering.number(whole), root, numbering.faults, numbering.undo_faults)

@@ -152,7 +152,7 @@ async def answer(asked: Asked) -> str:
 async def interpret(plan: Plan, own: int) -> str:
     """Run one part of the plan of the execution whose own tag is *own*."""
     kind, *parts = plan
-    await _KINDS[kind](own, *parts)
+    await KINDS[kind](own, *parts)
     return str(own)
 
 
@@ -386,7 +386,7 @@ async def _errand(_: int, tag: int, part: Plan) -> None:
     await errand(tag, part)
 
 
-_KINDS: dict[str, Callable[..., Awaitable[None]]] = {
+KINDS: dict[str, Callable[..., Awaitable[None]]] = {
     "act": _act,
     "plain": _plain,
     "once": _once,
