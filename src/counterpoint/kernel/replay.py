@@ -126,7 +126,7 @@ class History:
         standing = _Standing(unbegun=all(isinstance(one, r.PREAMBLE) for one in self.records))
         record: Any  # its kind is looked up in sets, which tell a type checker nothing
         for record in takewhile(_before_termination, self.records):
-            kind: type[Any] = type(record)
+            kind: object = type(record)
             if kind in _INPUT_TYPES:
                 if turn is not None and self._joins(record, turn, standing):
                     turn.inputs.append(record)
