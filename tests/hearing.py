@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-DEADLINE = 15.0
+DEADLINE = 30.0
 
 
 class _Ear(logging.Handler):

@@ -43,7 +43,7 @@ def test_program_of_a_guide_prints_what_the_guide_says(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
 

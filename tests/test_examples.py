@@ -25,7 +25,7 @@ def test_example_prints_what_it_says(example: Path) -> None:
         [sys.executable, "-W", "error", example],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
 
@@ -40,7 +40,6 @@ def test_example_is_short(example: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(30)
 def test_trip_demo_shows_each_ending_and_its_books_balance(tmp_path: Path) -> None:
     done = subprocess.run(
         [
@@ -55,7 +54,7 @@ def test_trip_demo_shows_each_ending_and_its_books_balance(tmp_path: Path) -> No
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
 

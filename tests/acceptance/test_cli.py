@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
-DEADLINE_SECONDS = 30
+pytestmark = pytest.mark.slow
+DEADLINE_SECONDS = 60
 COMMAND = str(Path(sys.executable).with_name("counterpoint"))
 
 SHOP = """

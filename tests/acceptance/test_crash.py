@@ -18,7 +18,7 @@ def test_every_promise_holds_in_a_few_rounds_of_crashes(style: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 

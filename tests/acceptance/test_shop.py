@@ -19,7 +19,7 @@ from counterpoint.model.cloudevents import to_structured
 from counterpoint.model.messages import EventQuery
 
 FEW = 40
-IDLE_WITHIN_SECONDS = 60
+IDLE_WITHIN_SECONDS = 100
 
 
 @pytest.fixture
@@ -82,7 +82,6 @@ def events(directory: Path) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_every_order_ends_alike_in_both_forms_and_the_books_are_the_same(
     shops: Shops,
 ) -> None:

@@ -79,7 +79,7 @@ async def test_result_waits_no_longer_than_its_timeout_and_the_execution_goes_on
             await execution.result(timeout=timedelta(milliseconds=10))
         await execution.signal("approved", "yes")
 
-        assert await execution.result(timeout=5) == {"said": "yes"}
+        assert await execution.result(timeout=30) == {"said": "yes"}
 
 
 async def test_describe_tells_what_the_journal_tells_at_every_commit() -> None:

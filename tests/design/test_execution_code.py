@@ -122,7 +122,6 @@ async def test_a_second_bad_deployment_that_differs_elsewhere_says_so() -> None:
         assert "a wait for the signal 'go'" in str(known.incidents[-1].message)
 
 
-@pytest.mark.timeout(60)
 async def test_five_hundred_incidents_of_non_determinism_go_on_when_a_node_starts() -> None:
     async with Harness(services=[deploy(FIT)], rehearse=False) as harness:
         flow: Any = harness.app.registry.workflows["service.flow"]

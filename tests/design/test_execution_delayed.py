@@ -117,7 +117,7 @@ async def test_a_moment_that_is_not_in_the_future_is_now(options: dict[str, Any]
     async with Harness(services=[desk]) as harness:
         execution = await harness.app.start(remind, "tea", **options)
 
-        assert await execution.result(timeout=5) == "tea"
+        assert await execution.result(timeout=30) == "tea"
         assert "delayed" not in [entry.type for entry in await execution.journal()]
 
 
@@ -161,7 +161,7 @@ async def test_a_second_start_of_a_delayed_id_gives_the_first_one() -> None:
             await harness.app.start(remind, "coffee", id="one", delay=HOUR)
         await harness.advance(hours=1)
 
-        assert await again.result(timeout=5) == "tea"
+        assert await again.result(timeout=30) == "tea"
         assert called(harness) == ["note"]
 
 
@@ -253,7 +253,7 @@ async def test_a_delayed_execution_begins_late_where_no_node_ran_at_its_moment()
         await harness.advance(hours=3)
         await harness.restart()
 
-        assert await execution.result(timeout=5) == (NEW_YEAR + 3 * HOUR).isoformat()
+        assert await execution.result(timeout=30) == (NEW_YEAR + 3 * HOUR).isoformat()
 
 
 async def test_a_delayed_execution_takes_no_memory_until_something_arrives() -> None:
@@ -279,7 +279,7 @@ async def test_a_delayed_execution_that_is_reset_begins_at_once(to: int) -> None
         await harness.result(execution)
         await execution.reset(to=to)
 
-        assert await execution.result(timeout=5) == "tea"
+        assert await execution.result(timeout=30) == "tea"
         assert called(harness) == ["note", "note"]
 
 
@@ -291,11 +291,11 @@ async def test_a_client_delays_a_start_too(tmp_path: Path) -> None:
         await execution.signal("answer", "first")
         async with app:
             await execution.signal("answer", "second")
-            result = await execution.result(timeout=10)
+            result = await execution.result(timeout=30)
             known = await late.describe()
             await late.cancel()
             with pytest.raises(ExecutionFailed, match="cancelled before it began"):
-                await late.result(timeout=10)
+                await late.result(timeout=30)
 
     assert result == ["first", "second"]
     assert known.begins_at == datetime(2100, 1, 1, tzinfo=UTC)

@@ -241,7 +241,7 @@ async def test_result_after_a_reset_is_that_of_the_new_run() -> None:
         harness.replace("shop.charge", lambda order, amount: {"charged": order})
         await execution.reset(to=1)
 
-        assert await execution.result(timeout=5) == "paid"
+        assert await execution.result(timeout=30) == "paid"
 
 
 # ---- what is kept --------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ async def test_reset_keeps_signals(to: int) -> None:
 
         assert types[-1] == "ended"
         assert to < len(types)
-        assert await execution.result(timeout=5) == first
+        assert await execution.result(timeout=30) == first
 
 
 async def test_reset_keeps_the_attributes_of_its_prefix_only() -> None:
@@ -351,7 +351,7 @@ async def test_reset_of_a_later_run_keeps_what_that_run_had_taken_over(to: int) 
         await harness.settle()
 
         assert first == "from the first run"
-        assert await execution.result(timeout=5) == first
+        assert await execution.result(timeout=30) == first
 
 
 # ---- refused -------------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ async def test_reset_is_refused_where_a_step_of_the_prefix_was_compensated(to: i
         harness.replace("shop.charge", lambda order, amount: {"charged": order})
         if to == 1:
             await execution.reset(to=to)
-            assert await execution.result(timeout=5) == "tea confirmed"
+            assert await execution.result(timeout=30) == "tea confirmed"
         else:
             why = await why_refused(execution.reset(to=to))
             assert "was compensated" in why or "is its end" in why
@@ -485,9 +485,9 @@ async def test_of_two_resets_at_once_one_begins_a_run() -> None:
 async def test_reset_through_a_client_is_taken_over_by_the_node(tmp_path: Path) -> None:
     app = App("shop", services=[shop], store=f"sqlite:///{tmp_path / 'shop.db'}")
     async with app, app.client() as client:
-        await client.run(place_order, "tea", GOOD, id="one", timeout=10)
+        await client.run(place_order, "tea", GOOD, id="one", timeout=30)
         report = await client.execution("one").reset(to=3, actor="ann")
-        result = await client.execution("one").result(timeout=10)
+        result = await client.execution("one").result(timeout=30)
 
         assert (report.run, result) == (2, "tea confirmed")
         assert (await client.execution("one").describe()).run == 2

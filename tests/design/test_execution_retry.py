@@ -400,7 +400,7 @@ async def test_retry_of_a_running_execution_brings_a_waiting_attempt_forward() -
         execution = await harness.start(wait_for_retry)
         await execution.retry()
 
-        assert await execution.result(timeout=5) == "late"
+        assert await execution.result(timeout=30) == "late"
         assert harness.calls[0].at == harness.calls[1].at
 
 

@@ -288,7 +288,7 @@ async def test_result_follows_to_the_failure_of_a_later_run() -> None:
 async def test_result_through_a_client_follows_too(tmp_path: Path) -> None:
     app = App("desk", services=[desk], store=f"sqlite:///{tmp_path / 'desk.db'}")
     async with app, app.client() as client:
-        assert await client.run(count_down, 3, timeout=10) == "lift off"
+        assert await client.run(count_down, 3, timeout=30) == "lift off"
 
 
 async def test_continued_arguments_are_checked_before_the_run_ends() -> None:

@@ -233,7 +233,7 @@ async def test_a_business_error_keeps_its_type_through_a_client(tmp_path: Path) 
     app = App("desk", services=[failing], store=f"sqlite:///{tmp_path / 'desk.db'}")
     async with app, app.client() as client:
         with pytest.raises(ExecutionFailed) as caught:
-            await client.run(decline, timeout=10)
+            await client.run(decline, timeout=30)
 
     assert isinstance(caught.value.error, Declined)
     assert facts_of(caught.value.error) == facts_of(Declined(**FULL))  # type: ignore[arg-type]

@@ -97,7 +97,7 @@ async def reached(app: App, how: str) -> AsyncIterator[Client]:
 
 async def taken(app: App) -> None:
     """Wait until the node has taken all letters."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while [letter async for letter in app.posted()]:  # noqa: ASYNC110 - of other connections
             await asyncio.sleep(0.002)
 
@@ -105,7 +105,7 @@ async def taken(app: App) -> None:
 async def settled(app: App) -> None:
     """Wait until the node has taken all letters, and done what they ask for."""
     await taken(app)
-    await app.idle(10)
+    await app.idle(30)
 
 
 async def id_of_dead(client: Client, key: str | None = None) -> str:

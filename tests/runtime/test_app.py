@@ -154,7 +154,7 @@ async def test_idle_does_not_count_timers_and_waits_for_signals() -> None:
     async with Harness(services=[service]) as harness:
         await harness.start(wait)
 
-        await harness.app.idle(timeout=5)
+        await harness.app.idle(timeout=30)
 
 
 async def test_idle_counts_retries_and_what_runs() -> None:
@@ -170,10 +170,10 @@ async def test_idle_counts_retries_and_what_runs() -> None:
 
 async def test_idle_is_told_by_a_scan_that_finds_nothing() -> None:
     async with App("app", services=[service], store=MemoryStore()) as app:
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
         app.node.due.poke()
 
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
 
 
 def test_app_shows_its_name() -> None:

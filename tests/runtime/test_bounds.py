@@ -199,6 +199,6 @@ async def test_idle_waits_for_the_whole_backlog() -> None:
     async with Harness(services=[service], max_resident=2) as harness:
         for number in range(30):
             await harness.app.start(free, number)
-        await harness.app.idle(timeout=10)
+        await harness.app.idle(timeout=30)
 
         assert len(harness.calls) == 30

@@ -34,7 +34,7 @@ async def client(app: App, request: pytest.FixtureRequest) -> AsyncIterator[Clie
 async def order(app: App, *ids: str) -> None:
     for id in ids:
         await app.publish(Ordered(order_id=id, quantity=1), id=None)
-    await app.idle(10)
+    await app.idle(30)
 
 
 async def fail(app: App, *ids: str) -> None:
@@ -85,7 +85,7 @@ async def test_nothing_waits_behind_a_dead_letter_that_lets_others_pass(
 ) -> None:
     for quantity in (-1, 1, 1):
         await app.publish(Ordered(order_id="a", quantity=quantity))
-    await app.idle(10)
+    await app.idle(30)
 
     (letter,) = [one async for one in client.dead_letters()]
 
@@ -95,7 +95,7 @@ async def test_nothing_waits_behind_a_dead_letter_that_lets_others_pass(
 async def test_dead_letters_are_filtered_and_grouped(app: App, client: Client) -> None:
     await fail(app, "a", "b")
     await app.publish(Ordered(order_id="c", quantity=-1))
-    await app.idle(10)
+    await app.idle(30)
 
     async def keys(**filters: Any) -> list[str]:
         return [one.event.key async for one in client.dead_letters(**filters)]
@@ -133,7 +133,7 @@ async def test_an_event_id_of_any_form_leads_to_the_dead_letter(
 ) -> None:
     broken.add("a")
     await app.publish(Ordered(order_id="a", quantity=1), id=event_id)
-    await app.idle(10)
+    await app.idle(30)
 
     letter = await client.dead_letter(await id_of_dead(client))
 
@@ -154,7 +154,7 @@ async def test_what_is_no_dead_letter_is_neither_shown_nor_redriven_nor_discarde
     app: App, client: Client
 ) -> None:
     (event_id,) = await app.publish(Ordered(order_id="a", quantity=1))
-    await app.idle(10)
+    await app.idle(30)
     id = f"shipping.pack:orders/{event_id}"
 
     with pytest.raises(ExecutionRefusedError, match="it is completed"):
@@ -174,7 +174,7 @@ async def test_a_redriven_dead_letter_is_tried_again_before_what_waits_behind_it
     await fail(app, "a")
     for quantity in (2, 3):
         await app.publish(Ordered(order_id="a", quantity=quantity))
-    await app.idle(10)
+    await app.idle(30)
     broken.clear()
 
     await client.redrive(await id_of_dead(client))
@@ -283,7 +283,7 @@ async def test_what_waits_behind_a_discarded_dead_letter_goes_on(app: App, clien
     id = await id_of_dead(client)
     broken.clear()
     await app.publish(Ordered(order_id="a", quantity=2))
-    await app.idle(10)
+    await app.idle(30)
 
     await client.discard(id, reason="ordered twice", actor="Ada")
     await settled(app)
@@ -318,7 +318,7 @@ async def test_what_is_asked_for_while_no_node_runs_happens_when_one_starts(
     async with app:
         await fail(app, "a")
         await app.publish(Ordered(order_id="a", quantity=2))
-        await app.idle(10)
+        await app.idle(30)
     broken.clear()
 
     async with app.client() as client:

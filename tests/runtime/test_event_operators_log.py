@@ -41,7 +41,7 @@ async def client(app: App, request: pytest.FixtureRequest) -> AsyncIterator[Clie
 async def order(app: App, *ids: str, **options: Any) -> None:
     for id in ids:
         await app.publish(Ordered(order_id=id, quantity=1), **options)
-    await app.idle(10)
+    await app.idle(30)
 
 
 def cloudevent(*, without: str = "", **attributes: Any) -> str:

@@ -38,7 +38,7 @@ async def client(app: App, request: pytest.FixtureRequest) -> AsyncIterator[Clie
 async def order(app: App, *ids: str) -> None:
     for id in ids:
         await app.publish(Ordered(order_id=id, quantity=1))
-    await app.idle(10)
+    await app.idle(30)
 
 
 async def by_name(client: Client) -> dict[str, SubscriptionInfo]:
@@ -295,7 +295,7 @@ async def test_a_dead_letter_of_a_removed_reaction_can_be_discarded_but_waits_fo
     async with later:
         await later.redrive(await id_of_dead(later, "a"))
         await later.discard(await id_of_dead(later, "b"), reason="no more")
-        await later.idle(10)
+        await later.idle(30)
         left = [one.event.key async for one in later.dead_letters()]
     broken.clear()
     async with app:

@@ -11,7 +11,7 @@ from counterpoint.testing.clock import VirtualClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SECONDS = 10
+SECONDS = 30
 desk = Service("desk")
 runs: list[str] = []
 begun = asyncio.Event()

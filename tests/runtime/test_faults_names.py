@@ -58,8 +58,8 @@ async def test_execution_of_an_unknown_workflow_waits_for_an_app_that_has_it(
 
     async with make_app(tmp_path, services(with_welcome=False)) as app:
         await app.execution("Ada").signal("arrived")
-        assert await (await start(app, "other", "Bob")).result(timeout=10) == "Bob is in"
-        await app.idle(timeout=10)
+        assert await (await start(app, "other", "Bob")).result(timeout=30) == "Bob is in"
+        await app.idle(timeout=30)
         problems = app.health().problems
         status = (await app.execution("Ada").describe()).status
 
@@ -67,7 +67,7 @@ async def test_execution_of_an_unknown_workflow_waits_for_an_app_that_has_it(
     assert status == "running"
     assert "no service of this app has hall.welcome version 1" in caplog.text
     async with make_app(tmp_path, services()) as app:
-        assert await app.execution("Ada").result(timeout=10) == "Ada is in"
+        assert await app.execution("Ada").result(timeout=30) == "Ada is in"
 
 
 async def test_call_of_an_activity_that_nobody_hosts_waits_visibly_and_goes_on_once_hosted(
@@ -78,8 +78,8 @@ async def test_call_of_an_activity_that_nobody_hosts_waits_visibly_and_goes_on_o
         execution = await start(app, "visit", "Ada")
         activity = app.registry.activities.pop(door)
         await execution.signal("arrived")
-        assert await (await start(app, "other", "Bob")).result(timeout=10) == "Bob is in"
-        await app.idle(timeout=10)
+        assert await (await start(app, "other", "Bob")).result(timeout=30) == "Bob is in"
+        await app.idle(timeout=30)
         described = await execution.describe()
         problems = app.health().problems
 
@@ -89,4 +89,4 @@ async def test_call_of_an_activity_that_nobody_hosts_waits_visibly_and_goes_on_o
     assert f"no service of this app has {door}" in problems
     async with make_app(tmp_path, services()) as app:
         assert app.registry.activities[door].name == activity.name
-        assert await app.execution("Ada").result(timeout=10) == "Ada is out"
+        assert await app.execution("Ada").result(timeout=30) == "Ada is out"

@@ -9,7 +9,7 @@ from counterpoint.testing.faults import FaultyStore
 line = Service("line")
 begun: list[int] = []
 all_begun = asyncio.Event()
-SECONDS = 15
+SECONDS = 30
 COUNT = 200
 
 

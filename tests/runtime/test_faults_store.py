@@ -21,7 +21,7 @@ from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing.faults import FaultyStore
 
 shop = Service("shop")
-SECONDS = 10
+SECONDS = 30
 OPEN_AGAIN = "the store is open again"
 
 

@@ -126,13 +126,13 @@ async def app() -> AsyncIterator[App]:
     app = App("desk", services=[desk], store="memory:", payload_bytes_max=LIMIT)
     async with app:
         yield app
-        assert await app.run(calling_back, timeout=10) == "went on"  # whatever happened before
+        assert await app.run(calling_back, timeout=30) == "went on"  # whatever happened before
         assert app.health().accepting
 
 
 async def failure(app: App, id: str) -> ExecutionFailed:
     with pytest.raises(ExecutionFailed) as caught:
-        await app.execution(id).result(timeout=10)
+        await app.execution(id).result(timeout=30)
     return caught.value
 
 
@@ -209,7 +209,7 @@ async def test_signal_over_the_limit_is_refused_and_the_execution_still_waits(ap
         await execution.signal("word", LONG)
     await execution.signal("word", "short")
 
-    assert await execution.result(timeout=10) == "short"
+    assert await execution.result(timeout=30) == "short"
 
 
 async def test_signal_that_cannot_be_written_is_refused(app: App) -> None:
@@ -263,7 +263,7 @@ async def test_error_of_a_workflow_that_cannot_be_shown_is_recorded_by_its_type(
 async def test_error_of_a_callback_that_cannot_be_shown_is_logged(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await app.run(calling_back, id="one", timeout=10) == "went on"
+    assert await app.run(calling_back, id="one", timeout=30) == "went on"
 
     assert "one: a callback of the workflow raised Unshowable" in caplog.text
 

@@ -7,7 +7,7 @@ from counterpoint.model.rows import DueRow
 from counterpoint.stores.memory import MemoryStore
 
 service = Service("service")
-SECONDS = 5
+SECONDS = 30
 
 
 class SlowStore(MemoryStore):

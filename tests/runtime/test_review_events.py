@@ -35,7 +35,7 @@ from counterpoint.testing.clock import VirtualClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SECONDS = 10
+SECONDS = 30
 
 
 def shop(path: Path) -> tuple[App, Callable[[str], Event], list[str]]:
@@ -65,9 +65,9 @@ async def test_an_id_that_a_letter_on_its_way_has_is_not_posted_again(tmp_path: 
                 await client.publish(placed("2"), id="x")
             assert len([letter async for letter in client.posted()]) == 1
     async with app:
-        await app.idle(timeout=10)
+        await app.idle(timeout=30)
         while [letter async for letter in app.posted()]:
-            await app.idle(timeout=10)
+            await app.idle(timeout=30)
     assert heard == ["1"]
 
 
@@ -389,6 +389,6 @@ async def test_a_crash_armed_for_a_commit_of_the_stop_hangs_nobody(
         harness.crash_at_commit(commit, when=when)
         with contextlib.suppress(NodeStoppedError):
             await harness.app.publish(Left(room=1), id="1")
-        await asyncio.wait_for(harness.restart(), 10)
+        await asyncio.wait_for(harness.restart(), SECONDS)
         await harness.app.publish(Left(room=1), id="1")
         await harness.idle()

@@ -91,7 +91,7 @@ async def test_a_log_format_that_does_not_fit_is_the_same_live_and_on_replay() -
         await harness.restart()
         await harness.app.execution(execution.id).signal("go", "on")
 
-        assert await harness.app.execution("talk").result(timeout=5) == "on"
+        assert await harness.app.execution("talk").result(timeout=30) == "on"
 
 
 @pytest.mark.parametrize("name", ["\ud800", 5, "x" * 300])
@@ -102,4 +102,4 @@ async def test_a_signal_name_that_cannot_be_recorded_is_refused_by_the_sender(na
             await execution.signal(name)
         await execution.cancel()
         with pytest.raises(ExecutionFailed):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)

@@ -107,7 +107,7 @@ async def test_nothing_is_loaded_while_the_store_cannot_be_written(tmp_path: Pat
     path = tmp_path / "shop.db"
     async with app_on(SqliteStore(path)) as app:
         await app.start(sleeps, 0.5, id="x")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
     store = Flaky(path)
     async with app_on(store) as app:
         store.full = True
@@ -119,7 +119,7 @@ async def test_nothing_is_loaded_while_the_store_cannot_be_written(tmp_path: Pat
 
         assert "x" not in app.node.residents
         store.full = False
-        assert await app.execution("x").result(timeout=10) == "after the sleep"
+        assert await app.execution("x").result(timeout=30) == "after the sleep"
         assert [entry.seq for entry in await app.execution("x").journal()]
 
 
@@ -131,7 +131,7 @@ async def test_a_commit_that_fails_during_the_stop_leaves_no_gap(tmp_path: Path)
         await app.stop(timedelta(seconds=1))
 
     async with app_on(SqliteStore(tmp_path / "shop.db")) as app:
-        assert await app.execution("x").result(timeout=10) == ["short", "long"]
+        assert await app.execution("x").result(timeout=30) == ["short", "long"]
         assert await app.execution(execution.id).journal()
 
 
@@ -146,8 +146,8 @@ async def test_a_log_handler_that_raises_stops_nothing(tmp_path: Path) -> None:
     try:
         async with app_on(SqliteStore(tmp_path / "shop.db")) as app:
             with pytest.raises(ExecutionFailed):
-                await app.run(breaking, timeout=5)
-            assert await app.run(runs, "next", 0.0, timeout=5) == "next"
+                await app.run(breaking, timeout=30)
+            assert await app.run(runs, "next", 0.0, timeout=30) == "next"
     finally:
         logging.getLogger("counterpoint").removeHandler(handler)
 
@@ -162,19 +162,19 @@ async def test_the_end_of_a_part_of_the_node_is_no_secret(tmp_path: Path) -> Non
         app.node.committer.flush = gather_fails  # type: ignore[method-assign]
         start = asyncio.ensure_future(app.start(runs, "b", 0.0))
         with pytest.raises(NodeStoppedError):
-            await asyncio.wait_for(start, timeout=5)
+            await asyncio.wait_for(start, timeout=30)
 
         assert not app.health().accepting
         assert any("a defect" in problem for problem in app.health().problems)
         with pytest.raises(Exception, match="node"):
-            await waiting.result(timeout=5)
+            await waiting.result(timeout=30)
 
 
 async def test_room_that_comes_from_waiting_lets_stored_executions_run(tmp_path: Path) -> None:
     async with app_on(SqliteStore(tmp_path / "shop.db"), max_resident=2) as app:
         for number in range(5):
             await app.start(works_then_waits, f"w-{number}", id=f"w-{number}")
-        await app.idle(timeout=10)
+        await app.idle(timeout=30)
 
         assert sorted(begun) == [f"w-{number}" for number in range(5)]
 
@@ -182,14 +182,14 @@ async def test_room_that_comes_from_waiting_lets_stored_executions_run(tmp_path:
 async def test_second_starts_of_an_id_take_no_room(tmp_path: Path) -> None:
     async with app_on(SqliteStore(tmp_path / "shop.db"), max_resident=3) as app:
         await app.start(works_then_waits, "w", id="w")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
         before = app.node.room()
         for _ in range(5):
             await app.start(works_then_waits, "w", id="w")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
 
         assert app.node.room() == before
-        assert await app.run(runs, "next", 0.0, timeout=5) == "next"
+        assert await app.run(runs, "next", 0.0, timeout=30) == "next"
 
 
 async def test_an_attempt_that_swallows_its_cancellation_is_given_up(
@@ -198,7 +198,7 @@ async def test_an_attempt_that_swallows_its_cancellation_is_given_up(
     monkeypatch.setattr("counterpoint.runtime.activities.GRACE", 50_000)
     async with App("shop", services=[shop], store="memory:", stop_within=timedelta(0)) as app:
         with pytest.raises(ExecutionFailed, match=r"took longer than 0\.05 s"):
-            await app.run(calls_stubborn, timeout=5)
+            await app.run(calls_stubborn, timeout=30)
 
 
 async def test_the_highest_version_that_advanced_an_execution_is_kept(tmp_path: Path) -> None:
@@ -216,13 +216,13 @@ async def test_the_highest_version_that_advanced_an_execution_is_kept(tmp_path: 
     flow = first.registry.workflows["shop.flow"]
     async with first as app:
         await app.start(flow, id="x")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
     async with second as app:
         await app.execution("x").signal("first", "a")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
         assert (await app.execution("x").describe()).version == 2
     async with versioned(1) as app:
         await app.execution("x").signal("second", "b")
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
 
         assert (await app.execution("x").describe()).status == "running"

@@ -69,8 +69,8 @@ async def test_two_clients_that_start_one_id_before_a_node_runs_start_it_once(
         await other.start(flow, "tea", id="same")
 
     async with app_on(tmp_path) as app:
-        await app.idle(timeout=5)
-        result = await app.execution("same").result(timeout=5)
+        await app.idle(timeout=30)
+        result = await app.execution("same").result(timeout=30)
         ids = [execution.id async for execution in app.executions()]
 
     assert result == "tea"
@@ -84,12 +84,12 @@ async def test_a_start_of_a_workflow_that_is_not_hosted_waits_for_a_node_that_ha
     async with other:
         async with app_on(tmp_path).client() as client:
             await client.start(flow, "tea", id="early")
-        await other.idle(timeout=5)
+        await other.idle(timeout=30)
 
     async with app_on(tmp_path) as app:
-        await app.idle(timeout=5)
+        await app.idle(timeout=30)
 
-        assert await app.execution("early").result(timeout=5) == "tea"
+        assert await app.execution("early").result(timeout=30) == "tea"
     assert any("shop.flow" in record.getMessage() for record in caplog.records)
 
 

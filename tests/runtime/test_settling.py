@@ -53,7 +53,7 @@ async def with_a_thread() -> None:
 
 async def until(execution: Execution[Any], status: str) -> None:
     """Let the app run until the execution has the status; virtual time stands still."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await execution.describe()).status != status:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 

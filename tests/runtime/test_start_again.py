@@ -5,7 +5,7 @@ from pathlib import Path
 
 from counterpoint import App, Service, activity, workflow
 
-SECONDS = 5
+SECONDS = 30
 service = Service("letters")
 
 

@@ -13,7 +13,7 @@ from counterpoint import App, NodeStoppedError, Service
 from counterpoint.errors import StoreBrokenError, StoreError, StoreLockedError
 from counterpoint.stores.sqlite import SqliteStore
 
-SECONDS = 10
+SECONDS = 30
 MINUTE = timedelta(minutes=1)
 desk = Service("desk")
 

@@ -101,7 +101,7 @@ app_in_workflow = make_app()
 async def test_a_business_error_with_an_init_of_its_own_crosses_with_its_facts() -> None:
     async with make_app() as app:
         with pytest.raises(ExecutionFailed) as caught:
-            await app.run(flow, "own init", timeout=5)
+            await app.run(flow, "own init", timeout=30)
 
     assert isinstance(caught.value.error, SoldOut)
     assert caught.value.error.hall == "main"
@@ -110,13 +110,13 @@ async def test_a_business_error_with_an_init_of_its_own_crosses_with_its_facts()
 async def test_a_business_error_whose_facts_were_never_set_fails_its_call_and_says_so() -> None:
     async with make_app() as app:
         with pytest.raises(ExecutionFailed, match=r"facts cannot be recorded.*hall"):
-            await app.run(flow, "forgetful", timeout=5)
+            await app.run(flow, "forgetful", timeout=30)
 
 
 async def test_facts_by_position_are_refused_once_with_the_right_way_to_write_them() -> None:
     async with make_app() as app:
         with pytest.raises(ExecutionFailed, match=r"by keyword \(reason=...\)") as caught:
-            await app.run(flow, "positional", timeout=5)
+            await app.run(flow, "positional", timeout=30)
 
     assert isinstance(caught.value.error, ActivityFailed)
     assert caught.value.error.attempts == 1
@@ -125,7 +125,7 @@ async def test_facts_by_position_are_refused_once_with_the_right_way_to_write_th
 async def test_facts_above_the_limit_fail_the_call() -> None:
     async with make_app(payload_bytes_max=1_000) as app:
         with pytest.raises(ExecutionFailed, match="payload_bytes_max"):
-            await app.run(flow, "large", timeout=5)
+            await app.run(flow, "large", timeout=30)
 
 
 def test_limits_of_another_type_are_refused_where_they_are_written() -> None:
@@ -151,7 +151,7 @@ def test_a_workflow_whose_arguments_could_never_be_given_is_refused() -> None:
 async def test_an_app_used_in_workflow_code_is_refused_before_anything_happens() -> None:
     async with app_in_workflow as app:
         with pytest.raises(ExecutionFailed, match="Do it in an activity"):
-            await app.run(starts_another, timeout=5)
+            await app.run(starts_another, timeout=30)
         with pytest.raises(ExecutionNotFoundError):
             await app.execution("the-child").describe()
 
@@ -198,7 +198,7 @@ async def test_failed_attempts_and_defects_of_workflows_are_in_the_log(
     async with make_app() as app:
         for failing in (breaking, buggy):
             with pytest.raises(ExecutionFailed):
-                await app.run(failing, id=failing.name, timeout=5)
+                await app.run(failing, id=failing.name, timeout=30)
 
     said = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert any(
@@ -214,7 +214,7 @@ async def test_failed_attempts_and_defects_of_workflows_are_in_the_log(
 async def test_a_failure_names_its_type_and_has_its_cause() -> None:
     async with make_app() as app:
         with pytest.raises(ExecutionFailed, match=r"failed: KeyError: 'x'") as caught:
-            await app.run(buggy, timeout=5)
+            await app.run(buggy, timeout=30)
 
     assert caught.value.__cause__ is caught.value.error
 
@@ -223,7 +223,7 @@ async def test_a_call_that_was_never_awaited_is_named_with_the_line_that_made_it
     async with make_app() as app:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            await app.run(forgets_await, timeout=5)
+            await app.run(forgets_await, timeout=30)
 
     (found,) = [warning for warning in caught if "never awaited" in str(warning.message)]
     assert found.filename == __file__

@@ -49,7 +49,7 @@ async def fill() -> None:
     async with app:
         for number, (order, quantity) in enumerate(QUANTITIES, 1):
             await app.publish(ordered(order_id=order, quantity=quantity), id=f"e-{number}")
-        await app.idle(10)
+        await app.idle(30)
 
 
 def copy_shop(filled: Path, directory: Path, patch: pytest.MonkeyPatch) -> Path:
@@ -97,7 +97,7 @@ def run_node() -> None:
     async def host() -> None:
         app: Any = load_app("shop:app")
         async with app:
-            await app.idle(10)
+            await app.idle(30)
 
     asyncio.run(host())
 

@@ -83,13 +83,13 @@ async def fill() -> None:
     async with app:
         for name in ("done", "waiting"):
             await app.start(start["place"], name, id=name)
-            await app.idle(10)
+            await app.idle(30)
         await app.execution("done").signal("go", "!")
         await app.start(start["place"], "bad", id="refused")
         await app.start(start["trip"], "Rome", id="trip")
-        await app.idle(10)
+        await app.idle(30)
         await app.start(start["poll"], 0, id="poll")
-        await app.idle(10)
+        await app.idle(30)
 
 
 def change_code(folder: Path, old: str, new: str) -> None:

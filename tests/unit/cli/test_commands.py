@@ -68,11 +68,11 @@ async def fill() -> None:
         done = await app.start(workflows["orders.place"], "a", "no", id="done")
         await done.result(10)
         await app.start(workflows["orders.place"], "b", "refused", id="refused")
-        await app.idle(10)
+        await app.idle(30)
         await app.start(workflows["orders.place"], "c", "bug", id="bug")
-        await app.idle(10)
+        await app.idle(30)
         await app.start(workflows["orders.approval"], id="waiting")
-        await app.idle(10)
+        await app.idle(30)
 
 
 def counterpoint(*args: str) -> Result:

@@ -26,7 +26,7 @@ async def store(tmp_path: Path) -> str:
     async with App("shop", services=[orders], store=f"sqlite:///{path}") as app:
         for name in ("a-1", "a-2", "b-1"):
             await app.start(approval, id=name)
-        await app.idle(10)
+        await app.idle(30)
     return path
 
 
@@ -50,7 +50,7 @@ async def stuck(path: str) -> None:
     async with App("shop", services=[orders], store=f"sqlite:///{path}") as app:
         async with hearing("incident in"):
             await app.start(rings, id="r-1")
-        await app.idle(10)
+        await app.idle(30)
 
 
 def context(**params: str) -> Any:

@@ -175,7 +175,7 @@ async def run_too_late() -> None:
     async with app:
         await app.start(app.registry.workflows["orders.place"], "late", id="late")
         with contextlib.suppress(ExecutionFailed):
-            await app.execution("late").result(10)
+            await app.execution("late").result(30)
     sys.modules.pop("shop", None)
 
 

@@ -72,7 +72,7 @@ class Node:
             async with hearing("incident in", times=INCIDENTS):
                 for id, name in STARTED.items():
                     await self.app.start(self.app.registry.workflows[f"desk.{name}"], "a", id=id)
-            await self.app.idle(10)
+            await self.app.idle(30)
             self.ready.set()
             await self.over.wait()
 

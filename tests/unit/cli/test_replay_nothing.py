@@ -26,7 +26,7 @@ def terminated(shop: Path) -> Path:
         app: Any = load_app("shop:app")
         async with app:
             await app.execution("waiting").terminate()
-            await app.idle(10)
+            await app.idle(30)
 
     asyncio.run(terminate())
     counterpoint("journal", "export", "waiting", "-o", "waiting.jsonl")

@@ -42,7 +42,7 @@ def memory_app() -> App:
 async def test_a_signal_stops_the_node_cleanly(capsys: pytest.CaptureFixture[str]) -> None:
     app = memory_app()
     hosting = asyncio.ensure_future(Host(app, timedelta(0), as_json=False).run(until_idle=False))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await hosted(app)
         os.kill(os.getpid(), signal.SIGTERM)
         await hosting
@@ -98,7 +98,7 @@ async def test_a_store_that_failed_for_good_ends_the_node_with_an_error() -> Non
     fault = StoreBrokenError("the disk lost it")
     fault.fatal = True
     hosting = asyncio.ensure_future(Host(app, None, as_json=False).run(until_idle=False))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await hosted(app)
         app.node.fault = fault
 

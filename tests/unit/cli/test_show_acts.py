@@ -26,7 +26,7 @@ def test_who_cancelled_and_why_is_told_after_the_end(shop: Path) -> None:
         app: Any = load_app("shop:app")
         async with app:
             await app.execution("waiting").cancel(actor="Ada", reason="out of stock")
-            await app.idle(10)
+            await app.idle(30)
 
     asyncio.run(cancel())
     shown = counterpoint("show", "waiting").stdout

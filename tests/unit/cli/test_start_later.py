@@ -29,7 +29,7 @@ def host() -> None:
     async def run() -> None:
         app: Any = load_app("shop:app")
         async with app:
-            await app.idle(10)
+            await app.idle(30)
 
     asyncio.run(run())
 

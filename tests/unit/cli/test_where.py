@@ -59,9 +59,9 @@ async def fill(path: Path) -> None:
     async with app:
         for id, why in STARTED.items():
             await app.start(place, why, id=id, correlation_id="flow-1")
-            await app.idle(10)
+            await app.idle(30)
         await app.start(settle, id="settle-1")
-        await app.idle(10)
+        await app.idle(30)
     store = SqliteStore(path)
     await store.open(node=True)
     keys = {row.id: row.key for row in await store.executions(Query())}
@@ -132,7 +132,7 @@ async def diverge() -> None:
 
     async with App("shop", services=[orders, changed], store="sqlite:///shop.db") as app:
         await app.execution("settle-1").signal("go")
-        await app.idle(10)
+        await app.idle(30)
 
 
 def test_what_is_forgotten_while_it_is_read_is_left_out(

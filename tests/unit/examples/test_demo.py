@@ -70,7 +70,7 @@ async def test_reaction_that_runs_again_though_it_is_recorded_is_found(empty_sho
     async with app:
         for order in ORDERS:
             await CHOREOGRAPHED.submit(app, order)
-        await app.idle(10)
+        await app.idle(30)
     async with app.client() as client:
         evidence = await gather_evidence(CHOREOGRAPHED, client, empty_shop)
     step = f"orders.enter_order:orders/order-{ORDERS[0].id}"
@@ -93,7 +93,7 @@ async def test_reaction_that_is_not_marked_as_done_is_due(empty_shop: Path) -> N
     app = CHOREOGRAPHED.make_app(empty_shop)
     async with app:
         await CHOREOGRAPHED.submit(app, ORDERS[0])
-        await app.idle(10)
+        await app.idle(30)
     done = steps_due(empty_shop)
     write(
         empty_shop,

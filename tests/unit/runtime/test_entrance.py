@@ -44,7 +44,7 @@ async def test_whoever_gives_up_in_line_takes_no_place() -> None:
     await turns()
     entrance.leave()
 
-    await asyncio.wait_for(waiting[1], 5)
+    await asyncio.wait_for(waiting[1], 30)
     assert entrance.inside == 1
 
 
@@ -59,6 +59,6 @@ async def test_whoever_gives_up_just_as_a_place_is_given_passes_it_on() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await waiting[0]
-    await asyncio.wait_for(waiting[1], 5)
+    await asyncio.wait_for(waiting[1], 30)
     entrance.leave()
     assert entrance.inside == 0

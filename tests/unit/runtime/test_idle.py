@@ -14,7 +14,7 @@ async def test_the_end_of_work_that_nobody_reports_is_noticed() -> None:
     waiting = asyncio.ensure_future(idlers.wait())
     asyncio.get_running_loop().call_later(0.001, work.clear)
 
-    await asyncio.wait_for(waiting, timeout=5)
+    await asyncio.wait_for(waiting, timeout=30)
 
     assert work == []
 
@@ -25,4 +25,4 @@ async def test_who_waits_for_a_node_that_stops_is_told() -> None:
     asyncio.get_running_loop().call_soon(idlers.stop, "it stopped")
 
     with pytest.raises(NodeStoppedError, match="it stopped"):
-        await asyncio.wait_for(waiting, timeout=5)
+        await asyncio.wait_for(waiting, timeout=30)

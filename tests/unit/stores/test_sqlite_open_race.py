@@ -44,6 +44,6 @@ def test_those_who_open_a_new_file_at_once_all_get_the_same_store(tmp_path: Path
             assert process.stdout is not None
             answers.add(process.stdout.readline().strip())
     for process in processes:
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
     assert answers == {"0 executions"}
