@@ -1,27 +1,14 @@
 """A store that fails on demand, over any other store."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from counterpoint.errors import StoreBrokenError, StoreError
-from counterpoint.model.messages import (
-    ActRow,
-    ContractRow,
-    DeadLetterGroup,
-    DeadLetterQuery,
-    DeadLetterRow,
-    EventQuery,
-    EventRow,
-    EventWaitRow,
-    HoldRow,
-    ReactionRow,
-    SubscriptionRow,
-)
-from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
-from counterpoint.model.states import Status
-from counterpoint.ports.store import Store, StoreFeatures
+from counterpoint.model.rows import Commit
+from counterpoint.ports.store import Store
+from counterpoint.testing.passing import PassingStore
 
 When = Literal["before", "after", "applied-but-failed"]
 
@@ -43,7 +30,7 @@ class _Fault:
         return True
 
 
-class FaultyStore:
+class FaultyStore(PassingStore):
     """Passes everything on to *inner*, and fails where a test says so.
 
     store = FaultyStore(SqliteStore("shop.db"))
@@ -51,7 +38,7 @@ class FaultyStore:
     """
 
     def __init__(self, inner: Store, *, on_crash: Callable[[], None] | None = None) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.commits = 0
         """Commits that were asked for since the store was made; the first is number 1."""
         self._on_crash = on_crash
@@ -62,11 +49,6 @@ class FaultyStore:
         self._gate = asyncio.Event()
         self._gate.set()
         self._held = asyncio.Event()
-
-    @property
-    def features(self) -> StoreFeatures:
-        """What the inner store can do."""
-        return self.inner.features
 
     # ---- what tests ask for -------------------------------------------------------------------
 
@@ -133,12 +115,6 @@ class FaultyStore:
         _strike(self._open_faults)
         await self.inner.open(node=node)
 
-    async def close(self) -> None:
-        await self.inner.close()
-
-    async def reserve_keys(self, count: int) -> range:
-        return await self.inner.reserve_keys(count)
-
     async def commit(self, commit: Commit) -> int:
         self.commits += 1
         when = self._crash_at.pop(self.commits, None)
@@ -159,115 +135,8 @@ class FaultyStore:
             raise fault.error
         return first
 
-    async def execution(self, execution_id: str) -> ExecutionRow | None:
+    async def before_read(self) -> None:
         _strike(self._read_faults)
-        return await self.inner.execution(execution_id)
-
-    async def executions(self, query: Query) -> list[ExecutionRow]:
-        _strike(self._read_faults)
-        return await self.inner.executions(query)
-
-    async def journal(self, key: int, *, after_seq: int = 0) -> list[JournalRow]:
-        _strike(self._read_faults)
-        return await self.inner.journal(key, after_seq=after_seq)
-
-    async def attributes(self, key: int) -> dict[str, str]:
-        _strike(self._read_faults)
-        return await self.inner.attributes(key)
-
-    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
-        _strike(self._read_faults)
-        return await self.inner.due(after=after, until=until, limit=limit)
-
-    async def mail(
-        self, *, after: int, limit: int, execution_id: str | None = None
-    ) -> list[MailRow]:
-        _strike(self._read_faults)
-        return await self.inner.mail(after=after, limit=limit, execution_id=execution_id)
-
-    async def changed(self) -> bool:
-        _strike(self._read_faults)
-        return await self.inner.changed()
-
-    async def counts(self) -> dict[Status, int]:
-        _strike(self._read_faults)
-        return await self.inner.counts()
-
-    async def forget(self, *, finished_before: int, limit: int) -> int:
-        _strike(self._read_faults)
-        return await self.inner.forget(finished_before=finished_before, limit=limit)
-
-    async def event(self, source: str, event_id: str) -> EventRow | None:
-        _strike(self._read_faults)
-        return await self.inner.event(source, event_id)
-
-    async def events(self, query: EventQuery) -> list[EventRow]:
-        _strike(self._read_faults)
-        return await self.inner.events(query)
-
-    async def count_events(self, query: EventQuery) -> int:
-        _strike(self._read_faults)
-        return await self.inner.count_events(query)
-
-    async def last_position(self) -> int:
-        _strike(self._read_faults)
-        return await self.inner.last_position()
-
-    async def subscriptions(self) -> list[SubscriptionRow]:
-        _strike(self._read_faults)
-        return await self.inner.subscriptions()
-
-    async def reactions(
-        self, subscriptions: Sequence[int], first: int, last: int
-    ) -> list[ReactionRow]:
-        _strike(self._read_faults)
-        return await self.inner.reactions(subscriptions, first, last)
-
-    async def reactions_at(self, positions: Sequence[int]) -> list[ReactionRow]:
-        _strike(self._read_faults)
-        return await self.inner.reactions_at(positions)
-
-    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetterRow]:
-        _strike(self._read_faults)
-        return await self.inner.dead_letters(query)
-
-    async def dead_letter_groups(self) -> list[DeadLetterGroup]:
-        _strike(self._read_faults)
-        return await self.inner.dead_letter_groups()
-
-    async def holds(self, *, after: tuple[str, str, str], limit: int) -> list[HoldRow]:
-        _strike(self._read_faults)
-        return await self.inner.holds(after=after, limit=limit)
-
-    async def waits_for(self, keys: Sequence[tuple[str, str]]) -> list[EventWaitRow]:
-        _strike(self._read_faults)
-        return await self.inner.waits_for(keys)
-
-    async def fulfilled_waits(self, *, after: tuple[int, int], limit: int) -> list[EventWaitRow]:
-        _strike(self._read_faults)
-        return await self.inner.fulfilled_waits(after=after, limit=limit)
-
-    async def awaited_types(self) -> list[str]:
-        _strike(self._read_faults)
-        return await self.inner.awaited_types()
-
-    async def contracts(self) -> list[ContractRow]:
-        _strike(self._read_faults)
-        return await self.inner.contracts()
-
-    async def acts(
-        self, *, subject: str | None = None, after: int = 0, limit: int = 100
-    ) -> list[ActRow]:
-        _strike(self._read_faults)
-        return await self.inner.acts(subject=subject, after=after, limit=limit)
-
-    async def forget_events(self, *, recorded_before: int, limit: int) -> int:
-        _strike(self._read_faults)
-        return await self.inner.forget_events(recorded_before=recorded_before, limit=limit)
-
-    async def forget_contract(self, event_type: str) -> int:
-        _strike(self._read_faults)
-        return await self.inner.forget_contract(event_type)
 
     async def _die(self) -> None:
         if self._on_crash is not None:

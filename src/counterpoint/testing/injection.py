@@ -7,7 +7,6 @@ An attempt that waits for the harness is *parked*: the app counts as idle althou
 """
 
 import asyncio
-import copy
 import difflib
 import functools
 import inspect
@@ -20,16 +19,15 @@ from typing import Any, TypeAlias
 
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.attempt import RunningAttempt, current_attempt, info
-from counterpoint.authoring.compensation import Compensation
 from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import DefinitionError
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.testing.clock import VirtualClock, microseconds
+from counterpoint.testing.works import Work, copied_registry
 
 Target: TypeAlias = str | Activity[..., Any] | Reaction[Any, Any] | Callable[..., Any]
 """An activity, a compensation or a reaction: its recorded name, or what was declared."""
-Work: TypeAlias = Activity[..., Any] | Compensation | Reaction[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +133,11 @@ class Injection:
 
     def instrument(self, registry: Registry) -> Registry:
         """Return a copy of *registry* whose functions follow the rules."""
-        copied = copy.copy(registry)
-        copied.activities = {}
-        copied.compensations = {}
+        copied, works = copied_registry(registry)
         self._works.clear()
         self._originals.clear()
-        for name, activity in registry.activities.items():
-            own = copied.activities[name] = copy.copy(activity)
-            self._add(own)
-        for name, compensation in registry.compensations.items():
-            undo = copied.compensations[name] = copy.copy(compensation)
-            self._add(undo)
-            if name in copied.activities:
-                copied.activities[name].undo = undo
-        copied.reactions = {}
-        for name, reaction in registry.reactions.items():
-            reacts = copied.reactions[name] = copy.copy(reaction)
-            self._add(reacts)
+        for work in works:
+            self._add(work)
         return copied
 
     def name_of(self, target: Target) -> str:

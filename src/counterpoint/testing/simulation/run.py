@@ -1,0 +1,261 @@
+"""One run: clients, a node that lives many lives, chance, and the judges at the end."""
+
+import asyncio
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeAlias
+
+from counterpoint.app import App
+from counterpoint.errors import CounterpointError
+from counterpoint.testing.simulation.dice import seeded
+from counterpoint.testing.simulation.faults import Faults
+from counterpoint.testing.simulation.judge import Executions, covered, taken_over
+from counterpoint.testing.simulation.judge_events import judge_events, under_way
+from counterpoint.testing.simulation.loop import VirtualLoop
+from counterpoint.testing.simulation.people import People
+from counterpoint.testing.simulation.simulation import Simulation
+from counterpoint.testing.simulation.stage import Stage
+from counterpoint.testing.story import tell
+
+CALM_SECONDS = 2.0
+"""For how long nothing may move before nothing moves."""
+ROUNDS_MAX = 30
+"""How often people look at what is open."""
+LEAP = 60_000_000
+"""Microseconds that are not waited for in small steps."""
+FORGIVABLE = (
+    "incident in",
+    "%s %s: %s%s",
+    "the store failed",
+    "%s is a dead letter",
+    "a commit was refused",
+)
+"""How messages begin that tell of users' code and of injected faults; all others are defects."""
+
+
+class EngineErrors(logging.Handler):
+    """Keeps what the engine logs as an error of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not str(record.msg).startswith(FORGIVABLE) and "dead letter" not in str(record.msg):
+            error = record.exc_info[1] if record.exc_info else None
+            self.said.append(record.getMessage() + (f": {error!r}" if error else ""))
+
+
+@dataclass
+class Outcome:
+    """How one run went."""
+
+    seed: int
+    findings: list[str]
+    """What is wrong, each with the promise that it breaks."""
+    faults: Counter[str]
+    """What struck, and how often."""
+    covered: Counter[str]
+    """What the run contained."""
+    trace: list[str]
+    """Everything that happened, in order: the same seed gives the same lines."""
+    story: str = ""
+    """Executions and events at the end, where something is wrong."""
+    virtual: timedelta = timedelta(0)
+    """How much virtual time it took."""
+
+
+Scenario: TypeAlias = Callable[[Simulation], Awaitable[object]]
+Check: TypeAlias = Callable[[Simulation], Iterator[str]]
+
+
+@contextmanager
+def engine_errors() -> Generator[EngineErrors]:
+    """Collect what the engine says of itself for a while, and let it say nothing else."""
+    logger = logging.getLogger("counterpoint")
+    errors = EngineErrors()
+    level, propagates = logger.level, logger.propagate
+    logger.addHandler(errors)
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what eviction leaves unawaited
+            yield errors
+    finally:
+        logger.removeHandler(errors)
+        logger.setLevel(level)
+        logger.propagate = propagates
+
+
+@dataclass
+class Run:
+    """Runs one scenario under one seed."""
+
+    stage: Stage
+    scenario: Scenario
+    check: Check | None
+    errors: EngineErrors
+
+    def __post_init__(self) -> None:
+        stage = self.stage
+        self.simulation = Simulation(stage)
+        self.life = stage.life
+        self.dice = stage.dice
+        self.ledger = stage.ledger
+        self.attempts = stage.attempts
+        self.clients = stage.clients
+        self.loop = stage.loop
+        self.within = stage.within
+        self.findings = stage.findings
+
+    async def run(self) -> Outcome:
+        """Return how it went."""
+        await self.ledger.open(node=True)
+        self.life.move_in(self.attempts)
+        living = self.loop.create_task(self.life.run())
+        story = ""
+        try:
+            await self._live(living)
+            if self.findings:
+                story = await tell(self.life.app)
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+            await self.life.end()
+            self.life.move_out()
+        runs = Executions(self.ledger, self.life.app.registry, self.attempts).runs
+        return Outcome(
+            self.stage.seed,
+            self.findings,
+            self.dice.struck,
+            covered(runs) + Counter(self._counts()),
+            self.stage.trace,
+            story,
+            timedelta(seconds=self.loop.time()),
+        )
+
+    def _counts(self) -> dict[str, int]:
+        return {
+            "executions": len(self.ledger.durable),
+            "events": len(self.ledger.log()),
+            "commits": self.ledger.commits,
+            "attempts": self.attempts.count,
+            "starts of a node": self.life.births,
+            "acknowledged": len(self.clients.acknowledged),
+        }
+
+    # ---- going on -----------------------------------------------------------------------------
+
+    async def _live(self, living: asyncio.Task[None]) -> None:
+        acting = self.loop.create_task(self._act())
+        await asyncio.wait([acting, living], return_when=asyncio.FIRST_COMPLETED)
+        if living.done():
+            acting.cancel()
+            await living  # raises what it met
+        await self._drain()
+        self.dice.calm = True
+        await self.life.up()
+        await self._drain()
+        people = People(self.life.app, self.ledger, self.attempts)
+        for _ in range(ROUNDS_MAX):
+            if not await people.put_right():
+                break
+            await self._drain()
+        self.findings += self._judge()
+
+    async def _act(self) -> None:
+        await self.life.up()
+        try:
+            async with asyncio.timeout(self.within):
+                await self.scenario(self.simulation)
+        except TimeoutError:
+            self.findings.append(f"the scenario does not end within {self.within:g} s")
+        except Exception as error:  # noqa: BLE001 - a scenario may raise anything
+            self.findings.append(f"the scenario met {type(error).__name__}: {error}")
+        with suppress(CounterpointError):
+            await asyncio.gather(*self.clients.later)
+
+    async def _drain(self) -> None:
+        """Let time pass until nothing is left that time would bring."""
+        until = self.loop.time() + self.within
+        while self.loop.time() < until:
+            births = self.life.births
+            was_quiet = self.life.quiet
+            await asyncio.sleep(CALM_SECONDS)
+            if not (was_quiet and self.life.quiet and births == self.life.births):
+                continue
+            clock = self.life.clock
+            at = clock.next_alarm()
+            if at is None:
+                return
+            if self.dice.strikes("idle_crash"):
+                self.life.kill()
+            elif self.dice.strikes("restart"):
+                await self.life.restart()
+            elif self.dice.strikes("jump"):
+                clock.set_by(self.dice.faults.skew_max * self.dice.random.random())
+            else:
+                await self._wait(clock.seconds_until(at))
+        self.dice.struck["time ran out"] += 1
+
+    async def _wait(self, seconds: float) -> None:
+        if seconds > LEAP / 1e6:
+            self.loop.leap(int(seconds * 1e6) - LEAP // 2)
+            seconds = LEAP / 2e6
+        await asyncio.sleep(seconds)
+
+    # ---- the end ------------------------------------------------------------------------------
+
+    def _judge(self) -> Iterator[str]:
+        registry = self.life.app.registry
+        executions = Executions(self.ledger, registry, self.attempts)
+        yield from self.errors.said
+        yield from self.ledger.findings
+        yield from self.attempts.findings
+        yield from self.clients.findings
+        yield from self._acknowledged(executions)
+        yield from executions.judge()
+        yield from judge_events(self.ledger, registry, self.attempts)
+        if self.life.node is not None and not self.ledger.letters_dead():
+            yield from under_way(self.life.node)
+        if self.check is not None:
+            yield from self.check(self.simulation)
+
+    def _acknowledged(self, executions: Executions) -> Iterator[str]:
+        log = {(row.source, row.id) for row in self.ledger.log()}
+        for one in self.clients.acknowledged:
+            if one.what == "start":
+                if not self.ledger.knows(one.id):
+                    yield f"P1: the start of {one.id} was acknowledged, and there is no execution"
+            elif one.what == "publish":
+                if (one.detail, one.id) not in log:
+                    yield f"P1: the event {one.id} was acknowledged, and it is not in the log"
+            elif not taken_over(one.what, one.id, executions.runs):
+                yield f"P1: a {one.what} for {one.id} was acknowledged, and nothing says so"
+
+
+def run_seed(
+    app: App,
+    scenario: Scenario,
+    seed: int,
+    *,
+    faults: Faults | None = None,
+    check: Check | None = None,
+    within: timedelta = timedelta(days=30),
+) -> Outcome:
+    """Run a scenario under one seed; return how it went."""
+    loop = VirtualLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+
+        async def run() -> Outcome:
+            stage = Stage(app, seed, faults or Faults(), within)
+            with seeded(stage.dice, lambda: loop.microseconds), engine_errors() as errors:
+                return await Run(stage, scenario, check, errors).run()
+
+        return runner.run(run())
