@@ -1,82 +1,135 @@
-"""Every table: `python -m benchmarks [NAME ...] [--quick] [--directory DIR]`.
+"""Measures the engine beside the goals of its design.
 
-Figures go to `var/bench/<time>.json` too, with the machine and the commit.
+    python -m benchmarks [NAME ...] [--quick] [--rounds N] [--directory DIR] [--json FILE]
+    python -m benchmarks compare BEFORE.json AFTER.json
+    python -m benchmarks profile [saga|twin|flow]
+
+The first prints a table for each question and one of all lines with their goals, and writes every
+round, with the machine and the commit, to `var/bench/<time>.json`.
 """
 
 import argparse
 import json
+import sys
 import time
-from collections.abc import Callable
+import traceback
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
 
-from benchmarks import (
-    burst,
-    catching_up,
-    choreographed,
-    machine,
-    poison,
-    recovery,
-    replay,
-    sagas,
-    saturated,
-    stages,
-    waiting,
-)
-from benchmarks.table import Options, Table
+from benchmarks import compare, machine, profiling, runner, tables
+from benchmarks.case import ROUNDS, Options
+from benchmarks.progress import Progress
+from benchmarks.runner import Outcome
+from benchmarks.suite import CASES
 
-BENCHMARKS: dict[str, Callable[[Options], Table]] = {
-    "sagas": sagas.measure,
-    "choreographed": choreographed.measure,
-    "poison": poison.measure,
-    "catching-up": catching_up.measure,
-    "writes": sagas.count_writes,
-    "stages": stages.measure,
-    "saturated": saturated.measure,
-    "replay": replay.measure,
-    "recovery": recovery.measure,
-    "waiting": waiting.measure,
-    "burst": burst.measure,
-}
+WIDTH = 170
 
 
-def show(console: Console, table: Table) -> None:
-    """Print one result."""
-    shown = RichTable(title=table.title, title_justify="left")
-    for number, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if number else "left")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
-    for note in table.notes:
-        console.print(note)
+def console_on(stream: Any) -> Console:
+    """Return a console that is wide enough when nobody's window says how wide it is."""
+    console = Console(file=stream)
+    return console if console.is_terminal else Console(file=stream, width=WIDTH)
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
+    parser.add_argument("--quick", action="store_true", help="small counts, one round")
+    parser.add_argument("--rounds", type=int, help=f"at most so many rounds a case ({ROUNDS})")
+    parser.add_argument("--directory", type=Path, help="a folder on the disk to measure")
+    parser.add_argument("--json", type=Path, help="where the figures go (var/bench/<time>.json)")
+    arguments = parser.parse_args(words)
+    if unknown := [name for name in arguments.names if name not in CASES]:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; known: {', '.join(CASES)}")
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds is at least 1")
+    return arguments
+
+
+class Report:
+    """The file of figures; written again after every case, so that an aborted run leaves one."""
+
+    def __init__(self, target: Path, options: Options) -> None:
+        self.target = target
+        self._figures: dict[str, Any] = {
+            "format": 1,
+            "machine": machine.describe(),
+            "settings": {
+                "quick": options.quick,
+                "rounds": options.rounds,
+                "directory": options.directory and str(options.directory),
+                "environment": machine.settings_in_environment(),
+            },
+            "seconds": 0.0,
+            "cases": {},
+            "failed": [],
+        }
+        self._started = time.perf_counter()
+
+    def add(self, name: str, outcome: Outcome) -> None:
+        """Add what a case showed."""
+        self._figures["cases"][name] = outcome.figures()
+        self._write()
+
+    def failed(self, name: str) -> None:
+        """Remember that a case broke."""
+        self._figures["failed"].append(name)
+        self._write()
+
+    def _write(self) -> None:
+        self._figures["seconds"] = time.perf_counter() - self._started
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self.target.write_text(json.dumps(self._figures, indent=1) + "\n")
+
+
+def measure(words: list[str]) -> int:
+    """Measure, print, write; return how many cases broke."""
+    arguments = _arguments(words)
+    options = Options(arguments.quick, arguments.directory, arguments.rounds)
+    names = arguments.names or list(CASES)
+    console = console_on(sys.stdout)
+    default = machine.ROOT / "var" / "bench" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
+    report = Report(arguments.json or default, options)
+    outcomes: dict[str, Outcome] = {}
+    broken: list[str] = []
+    with Progress(names) as progress:
+        for name in names:
+            try:
+                outcome = runner.measure(CASES[name](options), options, progress.begin(name))
+            except Exception:  # noqa: BLE001 - a case that breaks costs no other its figures
+                progress.pause()
+                traceback.print_exc()
+                broken.append(name)
+                report.failed(name)
+                continue
+            outcomes[name] = outcome
+            report.add(name, outcome)
+            progress.pause()
+            tables.show(console, outcome)
+            console.print(f"{name}: {outcome.seconds:.0f} s\n")
+    if outcomes:
+        tables.summary(console, outcomes, quick=options.quick)
+    console.print(f"written to {report.target}; {progress.seconds:.0f} s in all")
+    if broken:
+        console.print(f"broken: {', '.join(broken)}", style="red")
+    return len(broken)
 
 
 def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--quick", action="store_true", help="small counts: does it work?")
-    parser.add_argument("--directory", type=Path, help="a folder on the disk to measure")
-    options = parser.parse_args()
-    unknown = set(options.names) - BENCHMARKS.keys()
-    if unknown:
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
-    console = Console(width=160 if not Console().is_terminal else None)
-    figures: dict[str, Any] = {"machine": machine.describe(), "quick": options.quick}
-    for name in options.names or BENCHMARKS:
-        started = time.perf_counter()
-        table = BENCHMARKS[name](Options(options.quick, options.directory))
-        show(console, table)
-        console.print(f"{name}: {time.perf_counter() - started:.0f} s\n")
-        figures[name] = table.figures
-    target = machine.ROOT / "var" / "bench" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(figures, indent=2) + "\n")
-    console.print(f"written to {target.relative_to(machine.ROOT)}")
+    """Do what the first word says."""
+    first, rest = sys.argv[1:2], sys.argv[2:]
+    if first == ["compare"]:
+        sys.exit(compare.main(rest, console_on(sys.stdout)))
+    if first == ["profile"]:
+        sys.exit(profiling.main(rest, console_on(sys.stdout)))
+    sys.exit(bool(measure(sys.argv[1:])))
 
 
-main()
+if __name__ == "__main__":
+    main()

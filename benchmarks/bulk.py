@@ -10,7 +10,7 @@ import msgspec
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.codecs.json import JsonCodec
 from counterpoint.model import records as r
-from counterpoint.model.rows import Commit
+from counterpoint.model.rows import Commit, ExecutionRow, JournalRow
 from counterpoint.runtime.journals import journal_row
 from counterpoint.runtime.starts import execution_row
 from counterpoint.stores.sqlite import SqliteStore
@@ -32,7 +32,8 @@ async def write_executions(
     await store.open(node=True)
     now = time.time_ns() // 1000
     for first in range(0, count, IN_ONE_COMMIT):
-        starts, journal = [], []
+        starts: list[ExecutionRow] = []
+        journal: list[JournalRow] = []
         keys = await store.reserve_keys(min(IN_ONE_COMMIT, count - first))
         for number, key in enumerate(keys, first):
             arguments = msgspec.Raw(b'{"number":%d}' % number)

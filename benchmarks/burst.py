@@ -1,15 +1,15 @@
 """Very many starts at once: memory is bounded, starts are held back, everything ends."""
 
 import asyncio
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.case import Case, Line, Numbers, Options, of
 from benchmarks.children import in_child
 from benchmarks.machine import peak_bytes, resident_bytes
 from benchmarks.orders import make_app, place_order
-from benchmarks.table import Options, Table
 
 
 def start_all(path: str, count: int) -> dict[str, Any]:
@@ -39,17 +39,27 @@ def start_all(path: str, count: int) -> dict[str, Any]:
     return asyncio.run(host())
 
 
-def measure(options: Options) -> Table:
-    """Run the burst in a process of its own."""
-    count = 5_000 if options.quick else 100_000
-    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        path = str(Path(folder, "burst.db"))
-        node = in_child("benchmarks.burst:start_all", path=path, count=count)
-    rows = [
-        ["all acknowledged", f"{node['acknowledged']:.1f} s", ""],
-        ["all ended", f"{node['ended']:.1f} s", ""],
-        ["in memory once acknowledged", f"{node['resident']:,}", "≤ max_resident (5,000)"],
-        ["peak RSS", f"{node['peak'] / 2**20:.0f} MiB", "< 500 MiB"],
-    ]
-    title = f"{count:,} order sagas started at once"
-    return Table(title, ["what", "figure", "goal"], rows, {"count": count, **node})
+def _run(folder: Path, *, count: int) -> Numbers:
+    node = in_child("benchmarks.burst:start_all", path=str(folder / "burst.db"), count=count)
+    return {
+        "all_acknowledged_s": node["acknowledged"],
+        "all_ended_s": node["ended"],
+        "in_memory_count": node["resident"],
+        "peak_mib": node["peak"] / 2**20,
+        "added_mib": (node["peak"] - node["before"]) / 2**20,
+    }
+
+
+def case(options: Options) -> Case:
+    """Run the burst once in a process of its own: its memory is what is asked for."""
+    count = options.count(100_000, 5_000)
+    name = f"{count:,} started with one gather"
+    return Case(
+        f"{count:,} order sagas started at once",
+        {name: partial(_run, count=count)},
+        [
+            Line(f"{name}: peak memory", of(name, "peak_mib"), "MiB", at_most=500),
+            Line(f"{name}: in memory", of(name, "in_memory_count"), "executions", at_most=5_000),
+        ],
+        rounds=1,
+    )

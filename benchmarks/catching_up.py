@@ -1,13 +1,16 @@
-"""A new reaction begins at the beginning of a million events: how fast, in what memory."""
+"""A new reaction begins at the beginning of a long log: how fast, in what memory."""
 
 import asyncio
-import resource
-import tempfile
+import shutil
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks.table import Options, Table
+from benchmarks.case import Case, Line, Numbers, Options, of
+from benchmarks.children import in_child
+from benchmarks.machine import forget_peak, peak_bytes, resident_bytes
 from counterpoint import App, Event, Service
 from counterpoint.model.messages import EventRow, Messages, slot_of
 from counterpoint.model.rows import Commit
@@ -64,40 +67,58 @@ def _row(number: int) -> EventRow:
     )
 
 
-def _rss_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-async def _catch_up(path: Path) -> tuple[float, float, int]:
-    before = _rss_mib()
+async def _catch_up(path: Path, events: int) -> dict[str, Any]:
+    forget_peak()
+    before = resident_bytes()
     app = App("bench", services=[stock], store=f"sqlite:///{path}", keep_finished=_FOR_EVER)
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     pending = 0
     async with app:
         while not app.node.messaging.quiet:
             pending = max(pending, app.node.messaging.dispatcher.pending)
             await asyncio.sleep(0.01)
-    return time.perf_counter() - started, _rss_mib() - before, pending
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+    return {
+        "per_second": events / seconds,
+        "cpu_us": cpu / events * 1e6,
+        "added_mib": (peak_bytes() - before) / 2**20,
+        "in_memory_count": pending,
+    }
 
 
-def measure(options: Options) -> Table:
+def catch_up(path: str, events: int) -> dict[str, Any]:
+    """Let a node with a new reaction meet the log."""
+    return asyncio.run(_catch_up(Path(path), events))
+
+
+def _prepare(folder: Path, *, events: int) -> None:
+    asyncio.run(_fill(folder / "log.db", events))
+
+
+def _run(folder: Path, *, events: int) -> Numbers:
+    path = folder / "copy.db"
+    shutil.copy(folder / "log.db", path)
+    numbers = in_child("benchmarks.catching_up:catch_up", path=str(path), events=events)
+    for file in folder.glob("copy.db*"):
+        file.unlink()
+    return numbers
+
+
+def case(options: Options) -> Case:
     """Fill a log, then let a reaction that is new catch up with it."""
-    events = 20_000 if options.quick else 1_000_000
-    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        path = Path(folder, "log.db")
-        asyncio.run(_fill(path, events))
-        seconds, mib, pending = asyncio.run(_catch_up(path))
-    return Table(
-        f"A new reaction catches up with {events:,} events of {KEYS:,} keys",
-        ("events/s", "seconds", "memory it added, MiB", "events in memory at most", "bound"),
+    events = options.count(50_000, 5_000)
+    name = f"{events:,} events of {KEYS:,} keys"
+    return Case(
+        "A new reaction catches up with the log",
+        {name: partial(_run, events=events)},
         [
-            (
-                f"{events / seconds:,.0f}",
-                f"{seconds:.1f}",
-                f"{mib:.0f}",
-                f"{pending:,}",
-                f"{PENDING_MAX:,}",
-            )
+            Line("events a second that a new reaction catches up with", of(name, "per_second")),
+            Line(
+                "events in memory meanwhile",
+                of(name, "in_memory_count"),
+                "events",
+                at_most=PENDING_MAX,
+            ),
         ],
-        {"seconds": seconds, "mib": mib, "pending": pending},
+        prepare=partial(_prepare, events=events),
     )

@@ -3,10 +3,12 @@
 python -m benchmarks.children benchmarks.waiting:start_node '{"path": "x.db"}'
 """
 
+import asyncio
 import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.machine import ROOT
@@ -14,9 +16,28 @@ from benchmarks.machine import ROOT
 
 def in_child(target: str, **arguments: object) -> dict[str, Any]:
     """Call `module:function` in a new process and return its figures."""
-    command = [sys.executable, "-m", "benchmarks.children", target, json.dumps(arguments)]
+    command = _command(target, arguments)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return _figures(done.stdout)
+
+
+async def beside(target: str, **arguments: object) -> dict[str, Any]:
+    """Do the same while this process goes on."""
+    child = await asyncio.create_subprocess_exec(
+        *_command(target, arguments), cwd=ROOT, stdout=subprocess.PIPE
+    )
+    told, _ = await child.communicate()
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, target)
+    return _figures(told.decode())
+
+
+def _command(target: str, arguments: Mapping[str, object]) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.children", target, json.dumps(arguments)]
+
+
+def _figures(told: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(told.splitlines()[-1])
     return figures
 
 

@@ -23,7 +23,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, count
@@ -219,7 +219,7 @@ STEP_A_ROW_WORKLOADS = {"groups of 100 rows"}  # the others would take minutes a
 
 
 @contextmanager
-def folder(directory: Path | None) -> Iterator[Path]:
+def folder(directory: Path | None) -> Generator[Path]:
     """Give a folder for one database."""
     with tempfile.TemporaryDirectory(dir=directory) as name:
         yield Path(name)

@@ -1,13 +1,13 @@
-"""10,000 good events beside a poison one: its retries and its death must not slow the others."""
+"""Thousands of good events beside a poison one: its retries and death must not slow the others."""
 
 import asyncio
-import tempfile
+import logging
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-from benchmarks.table import Options, Table
+from benchmarks.case import Case, Line, Numbers, Options, ratio
 from counterpoint import App, Event, Retry, Service
 
 payments = Service("payments")
@@ -27,8 +27,7 @@ async def settle(event: Booked) -> None:
         raise ConnectionError("the provider cannot be reached")
 
 
-async def _run(path: Path, events: int, *, poison: bool) -> tuple[float, int]:
-    """Return events/s until the last good one is done, and how many wait behind the poison."""
+async def _run(path: Path, events: int, poison: bool) -> Numbers:
     app = App("bench", services=[payments], store=f"sqlite:///{path}")
     async with app:
         started = time.perf_counter()
@@ -47,28 +46,34 @@ async def _run(path: Path, events: int, *, poison: bool) -> tuple[float, int]:
         parked = 0
         if poison:
             parked = sum(one.parked for one in await app.subscriptions())
-    return rate, parked
+    return {"per_second": rate, "parked_count": parked}
 
 
-def measure(options: Options) -> Table:
-    """Compare a run with a poison message with one without, in interleaved rounds."""
-    rounds, events = (1, 1_000) if options.quick else (7, 10_000)
-    found: dict[bool, list[float]] = {False: [], True: []}
-    parked = 0
-    for _ in range(rounds):
-        for poison in (False, True):
-            with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-                rate, behind = asyncio.run(_run(Path(folder, "b.db"), events, poison=poison))
-            found[poison].append(rate)
-            parked = max(parked, behind)
-    clean, beside = median(found[False]), median(found[True])
-    return Table(
+def measure(folder: Path, *, events: int, poison: bool) -> Numbers:
+    """Return events a second until the last good one is done; how many wait behind the poison."""
+    log = logging.getLogger("counterpoint")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # the failed attempts and the dead letter are meant
+    try:
+        return asyncio.run(_run(folder / "b.db", events, poison))
+    finally:
+        log.setLevel(level)
+
+
+def case(options: Options) -> Case:
+    """Compare a run with a poison message with one without."""
+    events = options.count(6_000, 500)
+    without, beside = "without", "beside a poison event"
+    return Case(
         f"{events:,} events of {KEYS:,} keys, without and beside a poison one",
-        ("run", "events/s", "ratio"),
+        {
+            without: partial(measure, events=events, poison=False),
+            beside: partial(measure, events=events, poison=True),
+        },
         [
-            ("without", f"{clean:,.0f}", "1.00"),
-            ("beside a poison event", f"{beside:,.0f}", f"{beside / clean:.2f}"),
+            Line(
+                "events a second beside a poison one ÷ without",
+                ratio(beside, without, "per_second"),
+            )
         ],
-        {"without": found[False], "beside": found[True], "parked": parked},
-        [f"{parked} events of the poisoned key wait behind the dead letter"],
     )

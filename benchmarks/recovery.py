@@ -1,17 +1,18 @@
 """Restart after a crash with very many interrupted executions: when do their calls begin again?"""
 
 import asyncio
-import tempfile
+import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from benchmarks.bulk import write_executions
+from benchmarks.case import Case, Line, Numbers, Options, of
 from benchmarks.children import in_child
 from benchmarks.machine import peak_bytes
-from benchmarks.table import Options, Table
 from counterpoint import App, Service
 from counterpoint.model import records as r
 
@@ -61,19 +62,39 @@ def restart(path: str, count: int) -> dict[str, Any]:
     return asyncio.run(host())
 
 
-def measure(options: Options) -> Table:
-    """Write the journals in one process, start the node in another one."""
-    count = 5_000 if options.quick else 100_000
-    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        path = str(Path(folder, "interrupted.db"))
-        in_child("benchmarks.recovery:create", path=path, count=count)
-        node = in_child("benchmarks.recovery:restart", path=path, count=count)
-    rows = [
-        ["first call begins again", f"{node['first']:.2f} s", "1 s"],
-        ["last call begins again", f"{node['last']:.1f} s", "30 s"],
-        ["everything has ended", f"{node['ended']:.1f} s", ""],
-        ["CPU", f"{node['cpu']:.1f} s", ""],
-        ["peak RSS", f"{node['peak'] / 2**20:.0f} MiB", ""],
-    ]
-    title = f"Restart with {count:,} interrupted executions"
-    return Table(title, ["what", "figure", "goal"], rows, {"count": count, **node})
+def _prepare(folder: Path, *, count: int) -> None:
+    in_child("benchmarks.recovery:create", path=str(folder / "left.db"), count=count)
+
+
+def _run(folder: Path, *, count: int) -> Numbers:
+    path = folder / "interrupted.db"
+    shutil.copy(folder / "left.db", path)
+    node = in_child("benchmarks.recovery:restart", path=str(path), count=count)
+    for file in folder.glob("interrupted.db*"):
+        file.unlink()
+    return {
+        "first_call_s": node["first"],
+        "last_call_s": node["last"],
+        "all_ended_s": node["ended"],
+        "cpu_s": node["cpu"],
+        "peak_mib": node["peak"] / 2**20,
+    }
+
+
+def case(options: Options) -> Case:
+    """Write the journals once, restart a node on copies of them."""
+    count = options.count(100_000, 3_000)
+    name = f"restart with {count:,} interrupted"
+    return Case(
+        "Recovery: when do interrupted calls begin again?",
+        {name: partial(_run, count=count)},
+        [
+            Line(f"{name}: the first call begins", of(name, "first_call_s"), "s", at_most=1),
+            Line(f"{name}: the last call begins", of(name, "last_call_s"), "s", at_most=30),
+            Line(
+                f"{name}: executions recovered a second",
+                lambda found: count / found[name]["all_ended_s"],
+            ),
+        ],
+        prepare=partial(_prepare, count=count),
+    )

@@ -2,15 +2,15 @@
 
 import asyncio
 import statistics
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from benchmarks import sagas
+from benchmarks.case import Case, Line, Numbers, Options, Round
 from benchmarks.orders import run_saga
-from benchmarks.table import Options, Table
 from counterpoint import App, Service
 from counterpoint.codecs.json import JsonCodec
 from counterpoint.kernel.execution import Execution
@@ -21,6 +21,7 @@ from counterpoint.runtime.journals import journal_records, journal_row
 LENGTHS = (10, 100, 1_000, 10_000, 50_000)
 SAGA_RECORDS = 8
 """Started, three times scheduled and completed, ended."""
+COMMITTED = "committed, 100 in flight"
 tape = Service("tape")
 codec = JsonCodec()
 
@@ -68,25 +69,56 @@ def seconds_of(app: App, rows: list[JournalRow]) -> float:
     return seconds
 
 
-def measure(options: Options) -> Table:
-    """Replay journals of growing length; compare with what the same machine commits."""
+def _commit(folder: Path, *, sagas_: int) -> Numbers:
+    figures = asyncio.run(sagas.run_engine(folder / "engine.db", run_saga, sagas_, 100))
+    return {"records_per_second": figures.sagas_per_second * SAGA_RECORDS}
+
+
+def _replay(_: Path, *, length: int, repeats: int) -> Numbers:
     app = App("tape", services=[tape], store="memory:")
-    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        count = 500 if options.quick else 10_000
-        committed = asyncio.run(sagas.run_engine(Path(folder, "engine.db"), run_saga, count, 100))
-    written = committed.sagas_per_second * SAGA_RECORDS
-    rows: list[list[str]] = []
-    figures: dict[str, object] = {"committed_records_per_second": written}
-    for length in LENGTHS[:3] if options.quick else LENGTHS:
-        made = journal(length)
-        records = sum(row.records for row in made)
-        rounds = max(3, 2_000 // length)
-        seconds = statistics.median(seconds_of(app, made) for _ in range(rounds))
-        rate = records / seconds
-        rows.append(
-            [f"{records:,}", f"{seconds * 1e3:.2f}", f"{rate:,.0f}", f"{rate / written:.1f}"]
-        )
-        figures[f"{length}"] = {"records": records, "seconds": seconds}
-    headings = ["records", "ms", "records/s", "÷ committed records/s"]
-    notes = [f"committed at 100 in flight: {written:,.0f} records/s; goal: linear, at least 10"]
-    return Table("Replay", headings, rows, figures, notes)
+    made = journal(length)
+    records = sum(row.records for row in made)
+    seconds = statistics.median(seconds_of(app, made) for _ in range(repeats))
+    return {
+        "records_count": records,
+        "ms": seconds * 1e3,
+        "records_per_second": records / seconds,
+    }
+
+
+def _name(length: int) -> str:
+    return f"{length:,} records"
+
+
+def _over_committed(length: int) -> Line:
+    def value(found: Round) -> float:
+        committed = found[COMMITTED]["records_per_second"]
+        return found[_name(length)]["records_per_second"] / committed
+
+    what = f"replay of {_name(length)}: records a second ÷ committed"
+    return Line(what, value, at_least=10, detail=length not in (10, 1_000, 50_000))
+
+
+def case(options: Options) -> Case:
+    """Replay journals of growing length; compare with what the same machine commits."""
+    lengths = LENGTHS[:3] if options.quick else LENGTHS
+    short, long_ = _name(100), _name(lengths[-1])
+
+    def linear(found: Round) -> float:
+        return found[long_]["records_per_second"] / found[short]["records_per_second"]
+
+    return Case(
+        "Replay by length of the journal, beside what the same machine commits",
+        {
+            COMMITTED: partial(_commit, sagas_=options.count(4_000, 300)),
+            **{
+                _name(length): partial(_replay, length=length, repeats=max(3, 2_000 // length))
+                for length in lengths
+            },
+        },
+        [
+            *(_over_committed(length) for length in lengths),
+            # Linear, less what caches and the collector take: a square would be at 0.002.
+            Line(f"replay is linear: speed at {long_} ÷ at {short}", linear, at_least=0.67),
+        ],
+    )

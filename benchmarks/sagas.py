@@ -1,146 +1,117 @@
-"""The order saga and its failing twin beside the bare loop, in interleaved rounds."""
+"""Order saga, failing twin and choreographed order beside the bare loop, many in flight and alone.
+
+A flow is one published event, three reactions in a row and the three events that they return; it
+counts until the last event is durable.
+"""
 
 import asyncio
-import sqlite3
+import contextlib
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import bare
 from benchmarks.bare import Figures
+from benchmarks.case import Case, Line, Numbers, Options, Run, of, ratio
+from benchmarks.choreographed import run_flows
+from benchmarks.load import keep_in_flight, numbers_of
 from benchmarks.orders import make_app, run_saga, run_twin
-from benchmarks.table import Options, Table
 from counterpoint import App
 
-Run = Callable[[App, str], Awaitable[None]]
-CASES = {
-    "saga, 100 in flight": (run_saga, bare.SAGA_ROWS, 100),
-    "failing twin, 100 in flight": (run_twin, bare.TWIN_ROWS, 100),
-    "saga, alone": (run_saga, bare.SAGA_ROWS, 1),
-    "failing twin, alone": (run_twin, bare.TWIN_ROWS, 1),
-}
-HEADINGS = (
-    "case",
-    "sagas/s",
-    "CPU µs",
-    "p50 ms",
-    "p99 ms",
-    "bare sagas/s",
-    "CPU µs",
-    "p50 ms",
-    "sagas/s ratio",
-    "CPU ratio",
-    "p50 ratio",
-)
-RATIO_GOALS = {"saga, 100 in flight": "≥ 0.50", "saga, alone": "p50 ratio ≤ 1.50"}
+RunOne = Callable[[App, str], Awaitable[None]]
+MANY, ALONE = "100 in flight", "alone"
+IN_FLIGHT = {MANY: 100, ALONE: 1}
+BARE, BARE_TWIN = "bare loop, 4 rows", "bare loop, 6 rows"
 
 
-async def run_engine(path: Path, run: Run, sagas: int, in_flight: int) -> Figures:
+async def run_engine(
+    path: Path,
+    run: RunOne,
+    sagas: int,
+    in_flight: int,
+    around: contextlib.AbstractContextManager[object] | None = None,
+) -> Figures:
     """Run *sagas* on the database at *path* and return the figures."""
-    numbers = iter(range(sagas))
-    latencies: list[float] = []
     async with make_app(path) as app:
-        for number in range(min(50, sagas)):  # the first ones compile statements and codecs
-            await run(app, f"warm-{number}")
-
-        async def lane() -> None:
-            for number in numbers:
-                started = time.perf_counter()
-                await run(app, f"order-{number:08}")
-                latencies.append(time.perf_counter() - started)
-
-        started, cpu_started = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(lane() for _ in range(in_flight)))
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return Figures.of(seconds, cpu_seconds, latencies)
+        return await keep_in_flight(lambda name: run(app, name), sagas, in_flight, around)
 
 
-def measure_engine(directory: Path | None, run: Run, sagas: int, in_flight: int) -> Figures:
+def measure_engine(directory: Path | None, run: RunOne, sagas: int, in_flight: int) -> Figures:
     """Run *sagas* on a new database and return the figures."""
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         return asyncio.run(run_engine(Path(folder, "engine.db"), run, sagas, in_flight))
 
 
-def measure(options: Options) -> Table:
-    """Compare every case with the bare loop's, in the same rounds."""
-    rounds, sagas = (1, 1_000) if options.quick else (5, 10_000)
-    engine: dict[str, list[Figures]] = {name: [] for name in CASES}
-    loop: dict[str, list[Figures]] = {name: [] for name in CASES}
-    for _ in range(rounds):
-        for name, (run, rows, in_flight) in CASES.items():
-            count = sagas if in_flight > 1 else max(200, sagas // 20)
-            loop[name].append(
-                bare.measure(options.directory, sagas=count, rows=rows, in_flight=in_flight)
-            )
-            engine[name].append(measure_engine(options.directory, run, count, in_flight))
-    rows_ = [_row(name, bare.median(engine[name]), bare.median(loop[name])) for name in CASES]
-    return Table(
-        "Order saga on SQLite, beside the bare loop (medians of interleaved rounds)",
-        HEADINGS,
-        rows_,
-        {
-            name: {
-                "engine": asdict(bare.median(engine[name])),
-                "bare": asdict(bare.median(loop[name])),
-                "rounds": [asdict(figures) for figures in engine[name]],
-            }
-            for name in CASES
-        },
-        [f"goals: {', '.join(f'{name}: {goal}' for name, goal in RATIO_GOALS.items())}"],
+def _engine(folder: Path, *, run: RunOne, count: int, in_flight: int) -> Numbers:
+    return numbers_of(asyncio.run(run_engine(folder / "engine.db", run, count, in_flight)))
+
+
+def _flows(folder: Path, *, count: int, in_flight: int) -> Numbers:
+    return numbers_of(asyncio.run(run_flows(folder / "flows.db", count, in_flight)))
+
+
+def _bare(folder: Path, *, rows: int, count: int, in_flight: int) -> Numbers:
+    return numbers_of(bare.measure(folder, sagas=count, rows=rows, in_flight=in_flight))
+
+
+def _runs(many: int, alone: int) -> dict[str, Run]:
+    runs: dict[str, Run] = {}
+    for label, in_flight in IN_FLIGHT.items():
+        count = many if in_flight > 1 else alone
+        runs |= {
+            f"{BARE}, {label}": partial(
+                _bare, rows=bare.SAGA_ROWS, count=count, in_flight=in_flight
+            ),
+            f"order saga, {label}": partial(
+                _engine, run=run_saga, count=count, in_flight=in_flight
+            ),
+            f"choreographed flow, {label}": partial(_flows, count=count, in_flight=in_flight),
+            f"{BARE_TWIN}, {label}": partial(
+                _bare, rows=bare.TWIN_ROWS, count=count, in_flight=in_flight
+            ),
+            f"failing twin, {label}": partial(
+                _engine, run=run_twin, count=count, in_flight=in_flight
+            ),
+        }
+    return runs
+
+
+def _lines() -> list[Line]:
+    saga, twin, flow = (
+        f"{kind}, {MANY}" for kind in ("order saga", "failing twin", "choreographed flow")
     )
-
-
-def _row(name: str, mine: Figures, least: Figures) -> Sequence[str]:
+    least, least_twin = f"{BARE}, {MANY}", f"{BARE_TWIN}, {MANY}"
+    alone = {
+        "order saga": f"{BARE}, {ALONE}",
+        "failing twin": f"{BARE_TWIN}, {ALONE}",
+    }
     return [
-        name,
-        f"{mine.sagas_per_second:,.0f}",
-        f"{mine.cpu_us_per_saga:.0f}",
-        f"{mine.p50_ms:.2f}",
-        f"{mine.p99_ms:.2f}",
-        f"{least.sagas_per_second:,.0f}",
-        f"{least.cpu_us_per_saga:.0f}",
-        f"{least.p50_ms:.2f}",
-        f"{mine.sagas_per_second / least.sagas_per_second:.2f}",
-        f"{mine.cpu_us_per_saga / least.cpu_us_per_saga:.2f}",
-        f"{mine.p50_ms / least.p50_ms:.2f}",
+        Line(f"{saga}: sagas a second", of(saga, "per_second")),
+        Line(f"{saga}: ÷ bare loop", ratio(saga, least, "per_second"), at_least=0.5),
+        Line(f"{saga}: CPU ÷ bare loop's", ratio(saga, least, "cpu_us"), at_most=2),
+        Line(f"{twin}: sagas a second", of(twin, "per_second")),
+        Line(f"{twin}: ÷ bare loop", ratio(twin, least_twin, "per_second"), at_least=0.5),
+        Line(f"{twin}: CPU ÷ bare loop's", ratio(twin, least_twin, "cpu_us"), at_most=2),
+        *(
+            Line(
+                f"{kind}, {ALONE}: p50 ÷ bare loop's",
+                ratio(f"{kind}, {ALONE}", over, "p50_ms"),
+                at_most=1.5,
+            )
+            for kind, over in alone.items()
+        ),
+        Line(f"{flow}: flows a second", of(flow, "per_second")),
+        Line(f"{flow}: ÷ order sagas", ratio(flow, saga, "per_second"), at_least=1),
     ]
 
 
-async def _count(path: Path, run: Run) -> tuple[int, int, int]:
-    async with make_app(path) as app:
-        await run(app, "warm")
-        await app.idle()
-        commits, (journal, executions) = app.health().commits, _rows(path)
-        await run(app, "counted")
-        await app.idle()
-        journal_after, executions_after = _rows(path)
-        return (
-            app.health().commits - commits,
-            journal_after - journal,
-            executions_after - executions,
-        )
-
-
-def _rows(path: Path) -> tuple[int, int]:
-    connection = sqlite3.connect(path)
-    journal, executions = (
-        connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-        for table in ("journal", "executions")
+def case(options: Options) -> Case:
+    """Compare every kind of order with the bare loop, in the same rounds."""
+    runs = _runs(options.count(8_000, 500), options.count(300, 30))
+    return Case(
+        "Orders on SQLite (3 steps each), beside the bare loop",
+        runs,
+        _lines(),
+        waits_for_disk=[name for name in runs if name.endswith(ALONE)],
     )
-    connection.close()
-    return journal, executions
-
-
-def count_writes(options: Options) -> Table:
-    """Count what one saga alone writes."""
-    rows: list[list[str]] = []
-    figures: dict[str, dict[str, int]] = {}
-    for name, run, goal in (("saga", run_saga, 4), ("failing twin", run_twin, 6)):
-        with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-            commits, journal, executions = asyncio.run(_count(Path(folder, "engine.db"), run))
-        rows.append([name, str(commits), str(journal), str(executions), str(goal)])
-        figures[name] = {"commits": commits, "journal_rows": journal, "execution_rows": executions}
-    headings = ["one alone", "commits", "journal rows", "execution rows", "goal (commits)"]
-    return Table("What one order saga writes", headings, rows, figures)

@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 import importlib
 import inspect
-import tempfile
 import time
 import types
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import bare, sagas
+from benchmarks.case import Case, Line, Numbers, Options, Round
 from benchmarks.orders import run_saga
-from benchmarks.table import Options, Table
 
 START, LOOP, TURNS = "start: validation, fingerprint, handle, result", "loop and task", "turns"
 CODING, ACTIVITIES, COMMIT = "encoding and decoding", "three activity tasks", "commit"
@@ -44,6 +44,9 @@ ENTRANCES = {
     "counterpoint.runtime.effects:Effects.perform": ACTIVITIES,
     "counterpoint.runtime.committer:Committer._flush": COMMIT,
 }
+
+
+BARE, PLAIN, STAGED = "bare loop", "engine", "engine, watched by stage"
 
 
 class Stopwatch:
@@ -104,7 +107,7 @@ class Stopwatch:
 
 
 @contextlib.contextmanager
-def wrapped(watch: Stopwatch) -> Iterator[None]:
+def wrapped(watch: Stopwatch) -> Generator[None]:
     """Wrap all entrances for a while."""
     undo: list[tuple[Any, str, Any]] = []
     for entrance, stage in ENTRANCES.items():
@@ -139,36 +142,64 @@ def cost_of_wrapping() -> tuple[float, float]:
     return watch.seconds["inner"] / count, watch.seconds["outer"] / count
 
 
-def measure(options: Options) -> Table:
-    """Print the budget table."""
-    count = 500 if options.quick else 10_000
-    least = bare.measure(options.directory, sagas=count).cpu_us_per_saga
-    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        plain = asyncio.run(
-            sagas.run_engine(Path(folder, "plain.db"), run_saga, count, 100)
-        ).cpu_us_per_saga
-        watch = Stopwatch()
-        with wrapped(watch):
-            asyncio.run(sagas.run_engine(Path(folder, "wrapped.db"), run_saga, count, 100))
+def _bare(folder: Path, *, count: int) -> Numbers:
+    return {"cpu_us": bare.measure(folder, sagas=count).cpu_us_per_saga}
+
+
+def _plain(folder: Path, *, count: int) -> Numbers:
+    run = sagas.run_engine(folder / "plain.db", run_saga, count, 100)
+    return {"cpu_us": asyncio.run(run).cpu_us_per_saga}
+
+
+def _staged(folder: Path, *, count: int) -> Numbers:
+    watch = Stopwatch()
+    with wrapped(watch):
+        asyncio.run(sagas.run_engine(folder / "wrapped.db", run_saga, count, 100))
     inside, around = cost_of_wrapping()
-    own = {
-        stage: max(
+    return {
+        f"{stage.partition(':')[0]}_cpu_us": max(
             0.0,
             watch.seconds[stage] - watch.entered[stage] * inside - watch.left_for[stage] * around,
         )
+        / count
+        * 1e6
         for stage in BUDGET
     }
-    scale = plain / sum(own.values())
-    rows = [
-        [stage, f"{own[stage] * scale:.0f}", f"{own[stage] * scale / least * 100:.0f}", f"{goal}"]
-        for stage, goal in BUDGET.items()
-    ]
-    rows.append(["together", f"{plain:.0f}", f"{plain / least * 100:.0f}", "200"])
-    notes = [f"one bare saga costs {least:.0f} µs of CPU, which is 100 units; {count:,} sagas"]
-    figures = {
-        "bare_us": least,
-        "engine_us": plain,
-        "stages_us": {stage: own[stage] * scale for stage in BUDGET},
-    }
-    headings = ["stage", "CPU µs", "units", "budget"]
-    return Table("CPU of one order saga by stage, 100 in flight", headings, rows, figures, notes)
+
+
+def _units(stage: str) -> Callable[[Round], float]:
+    name = f"{stage.partition(':')[0]}_cpu_us"
+
+    def value(found: Round) -> float:
+        own = found[STAGED]
+        part = own[name] / sum(own.values())
+        return part * found[PLAIN]["cpu_us"] / found[BARE]["cpu_us"] * 100
+
+    return value
+
+
+def _together(found: Round) -> float:
+    return found[PLAIN]["cpu_us"] / found[BARE]["cpu_us"] * 100
+
+
+def case(options: Options) -> Case:
+    """Print the budget table."""
+    count = options.count(3_000, 300)
+    return Case(
+        "CPU of one order saga by stage, 100 in flight; the bare loop's saga is 100 units",
+        {
+            BARE: partial(_bare, count=count),
+            PLAIN: partial(_plain, count=count),
+            STAGED: partial(_staged, count=count),
+        },
+        [
+            *(
+                Line(f"stage {stage}", _units(stage), "units", at_most=goal, detail=True)
+                for stage, goal in BUDGET.items()
+            ),
+            Line("CPU of an order saga, all stages", _together, "units", at_most=200),
+        ],
+        notes=[
+            "the stages' µs hold some of the watching; their units are scaled to the run without"
+        ],
+    )
