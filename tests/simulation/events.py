@@ -11,10 +11,22 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
-from tests.simulation.choreographies import KINDS, Case, Moment, Reacts
-from tests.simulation.world import EngineErrors
+from tests.simulation.choreographies import KEYS, Case, Moment, Reacts
+from tests.simulation.things import (
+    CLASSES,
+    A,
+    B,
+    Thing,
+    declare_join,
+    follow,
+    others,
+    returned,
+    things,
+)
+from tests.simulation.world import Declined, EngineErrors
 
-from counterpoint import Event, NodeStoppedError, Retry, Service, activity
+from counterpoint import NodeStoppedError, Retry, RetryAfter, Service, activity
+from counterpoint.authoring.event import contract_of
 from counterpoint.errors import StoreBrokenError, StoreError
 from counterpoint.model.messages import (
     DeadLetterQuery,
@@ -25,8 +37,17 @@ from counterpoint.model.messages import (
     ReactionStatus,
 )
 from counterpoint.model.rows import Commit, JournalRow
-from counterpoint.runtime.mail import EVENTS, DiscardMail, Mail, RedriveMail, ReplayMail, mail_row
+from counterpoint.runtime.mail import (
+    EVENTS,
+    DiscardMail,
+    Mail,
+    PostedEvent,
+    RedriveMail,
+    ReplayMail,
+    mail_row,
+)
 from counterpoint.runtime.messaging import dispatcher, messaging, queues, streams
+from counterpoint.runtime.messaging.publishing import posted_row
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing import Harness
 
@@ -35,33 +56,9 @@ RETRY = Retry(max_attempts=3, first=timedelta(seconds=1), jitter=0, stop_on=(Typ
 TIMEOUT = timedelta(seconds=5)
 GONE = (NodeStoppedError, StoreError)
 ALL = 1_000_000
-
-things = Service("things")
-
-
-class Thing(Event):
-    """Something that happened: its key, and the name that tells what led to it."""
-
-    key: str
-    name: str
-
-
-class A(Thing): ...
-
-
-class B(Thing): ...
-
-
-class C(Thing): ...
-
-
-class D(Thing): ...
-
-
-for _kind in (A, B, C, D):
-    things.event(key="key")(_kind)
-CLASSES: tuple[type[Thing], ...] = (A, B, C, D)
-assert len(CLASSES) == KINDS
+SCHEMAS = "counterpoint:"
+HOPELESS = ("InvalidEventError", "UnknownVersionError", "HopLimitError")
+"""Causes of dead letters that no further attempt mends."""
 
 
 class Store(MemoryStore):
@@ -131,7 +128,10 @@ class Driver:
         self.removed: set[int] = set()
         self.acknowledged: list[str] = []
         self.harness = Harness(
-            services=self.services(), store=self.world.store, patience=timedelta(seconds=2)
+            services=self.services(),
+            store=self.world.store,
+            patience=timedelta(seconds=2),
+            hop_limit=case.hop_limit,
         )
         self._crashes = iter(case.crashes)
         self._rest = 0
@@ -161,19 +161,12 @@ class Driver:
         for number, reacts in enumerate(self.case.reactions):
             if number not in self.removed:
                 self._declare(found[reacts.service], number, reacts)
-        return [things, *found]
+        for number, joins in enumerate(self.case.joins):
+            declare_join(found[joins.service], number, joins)
+        return [things, others, *found]
 
     def _declare(self, service: Service, number: int, reacts: Reacts) -> None:
-        @service.on(
-            CLASSES[reacts.on],
-            name=f"{service.name}.r{number}",
-            retry=RETRY,
-            timeout=TIMEOUT,
-            lane=reacts.lane,
-            on_dead=reacts.on_dead,
-            concurrency=reacts.concurrency,
-        )
-        async def react(event: Thing) -> list[A | B | C | D]:
+        async def react(event: Thing) -> Any:
             place = (service.name, reacts.lane, event.key)
             if place in self.world.running:
                 self.world.violations.append(f"r{number} begins beside another one of {place}")
@@ -186,10 +179,30 @@ class Driver:
                 CLASSES[kind](key=event.key, name=f"{event.name}>{number}.{place_of}")
                 for place_of, kind in enumerate(reacts.emits)
             ]
-            if len(made) > 1:  # one of them from within
-                activity.publish(made[0])
-                del made[0]
-            return made  # type: ignore[return-value]
+            if reacts.starts:
+                name = f"{event.name}>{number}"
+                activity.start(follow, event.key, name, id=name)
+            match reacts.returns:
+                case "list":
+                    if len(made) > 1:  # one of them from within
+                        activity.publish(made[0])
+                        del made[0]
+                    return made
+                case "tuple":
+                    return tuple(made)
+                case "one" | "maybe":
+                    return made[0] if made else None
+
+        react.__annotations__["return"] = returned(reacts)
+        service.on(
+            CLASSES[reacts.on],
+            name=f"{service.name}.r{number}",
+            retry=RETRY,
+            timeout=TIMEOUT,
+            lane=reacts.lane,
+            on_dead=reacts.on_dead,
+            concurrency=reacts.concurrency,
+        )(react)
 
     async def _attempt(self, number: int) -> None:
         faults = self.world.faults[number]
@@ -201,6 +214,10 @@ class Driver:
                 raise ConnectionError("injected")
             case "final":
                 raise TypeError("injected")
+            case "later":
+                raise RetryAfter(timedelta(seconds=2))
+            case "declined":
+                raise Declined(tag=number)
             case "hang":
                 await self.harness.sleep(60)
             case "slow":
@@ -228,7 +245,8 @@ class Driver:
             if not letters:
                 break
             for letter in letters:
-                await self._post(_redrive(letter))
+                hopeless = letter.cause.rpartition(".")[2] in HOPELESS
+                await self._post(_discard(letter) if hopeless else _redrive(letter))
             await self.go_on()
         await self.harness.advance(seconds=5)
 
@@ -309,6 +327,8 @@ class Driver:
                 await self._deploy_all()
             case "publish":
                 await self._publish(A(key="0", name=f"m{self._rest}-{moment.target}"))
+            case "twice" | "cloudevent" | "older" | "newer" | "malformed":
+                await self._post_from_outside(moment)
             case "replay" | "redrive" | "discard":
                 await self._ask(moment)
 
@@ -321,8 +341,66 @@ class Driver:
             await self._post(ReplayMail(name, 1, max(1, last)))
         elif letters := await self.dead():
             letter = letters[moment.target % len(letters)]
-            discard = DiscardMail(letter.subscription, letter.position)
-            await self._post(discard if moment.act == "discard" else _redrive(letter))
+            discarded = moment.act == "discard"
+            await self._post(_discard(letter) if discarded else _redrive(letter))
+
+    async def _post_from_outside(self, moment: Moment) -> None:
+        """Post an event as somebody else does who does not know this program's classes."""
+        name, key = f"x{self._rest}-{moment.target}", str(moment.target % KEYS)
+        if moment.act == "twice":
+            log = list(self.world.store._events.values())
+            if log:
+                row = log[moment.target % len(log)]._replace(position=0)
+                with suppress(*GONE):
+                    node = self.harness.app.node
+                    await node.messaging.publishing.publish([row], given_ids=True)
+            return
+        known: dict[str, tuple[int, dict[str, Any]]] = {
+            "cloudevent": (2, {"key": key, "name": name}),
+            "older": (1, {"key": key, "label": name}),
+            "newer": (3, {"key": key, "title": name}),
+            "malformed": (2, {"key": key, "name": [name]}),
+        }
+        version, data = known[moment.act]
+        if moment.act == "malformed":  # where events are taken in, it would be refused
+            await self._slip_in(name, key, data)
+            return
+        event = {
+            "specversion": "1.0",
+            "id": name,
+            "source": "elsewhere",
+            "type": contract_of(B).type,
+            "dataschema": f"{SCHEMAS}{contract_of(B).type}/{version}",
+            "partitionkey": key,
+            "data": data,
+        }
+        for _ in range(2):  # who is not sure that it was taken posts it again
+            with suppress(*GONE):
+                await self._awake()
+                await self.harness.app.publish_cloudevent(msgspec.json.encode(event))
+                self.acknowledged.append(name)
+
+    async def _slip_in(self, name: str, key: str, data: dict[str, Any]) -> None:
+        """Write an event that fits no contract into the log, past the door that refuses it."""
+        now = self.harness.clock.now()
+        posted = PostedEvent(
+            "elsewhere",
+            name,
+            contract_of(B).type,
+            contract_of(B).version,
+            key,
+            name,
+            None,
+            0,
+            None,
+            now,
+            msgspec.Raw(msgspec.json.encode(data)),
+        )
+        with suppress(*GONE):
+            node = self.harness.app.node
+            row = posted_row(posted, now, node.codec)
+            await node.messaging.publishing.publish([row], given_ids=True)
+            self.acknowledged.append(name)
 
     async def _deploy_all(self) -> None:
         if self.removed:
@@ -344,10 +422,8 @@ def _redrive(letter: DeadLetterRow) -> RedriveMail:
     return RedriveMail(letter.subscription, letter.position)
 
 
-def name_in(data: bytes) -> str:
-    """Return the name of an event of the log."""
-    decoded: dict[str, Any] = msgspec.json.decode(data)
-    return str(decoded["name"])
+def _discard(letter: DeadLetterRow) -> DiscardMail:
+    return DiscardMail(letter.subscription, letter.position)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.simulation import joins_judge
 from tests.simulation.choreographies import Case
-from tests.simulation.events import Driver, name_in
+from tests.simulation.events import Driver
+from tests.simulation.things import name_in
 
 from counterpoint.model.messages import EventRow, ReactionStatus, SubscriptionRow
 
@@ -17,10 +19,11 @@ def judge(driver: Driver) -> list[str]:
 def _all(driver: Driver) -> Iterator[str]:
     store = driver.world.store
     log = [store._events[position] for position in sorted(store._events)]
-    rows = [row for row in store._subscriptions.values() if not row.replay]
+    rows = [row for row in store._subscriptions.values() if not row.replay and ".r" in row.name]
     yield from _published(driver, log)
     yield from _delivered(driver, log, rows)
     yield from _in_order(driver, log, rows)
+    yield from joins_judge.judge_started(driver, log)
     yield from _at_rest(driver)
 
 
@@ -38,7 +41,7 @@ def _published(driver: Driver, log: list[EventRow]) -> Iterator[str]:
 def _delivered(driver: Driver, log: list[EventRow], rows: list[SubscriptionRow]) -> Iterator[str]:
     """Every event reached every subscription, and what it led to is in the log."""
     names = {name_in(row.data) for row in log}
-    expected = {name for name in names if ">" not in name}
+    expected = {name for name in names if ">" not in name} | joins_judge.expected(driver, log)
     for row in rows:
         number = int(row.name.partition(".r")[2])
         emits = driver.case.reactions[number].emits

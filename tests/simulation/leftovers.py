@@ -33,7 +33,7 @@ def judge_events(world: World, ledger: LedgerStore) -> Iterator[str]:
             yield f"{event_id} was acknowledged, and is not in the log"
     for run in runs:
         yield from (f"{run.name}: {what}" for what in _published(run, log))
-        yield from (f"{run.name}: {what}" for what in _received(run, log))
+        yield from (f"{run.name}: {what}" for what in judge_waits(run, log))
     of_id: dict[str, list[Run]] = {}
     for run in runs:
         of_id.setdefault(run.row.id, []).append(run)
@@ -71,7 +71,7 @@ def _told(runs: Sequence[Run], log: Sequence[EventRow]) -> Iterator[str]:
         yield f"activities told {sorted(tags)}, and the log has {sorted(found)}"
 
 
-def _received(run: Run, log: Sequence[EventRow]) -> Iterator[str]:
+def judge_waits(run: Run, log: Sequence[EventRow]) -> Iterator[str]:
     """Each wait got the next event of the log that it was about, if there is one."""
     read: dict[tuple[str, str], int] = {}
     waits: dict[int, r.EventAwaited] = {}
