@@ -29,7 +29,8 @@ struct control {
   int64_t fail_count; /* how many fail from there on */
   int64_t syncs;      /* counted so far */
   int64_t failed;     /* of these */
-  int64_t stop_at;    /* the operation before which the process stops itself, from 1; 0: none */
+  int64_t stop_at;    /* the operation before which the process stops itself, from 1; 0: none;
+                         -1: it stops itself when a sync has failed, before anybody hears of it */
   int64_t operations; /* writes, truncations and syncs so far */
   int64_t stopped;    /* the process that has stopped itself */
 };
@@ -101,13 +102,15 @@ static int durable(enum kind kind) {
   return kind == DATABASE || kind == LOG || kind == JOURNAL;
 }
 
+static void stop(void) {
+  control->stopped = getpid();
+  kill(getpid(), SIGSTOP);
+}
+
 /* Count an operation, and stop before it if that was asked for. */
 static int64_t operate(void) {
   int64_t ticket = __atomic_add_fetch(&control->operations, 1, __ATOMIC_SEQ_CST);
-  if (ticket == control->stop_at) {
-    control->stopped = getpid();
-    kill(getpid(), SIGSTOP);
-  }
+  if (ticket == control->stop_at) stop();
   return ticket;
 }
 
@@ -182,6 +185,7 @@ static int sync_with(long call, int file) {
     if (control->fail_at && beyond >= 0 && beyond < control->fail_count) {
       record('f', kind, ticket, 0, NULL, 0);
       __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
+      if (control->stop_at < 0) stop();
       errno = EIO;
       return -1;
     }

@@ -109,6 +109,16 @@ class Disk:
         self.control.stopped = 0
         self.control.stop_at = self.control.operations + number
 
+    def stop_at_failure(self) -> None:
+        """Have a process stop itself when one of its syncs has failed."""
+        self.control.stopped = 0
+        self.control.stop_at = -1
+
+    def go_well(self) -> None:
+        """Fail and stop no more."""
+        self.free()
+        self.control.fail_at = self.control.stop_at = 0
+
 
 def why_not() -> str | None:
     """Return why this machine cannot have such disks, or None if it can."""

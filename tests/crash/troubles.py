@@ -129,7 +129,7 @@ class CommitPauses(Pauses):
     def _stop(self, node: Child) -> None:
         self.disk.stop_before(self.dice.randint(1, 40))
         if self.dice.random() < 1 / 2 or not self._stopped_itself(node):
-            self.disk.control.stop_at = 0
+            self.disk.go_well()
             super()._stop(node)
             return
         self.figures["pauses"] += 1
@@ -257,7 +257,7 @@ class SyncErrors(OnDisk):
         self.power.cut(self.dice, None if self.dice.random() < 1 / 2 else "everything")
 
     def over(self) -> None:
-        self.disk.fail_sync(0, ())
+        self.disk.go_well()
 
 
 class PowerCuts(OnDisk):
@@ -370,5 +370,5 @@ def host_in_vain(directory: Path) -> Program:
 
 
 def wait_until_stopped(node: Child) -> None:
-    """Wait until a process stands still."""
-    os.waitpid(node.pid, os.WUNTRACED)
+    """Wait until a process stands still, or has ended."""
+    os.waitid(os.P_PID, node.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
