@@ -5,7 +5,7 @@ of a case have names: `p0` was published, `p0>2.1` is the second one that reacti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from hypothesis import strategies as st
@@ -194,3 +194,30 @@ def cases(draw: st.DrawFn) -> Case:
         tuple(draw(_several_joins)),
         draw(_hop_limits),
     )
+
+
+# ---- choreographies in which time decides nothing ------------------------------------------------
+
+_few_faults = st.lists(
+    st.sampled_from(("error", "final", "slow", "later", "declined", "hang")), max_size=2
+)
+_few_reactions = st.lists(
+    st.builds(
+        lambda reacts, faults: replace(reacts, faults=tuple(faults)), reactions(), _few_faults
+    ),
+    min_size=1,
+    max_size=4,
+)
+_few_joins = st.lists(
+    st.builds(lambda one: replace(one, keep=86_400, patience=None), joins()), max_size=2
+)
+_few_published = st.lists(st.tuples(_kinds, st.integers(0, 1)), min_size=1, max_size=4)
+even_cases = st.builds(
+    lambda several, published, some_joins: Case(
+        tuple(several), tuple(published), joins=tuple(some_joins)
+    ),
+    _few_reactions,
+    _few_published,
+    _few_joins,
+)
+"""Cases whose events and ends are the same wherever the node dies once."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tests.simulation.events import Driver, Store
 from tests.simulation.judge import Run
-from tests.simulation.leftovers import judge_waits
+from tests.simulation.leftovers import judge_waits, left_behind
 from tests.simulation.things import follow, name_in
 
 from counterpoint.model import records as r
@@ -56,6 +56,7 @@ def judge_started(driver: Driver, log: Sequence[EventRow]) -> Iterator[str]:
     for row in store._executions.values():
         run = _run(store, row)
         yield from (f"{run.name}: {what}" for what in _judge_run(run, log))
+    yield from left_behind(store, driver.harness.app.node)
 
 
 def _judge_run(run: Run, log: Sequence[EventRow]) -> Iterator[str]:

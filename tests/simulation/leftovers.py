@@ -14,6 +14,7 @@ from counterpoint.model import records as r
 from counterpoint.model.ids import idempotency_key
 from counterpoint.model.messages import EventRow
 from counterpoint.runtime.node import Node
+from counterpoint.stores.memory import MemoryStore
 
 ASKED = contract_of(Asked).type
 
@@ -160,7 +161,7 @@ def _stated(run: Run) -> set[int]:
 # ---- nothing is left -----------------------------------------------------------------------------
 
 
-def left_behind(ledger: LedgerStore, node: Node) -> Iterator[str]:
+def left_behind(ledger: MemoryStore, node: Node) -> Iterator[str]:
     """Say what is left in the store or in memory of those who have ended, when nothing happens."""
     live = {row.key for row in ledger._executions.values() if row.status.live}
     for key, at in ledger._wake_at.items():
