@@ -301,7 +301,8 @@ def _count(value: Any) -> int:
     """Return how many events a reaction has returned."""
     if value is None:
         return 0
-    return len(value) if isinstance(value, list | tuple) else 1
+    several: list[Any] = [*value] if isinstance(value, list | tuple) else [value]
+    return len(several)
 
 
 def _text(arguments: dict[str, Any], facts: AttemptInfo) -> str:

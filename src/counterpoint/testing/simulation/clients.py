@@ -89,13 +89,18 @@ class Clients:
     async def _send(self, what: str, request: Callable[[Client], Awaitable[T]]) -> T:
         life = self.life
         births = life.births
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await request(self._client())
-        except TimeoutError:
+        sent: asyncio.Task[T] = asyncio.get_running_loop().create_task(
+            _awaited(request, self._client())
+        )
+        await asyncio.wait([sent], timeout=PATIENCE_SECONDS)
+        if not sent.done():
+            sent.cancel()
             if births == life.births and not life.dead:
                 self.findings.append(f"P10: a node that is alive does not answer: {what}")
-            raise NodeStoppedError("injected: the client has lost its patience") from None
+            raise NodeStoppedError("injected: the client has lost its patience")
+        if sent.cancelled():
+            raise NodeStoppedError("injected: the process died")
+        return sent.result()
 
     async def _again(self, what: str, request: Callable[[Client], Awaitable[Any]]) -> None:
         await asyncio.sleep(self.dice.seconds(self.dice.faults.late))
@@ -112,3 +117,7 @@ class Clients:
         clock = self.life.clock
         poll = max(POLL, timedelta(seconds=1))
         return Outside(ClientAccess(app.registry, store, clock, app.codec, poll))
+
+
+async def _awaited(request: Callable[[Client], Awaitable[T]], client: Client) -> T:
+    return await request(client)

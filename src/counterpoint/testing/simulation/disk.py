@@ -24,8 +24,8 @@ class Connection(PassingStore):
         self.dice = dice
         self.dead = False
         """The process has died."""
-        self.lost: list[asyncio.Task[object]] = []
-        """Tasks of the process that met the disk when it had died."""
+        self.inside: dict[asyncio.Task[object], None] = {}
+        """Tasks of the process that wait for the disk."""
         self._die = die
         """Kills the node; None for a client."""
         self._seen = 0
@@ -108,15 +108,20 @@ class Connection(PassingStore):
             await self._pass(self.dice.seconds(self.dice.faults.slow))
 
     async def _pass(self, seconds: float) -> None:
+        """Let time pass; a process that has died meanwhile never learns that it has."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.inside[task] = None
         await asyncio.sleep(seconds)
         if self.dead:
             await self._stand_still()
+        del self.inside[task]
 
     async def _stand_still(self) -> int:
         """Wait for the end of a process that has died: nobody comes back from here."""
         task = asyncio.current_task()
         assert task is not None
-        self.lost.append(task)
+        self.inside[task] = None
         never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         return await never
 

@@ -41,15 +41,24 @@ class Run:
         records = self.records
         self.calls = {one.call: one for one in records if isinstance(one, r.CallScheduled)}
         self.children = {one.call: one for one in records if isinstance(one, r.ChildScheduled)}
-        self.registered = [one.call for one in records if isinstance(one, r.UndoRegistered)]
-        self.completed = {
+        self.registered: list[int] = [
+            one.call for one in records if isinstance(one, r.UndoRegistered)
+        ]
+        self.completed: set[int] = {
             one.call for one in records if isinstance(one, r.CallCompleted | r.ChildCompleted)
         }
-        self.cancelled = {one.call for one in records if isinstance(one, r.CallCancelled)}
-        self.undone = [one.call for one in records if isinstance(one, r.CompensationCompleted)]
-        self.stays = {one.call for one in records if isinstance(one, r.CompensationSkipped)}
-        asked = r.CompensationScheduled | r.ChildUndoScheduled
-        self.asked = [one.call for one in records if isinstance(one, asked)]
+        self.cancelled: set[int] = {one.call for one in records if isinstance(one, r.CallCancelled)}
+        self.undone: list[int] = [
+            one.call for one in records if isinstance(one, r.CompensationCompleted)
+        ]
+        self.stays: set[int] = {
+            one.call for one in records if isinstance(one, r.CompensationSkipped)
+        }
+        self.asked: list[int] = [
+            one.call
+            for one in records
+            if isinstance(one, r.CompensationScheduled | r.ChildUndoScheduled)
+        ]
         """Calls of which undoing was decided."""
         self.pivoted = any(isinstance(one, r.PivotPassed) for one in records)
         self.undoing = any(isinstance(one, r.CompensationStarted) for one in records)

@@ -163,11 +163,10 @@ class Life:
                 await node.crash()
             await self.app.stop(timedelta(0))
             self.ledger.findings += [f"a turn failed: {one!r}" for one in node.defects]
-        lost = self.connection.lost
+        lost = [task for task in self.connection.inside if not task.done()]
         for task in lost:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
-        lost.clear()
         self.clock.stop()
 
     def _plan_storm(self) -> None:

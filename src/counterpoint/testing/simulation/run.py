@@ -16,14 +16,15 @@ from counterpoint.testing.simulation.dice import seeded
 from counterpoint.testing.simulation.faults import Faults
 from counterpoint.testing.simulation.judge import Executions, covered, taken_over
 from counterpoint.testing.simulation.judge_events import judge_events, under_way
+from counterpoint.testing.simulation.life import POLL
 from counterpoint.testing.simulation.loop import VirtualLoop
 from counterpoint.testing.simulation.people import People
 from counterpoint.testing.simulation.simulation import Simulation
 from counterpoint.testing.simulation.stage import Stage
 from counterpoint.testing.story import tell
 
-CALM_SECONDS = 2.0
-"""For how long nothing may move before nothing moves."""
+CALM_SECONDS = POLL.total_seconds() + 1
+"""For how long nothing may move before nothing moves: a node looks for mail meanwhile."""
 ROUNDS_MAX = 30
 """How often people look at what is open."""
 LEAP = 60_000_000
@@ -158,6 +159,8 @@ class Run:
         if living.done():
             acting.cancel()
             await living  # raises what it met
+        if acting.cancelled():
+            self.findings.append("the scenario was cut off with the node: use the simulation's own")
         await self._drain()
         self.dice.calm = True
         await self.life.up()

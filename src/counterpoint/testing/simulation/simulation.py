@@ -6,8 +6,12 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+import msgspec
+
 from counterpoint.authoring.event import Event, contract_of
 from counterpoint.authoring.workflow import Workflow
+from counterpoint.kernel.replay import fold
+from counterpoint.model.records import Failure
 from counterpoint.model.states import Status
 from counterpoint.runtime.handle import Execution
 from counterpoint.testing.simulation.clients import REFUSED
@@ -110,6 +114,17 @@ class Simulation:
         """Return how an execution stands, or None if there is none."""
         row = self._ledger.newest(id)
         return None if row is None else row.status
+
+    def error(self, id: str) -> Failure | None:
+        """Return the error with which an execution ended, or None."""
+        row = self._ledger.newest(id)
+        return None if row is None else fold(self._ledger.records(row.key)).error
+
+    def result(self, id: str) -> Any:
+        """Return what an execution returned, as plain JSON values; None if it has not."""
+        row = self._ledger.newest(id)
+        result = None if row is None else fold(self._ledger.records(row.key)).result
+        return None if result is None else msgspec.json.decode(result)
 
     @property
     def statuses(self) -> dict[str, Status]:
