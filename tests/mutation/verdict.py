@@ -5,13 +5,16 @@ The runner names the copy and the file for the verdict in the environment.
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import counterpoint
+from counterpoint.testing import Harness
 
+PATIENCE = timedelta(seconds=10)
 COPY = "MUTANT_COPY"
 VERDICT = "MUTANT_VERDICT"
 _HANGS = "Failed: Timeout"
@@ -24,10 +27,11 @@ def _write() -> None:
 
 
 def pytest_configure() -> None:
-    """Refuse to test anything but the copy."""
+    """Refuse to test anything but the copy; wait less long for what hangs."""
     imported, copy = Path(counterpoint.__file__), Path(os.environ[COPY])
     if not imported.is_relative_to(copy):
         raise pytest.UsageError(f"{imported} is imported, not the copy in {copy}")
+    (Harness.__init__.__kwdefaults__ or {})["patience"] = PATIENCE
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

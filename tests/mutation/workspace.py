@@ -16,6 +16,8 @@ from typing import Any
 from tests.mutation.mutant import PACKAGE, ROOT, Mutant
 from tests.mutation.verdict import COPY, VERDICT
 
+TEST_SECONDS = 30
+"""How long one test may take: a mutant that hangs is to be found out soon."""
 _ALL_PASSED, _SOME_FAILED, _NOTHING_RUN = 0, 1, 5
 
 
@@ -72,6 +74,7 @@ class Workspace:
         verdict.unlink(missing_ok=True)
         command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
         command += ["-p", "tests.mutation.verdict", f"--basetemp={self.folder / 'temp'}"]
+        command += [f"--timeout={TEST_SECONDS}"]
         command += [] if all_of_them else ["-x"]
         with (self.folder / "output.txt").open("w") as output:
             process = subprocess.Popen(
