@@ -15,8 +15,9 @@ BINDING_ERRORS = (ValueError, OverflowError)
 """What sqlite3 raises beside its own errors for values that SQLite cannot hold."""
 
 _PRIMARY = 0xFF
+_FULL = (StoreFullError, "the disk or the quota is full: free space")
 _MEANINGS: dict[int, tuple[type[StoreError], str]] = {
-    sqlite3.SQLITE_FULL: (StoreFullError, "the disk or the quota is full: free space"),
+    sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: (
         StoreReadOnlyError,
         "the file or its directory cannot be written to: change the permissions",
@@ -75,12 +76,14 @@ def translate(error: BaseException, path: str) -> StoreError:
     code = error_code(error)
     if code is None:
         return StoreError(f"{path}: SQLite cannot hold one of the values: {error}")
-    if code in _SYNC_ERRORS:
-        return _fatal(f"{path}: {_UNCONFIRMED} ({error})")
+    if is_unconfirmed(error):
+        return unconfirmed(path, error)
     if code == sqlite3.SQLITE_IOERR_WRITE:
         return StoreBrokenError(f"{path}: {_WRITE_REFUSED} ({error})")
     if code & _PRIMARY in _MEANINGS:
-        kind, advice = _MEANINGS[code & _PRIMARY]
+        # Without room for its shared memory SQLite speaks of the disk, before it writes anything.
+        room = code != sqlite3.SQLITE_IOERR_SHMSIZE
+        kind, advice = _MEANINGS[code & _PRIMARY] if room else _FULL
         return kind(f"{path}: {advice} ({error})")
     return StoreError(f"{path}: {error}")
 
@@ -98,7 +101,13 @@ def translate_commit(error: BaseException, path: str) -> StoreError:
     return StoreBrokenError(f"{path}: the commit's outcome is unknown: {error}; open it again")
 
 
-def _fatal(message: str) -> StoreBrokenError:
-    error = StoreBrokenError(message)
-    error.fatal = True
-    return error
+def is_unconfirmed(error: BaseException) -> bool:
+    """Whether a sync failed: what was written before may be lost, and no later sync will say so."""
+    return error_code(error) in _SYNC_ERRORS
+
+
+def unconfirmed(path: str, error: BaseException) -> StoreBrokenError:
+    """Return the error that ends a process: the disk could not confirm what was written."""
+    fatal = StoreBrokenError(f"{path}: {_UNCONFIRMED} ({error})")
+    fatal.fatal = True
+    return fatal

@@ -7,7 +7,8 @@ waits for Python's lock at every step of SQLite. So a commit takes as few steps 
 
 *Durability.* A write-ahead log with `synchronous=FULL`: a commit is synced before it returns. The
 node alone writes executions and journals, under an operating system lock (see `locks`); clients
-write mail in the moments between its commits, for which SQLite's own locks serve.
+write mail in the moments between its commits, for which SQLite's own locks serve. What another
+process left in the log is synced before it is read, and checkpoints are made here (see `wal`).
 
 *Failure.* SQLite's errors become the port's (see `failures`). After an error that leaves a
 commit's outcome unknown the connection is closed and every call is refused until the store is
@@ -41,7 +42,7 @@ from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, translate_commit
 from counterpoint.stores.filters import select_executions
 from counterpoint.stores.identity import Identity, real_path
-from counterpoint.stores.locks import NodeLock
+from counterpoint.stores.locks import NodeLock, hosting_pid
 from counterpoint.stores.message_rows import Pair, twice_or_there
 from counterpoint.stores.migrate import MIGRATIONS, migrate, schema_version
 from counterpoint.stores.rows import (
@@ -53,6 +54,7 @@ from counterpoint.stores.rows import (
 )
 from counterpoint.stores.sqlite_messages import SqliteMessages
 from counterpoint.stores.sqlite_writes import SQL, is_one_step, remember_keys, write
+from counterpoint.stores.wal import Checkpoints, make_durable
 
 _COMPILED_STATEMENTS = 256
 _WAL_PAUSE_SECONDS = 0.002
@@ -94,6 +96,7 @@ class SqliteStore(SqliteMessages):
         self._next_key = 0
         self._next_position = 0
         self._data_version = 0
+        self._checkpoints: Checkpoints | None = None
 
     async def open(self, *, node: bool) -> None:
         if self._db is not None:
@@ -150,6 +153,8 @@ class SqliteStore(SqliteMessages):
             raise
         if self._lost():  # 2 µs, so that nothing is acknowledged that is nowhere
             self._not_open("", _NOTHING)
+        if self._checkpoints is not None:
+            self._move_log(self._checkpoints)
         if commit.messages is None or not commit.messages.events:
             return 0
         self._next_position += len(commit.messages.events)
@@ -264,10 +269,12 @@ class SqliteStore(SqliteMessages):
                 f"{self._name} is on a file system without shared memory, which SQLite's "
                 "write-ahead log needs: put it on a local disk"
             )
+        self._make_durable(connection, node=node)
         if version < len(MIGRATIONS):
             migrate(connection, self._name)
         if node:
             self._host(connection)
+            self._checkpoints = Checkpoints(self.file, connection, self._name)
         if known is None:
             self._identity = Identity(self.file)
         else:
@@ -293,6 +300,20 @@ class SqliteStore(SqliteMessages):
             else:
                 return str(mode)
 
+    def _make_durable(self, connection: sqlite3.Connection, *, node: bool) -> None:
+        """Doubt what is in the log unless a node is there, which wrote it and knows."""
+        if node or hosting_pid(self.file) is None:
+            connection.execute("BEGIN IMMEDIATE")
+            make_durable(self.file)
+            connection.execute("ROLLBACK")
+
+    def _move_log(self, checkpoints: Checkpoints) -> None:
+        try:
+            checkpoints.after_commit()
+        except StoreBrokenError as error:
+            self._break(error)
+            raise
+
     def _host(self, connection: sqlite3.Connection) -> None:
         # Only the lock's holder uses keys, so what it has given out since can stay in memory: a key
         # that no row and no counter shows was never written anywhere.
@@ -313,6 +334,7 @@ class SqliteStore(SqliteMessages):
 
     def _hang_up(self) -> None:
         self._execute = self._not_open
+        self._checkpoints = None
         if self._db is not None:
             with suppress(sqlite3.Error):
                 self._db.close()
