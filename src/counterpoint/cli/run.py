@@ -126,7 +126,7 @@ class Host:
             async with self.app:
                 await self._say_hosting()
                 gc.collect()
-                gc.freeze()  # what the start has made is walked by no collection: an eighth less CPU
+                gc.freeze()  # no collection walks what the start has made: an eighth less CPU
                 ends: dict[str, Coroutine[Any, Any, None]] = {
                     "signal": _wait(told),
                     "fault": self._fatal_fault(),
