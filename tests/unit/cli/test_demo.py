@@ -100,6 +100,18 @@ def test_a_ledger_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert demo_shop.read_ledger(tmp_path / "none") == []
 
 
+def test_the_demonstration_balances_its_books(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+
+    played = CliRunner().invoke(cli, ["demo", "--directory", str(kept)])
+    listed = CliRunner().invoke(cli, ["list", "--store", str(kept / "demo.db")])
+
+    assert played.exit_code == 0, played.output
+    assert "the books balance" in played.stdout
+    assert "compensated" in played.stdout
+    assert "order-24" in listed.stdout
+
+
 def test_a_directory_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
