@@ -36,6 +36,7 @@ from rich.table import Table
 from tests.crash import disk, machine
 from tests.crash.choreographed import ChoreographedRound
 from tests.crash.orchestrated import OrchestratedRound, make_template
+from tests.crash.planted import PLANTS
 from tests.crash.rounds import Result
 
 STYLES = (OrchestratedRound.style, ChoreographedRound.style, machine.STYLE)
@@ -53,6 +54,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4), metavar="N")
     parser.add_argument("--only", type=int, metavar="ROUND", help="run this one of the rounds")
     parser.add_argument("--keep", action="store_true", help="keep the files of every round")
+    parser.add_argument("--plant", choices=PLANTS, help="break it: violations have to be found")
     given = parser.parse_args()
     styles = given.style or STYLES
     if machine.STYLE in styles and not disk.is_loaded():
@@ -60,6 +62,8 @@ def main() -> int:
         if why_not is None:
             return disk.begin_again(MODULE, sys.argv[1:])
         Console(stderr=True).print(f"no full disks, sync errors or power cuts: {why_not}")
+    if given.plant is not None:
+        PLANTS[given.plant]()
     os.environ.pop(disk.VARIABLE, None)  # programs that these processes start have other disks
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     numbers = range(given.rounds) if given.only is None else [given.only]

@@ -240,7 +240,11 @@ class SyncErrors(OnDisk):
         failed = self.disk.control.failed
         self.figures["syncs that failed"] += failed
         if failed and self.kinds == (Kind.LOG,):
-            node.finish()  # by itself
+            node.read(STOPPED_WITHIN_SECONDS, until="done")
+            if not node.closed and "done" not in node.lines:
+                self.round.violated("a node whose log was not synced goes on")
+                return node.kill()
+            node.finish()
             said = node.told("down") + node.told("ended")
             self.expect(
                 said and all("could not confirm" in line for line in said),
@@ -251,6 +255,7 @@ class SyncErrors(OnDisk):
             node.finish()
         else:
             self.end(node)
+        return None
 
     def after(self) -> None:
         # All is on the disk after all, or the power goes: nobody has believed what was not synced.
