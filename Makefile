@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 N ?= 200
 SAGAS ?= 500
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash simulate rehearse bench diagrams
+.PHONY: help install test check demo trip crash simulate rehearse bench rivals diagrams
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -45,8 +46,8 @@ simulate: install  ## run N random sagas (N=20000) and choreographies with fault
 rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend it, answer unknown payments
 	$(BIN)/python -m tests.deployment.run --sagas $(SAGAS)
 
-bench: install  ## measure, and print the tables of docs and decisions
-	$(BIN)/python -m benchmarks
+bench: install  ## measure everything beside its goals (about 15 minutes; BENCH=--quick: one)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 diagrams: install  ## draw flows with PlantUML and Mermaid (needs plantuml, chromium and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
@@ -55,3 +56,6 @@ diagrams: install  ## draw flows with PlantUML and Mermaid (needs plantuml, chro
 	npm install --silent --no-save --no-audit --no-fund --prefix var/diagrams mermaid@11.17.2
 	DIAGRAMS=var/diagrams $(BIN)/python -m pytest tests/diagrams
 	@echo "the pictures are in var/diagrams/pictures"
+
+rivals: install  ## measure Counterpoint beside DBOS, Temporal, Restate, Edda, unhinged and dura
+	$(BIN)/python -m benchmarks.rivals $(if $(QUICK),--quick)

@@ -8,7 +8,9 @@ output as it was at the start; whatever a rival prints later goes to the standar
 
 import asyncio
 import json
+import logging
 import os
+import platform
 import sys
 import time
 from collections import Counter, defaultdict
@@ -21,7 +23,7 @@ Run = Callable[[str, bool], Awaitable[None]]
 
 
 class Undone:
-    """Which compensations ran for which order: a twin that was not undone must not count as done."""
+    """Which compensations ran for which order: a twin counts as done only if it was undone."""
 
     def __init__(self) -> None:
         self._names: defaultdict[str, list[str]] = defaultdict(list)
@@ -60,19 +62,19 @@ class Reply:
     seconds: float
     """From the first start to the last end."""
     cpu_seconds: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     unfinished: int = 0
     """Sagas that nobody waited for any longer."""
     errors: dict[str, int] = field(default_factory=dict[str, int])
     """How many sagas ended otherwise than they should, by what was raised."""
 
 
-def percentile(ordered: list[float], percent: int) -> float:
-    """Return a percentile of *ordered*, NaN if there is nothing."""
+def percentile_ms(ordered: list[float], percent: int) -> float | None:
+    """Return a percentile of *ordered* seconds in ms, None if there is nothing."""
     if not ordered:
-        return float("nan")
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+        return None
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1e3
 
 
 def described(error: BaseException) -> str:
@@ -110,24 +112,27 @@ async def measure(run: Run, request: Request) -> Reply:
         done=len(latencies),
         seconds=seconds,
         cpu_seconds=cpu_seconds,
-        p50_ms=percentile(latencies, 50) * 1e3,
-        p99_ms=percentile(latencies, 99) * 1e3,
+        p50_ms=percentile_ms(latencies, 50),
+        p99_ms=percentile_ms(latencies, 99),
         unfinished=len(late),
         errors=dict(errors),
     )
 
 
-_OUTPUT = 1
+class _Output:
+    """The one output of this process that is the runner's."""
+
+    descriptor = 1
 
 
 def _say(message: dict[str, Any]) -> None:
-    os.write(_OUTPUT, json.dumps(message).encode() + b"\n")
+    os.write(_Output.descriptor, json.dumps(message).encode() + b"\n")
 
 
 async def serve(run: Run, **facts: str) -> None:
     """Say *facts* (version, settings in force), then answer requests until the input ends."""
     loop = asyncio.get_running_loop()
-    _say(facts)
+    _say({**facts, "python": platform.python_version()})
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         _say(asdict(await measure(run, Request(**json.loads(line)))))
 
@@ -135,11 +140,12 @@ async def serve(run: Run, **facts: str) -> None:
 def work(main: Callable[[dict[str, str]], Coroutine[Any, Any, None]]) -> None:
     """Run *main* with the settings that the runner gave, and leave without looking back.
 
-    Rivals keep threads and pools; what they still do after the last reply is nobody's concern.
+    Warnings are not logged: some rivals write a traceback for every failing twin. Rivals keep
+    threads and pools; what they still do after the last reply is nobody's concern.
     """
-    global _OUTPUT
-    _OUTPUT = os.dup(1)
+    _Output.descriptor = os.dup(1)
     os.dup2(2, 1)
+    logging.disable(logging.WARNING)
     asyncio.run(main(json.loads(sys.argv[1])))
     sys.stderr.flush()
     os._exit(0)

@@ -18,4 +18,5 @@ async def main(settings: dict[str, str]) -> None:
     await writer.close()
 
 
-work(main)
+if __name__ == "__main__":
+    work(main)

@@ -17,4 +17,5 @@ async def main(settings: dict[str, str]) -> None:
         await serve(run, version=f"SQLite {sqlite3.sqlite_version}", sync="WAL, synchronous=FULL")
 
 
-work(main)
+if __name__ == "__main__":
+    work(main)

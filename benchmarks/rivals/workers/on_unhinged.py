@@ -6,7 +6,12 @@ work every millisecond instead of four times a second: both favour it. Failures 
 so the handler undoes by hand and returns what became of the order.
 """
 
+# What it imports is in an environment of its own, which the type checkers of the gate do not see.
+# mypy: disable-error-code="import-not-found,untyped-decorator"
+# pyright: basic, reportMissingImports=false
+
 import asyncio
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,7 +55,7 @@ async def place_order(params: dict[str, Any], ctx: AsyncTaskContext) -> dict[str
         await ctx.step("reserve", lambda: reserve(order_id, params["in_stock"]))
     except OutOfStock:
         for name in reversed(undone_by):
-            await ctx.step(name, lambda: undo(order_id, name))
+            await ctx.step(name, partial(undo, order_id, name))
         return {"order_id": order_id, "status": "compensated"}
     return {"order_id": order_id, "status": "placed", **authorization}
 
@@ -73,7 +78,7 @@ async def main(settings: dict[str, str]) -> None:
         event = over[task_id] = asyncio.Event()
         await event.wait()
         del over[task_id]
-        while not (seen := app.fetch_task_result(task_id)).terminal:
+        while not (seen := app.fetch_task_result(task_id)).terminal:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert seen.state == "completed", seen
         assert seen.result["status"] == ("compensated" if twin else "placed"), seen
@@ -89,4 +94,5 @@ async def main(settings: dict[str, str]) -> None:
     worker.cancel()
 
 
-work(main)
+if __name__ == "__main__":
+    work(main)
