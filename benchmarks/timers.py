@@ -17,7 +17,7 @@ from counterpoint import App, Service, workflow
 WARM_UP = 500
 AT_ONCE = 500
 EVERY_SECONDS = 0.0025
-PATIENCE = (1, 2, 4, 8, 16)
+PATIENCE = (1.5, 3, 6, 12)
 desk = Service("desk")
 
 
@@ -54,6 +54,12 @@ class Watch:
 
         self._tasks.append(asyncio.create_task(wait()))
 
+    def forget(self) -> None:
+        """Wait for nothing any more."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
     async def over(self) -> None:
         """Wait until all have ended."""
         await asyncio.gather(*self._tasks)
@@ -72,7 +78,7 @@ async def _together(path: Path, count: int, patience: float) -> Numbers | None:
         due = time.time() + 0.5 + each * count * patience
         seconds = await watch.start([due] * count, "nap")
         if time.time() >= due:
-            await app.stop()
+            watch.forget()
             return None
         await watch.over()
         fired = time.time() - due
