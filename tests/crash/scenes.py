@@ -10,8 +10,9 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from examples.shop.app import STORE
@@ -27,7 +28,8 @@ from counterpoint import App, NodeStoppedError, Service, StoreError, workflow
 from counterpoint.stores.sqlite import SqliteStore
 
 Facts = dict[str, Any]
-SECONDS = 10.0
+NOTHING: Mapping[str, Callable[[], None]] = MappingProxyType({})
+SECONDS = 20.0
 ROOM = 150_000
 LITTLE_ROOM = 100
 """For the number of the process in the lock file, and not for the index of the log."""
@@ -50,6 +52,10 @@ async def ring() -> str:
     return "rang"
 
 
+def _nothing() -> None:
+    pass
+
+
 class Scene:
     """A store in a folder of its own, on a disk that remembers, and nodes that do one thing."""
 
@@ -61,9 +67,17 @@ class Scene:
         self.power = PowerCut(self.store, self.history)
 
     def node(
-        self, *ids: str, synchronous: str = "FULL", text: str = TEXT, then: str = "stop"
+        self,
+        *ids: str,
+        before: Mapping[str, Callable[[], None]] = NOTHING,
+        synchronous: str = "FULL",
+        text: str = TEXT,
+        then: str = "stop",
     ) -> Child:
-        """Fork a node that starts executions one by one; it stops itself or ends *then*."""
+        """Fork a node that starts executions one by one; it stops itself or ends *then*.
+
+        *before* says what happens to the disk when it is the turn of an execution.
+        """
 
         async def program(say: Say) -> None:
             tell_log(say)
@@ -72,6 +86,7 @@ class Scene:
                 async with self.app() as app:
                     _set_synchronous(app, synchronous)
                     for id in ids:
+                        before.get(id, _nothing)()
                         await start(app, id, say, text)
                     if then == "insist":
                         await insist(lambda: app.start(keep, TEXT, id="insisted"), say)
@@ -83,9 +98,9 @@ class Scene:
 
         return Child(program)
 
-    def dead_node(self, *ids: str, synchronous: str = "FULL") -> Child:
+    def dead_node(self, *ids: str) -> Child:
         """Return a node that was killed after it had done everything."""
-        return killed(self.node(*ids, synchronous=synchronous))
+        return killed(self.node(*ids))
 
     def app(self) -> App:
         """Return the app of the scenes, with this store."""
@@ -142,8 +157,7 @@ def _with_timer(scene: Scene) -> Program:
 def death_in_commit(scene: Scene) -> Facts:
     """Stop a node between two writes of a commit, and kill it there."""
     scene.dead_node("zero")
-    scene.disk.stop_before(3)
-    half = killed(scene.node("one"))
+    half = killed(scene.node("one", before={"one": lambda: scene.disk.stop_before(3)}))
     before = scene.stored()
     scene.disk.go_well()
     after = scene.dead_node("one")
@@ -179,8 +193,8 @@ def _free(scene: Scene, node: Child) -> list[str]:
 def failed_sync(scene: Scene) -> Facts:
     """Have the sync of a commit fail, and look at the next life of the store."""
     scene.dead_node("zero")
-    scene.disk.fail_sync(3, [Kind.LOG])
-    node = killed(scene.node("one", "two", "three", "four", "five"))
+    fails = {"two": lambda: scene.disk.fail_sync(1, [Kind.LOG])}
+    node = killed(scene.node("one", "two", "three", "four", "five", before=fails))
     scene.disk.go_well()
     again = scene.dead_node("three", "six")
     return {"node": node.lines, "again": again.lines, "stored": scene.stored()}
@@ -189,9 +203,8 @@ def failed_sync(scene: Scene) -> Facts:
 def failed_sync_then_cut(scene: Scene) -> Facts:
     """Have a sync fail, kill the node, go on with what the system shows, and cut the power."""
     scene.dead_node("zero")
-    scene.disk.fail_sync(1, [Kind.LOG])
     scene.disk.stop_at_failure()
-    killed(scene.node("one"))
+    killed(scene.node("one", before={"one": lambda: scene.disk.fail_sync(1, [Kind.LOG])}))
     scene.disk.go_well()
     again = scene.dead_node("two")
     scene.power.cut(random.Random(1), "nothing")
@@ -211,9 +224,8 @@ def failed_checkpoint(scene: Scene) -> Facts:
 def power_cut(scene: Scene, synchronous: str = "FULL") -> Facts:
     """Cut the power in the middle of a commit: nothing is kept that was not synced."""
     scene.dead_node("zero")
-    node = scene.dead_node("one", "two", synchronous=synchronous)
-    scene.disk.stop_before(3)
-    killed(scene.node("half", synchronous=synchronous))
+    stops = {"half": lambda: scene.disk.stop_before(3)}
+    node = killed(scene.node("one", "two", "half", before=stops, synchronous=synchronous))
     scene.disk.go_well()
     kept = scene.power.cut(random.Random(1), "nothing")
     stored = scene.stored()
