@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -66,14 +68,27 @@ GO = SHOP.splitlines().index('    go = await workflow.signal("go", str)') + 1
 
 def make_shop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the app and its store in *folder*, and go there."""
-    (folder / "shop.py").write_text(SHOP)
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setenv("COUNTERPOINT_APP", "shop:app")
-    asyncio.run(fill())
-    sys.modules.pop("shop", None)
+    (folder / "shop.db").write_bytes(filled())
+    enter(folder, monkeypatch)
     return folder
+
+
+@cache
+def filled() -> bytes:
+    """Return the store's file; it is recorded once, and each test has a copy."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        enter(Path(folder), patch)
+        asyncio.run(fill())
+        return (Path(folder) / "shop.db").read_bytes()
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    (folder / "shop.py").write_text(SHOP)
+    patch.chdir(folder)
+    patch.setattr(sys, "path", [str(folder), *sys.path])
+    patch.setattr(sys, "modules", dict(sys.modules))
+    patch.setenv("COUNTERPOINT_APP", "shop:app")
+    sys.modules.pop("shop", None)
 
 
 async def fill() -> None:

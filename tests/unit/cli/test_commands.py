@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -50,14 +52,27 @@ app = App("shop", services=[orders], store="sqlite:///shop.db")
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "shop.py").write_text(SHOP)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    monkeypatch.setenv("COUNTERPOINT_APP", "shop:app")
+    (tmp_path / "shop.db").write_bytes(filled())
+    enter(tmp_path, monkeypatch)
     monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", 0.05)
-    asyncio.run(fill())
     return tmp_path
+
+
+@cache
+def filled() -> bytes:
+    """Return the store's file; it is recorded once, and each test has a copy."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        enter(Path(folder), patch)
+        asyncio.run(fill())
+        return (Path(folder) / "shop.db").read_bytes()
+
+
+def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    (folder / "shop.py").write_text(SHOP)
+    patch.chdir(folder)
+    patch.setattr(sys, "path", [str(folder), *sys.path])
+    patch.setattr(sys, "modules", dict(sys.modules))
+    patch.setenv("COUNTERPOINT_APP", "shop:app")
 
 
 async def fill() -> None:
@@ -66,7 +81,7 @@ async def fill() -> None:
     workflows = app.registry.workflows
     async with app:
         done = await app.start(workflows["orders.place"], "a", "no", id="done")
-        await done.result(10)
+        await done.result(30)
         await app.start(workflows["orders.place"], "b", "refused", id="refused")
         await app.idle(30)
         await app.start(workflows["orders.place"], "c", "bug", id="bug")
