@@ -36,7 +36,7 @@ demo: install  ## run the shop's orders orchestrated, choreographed and mixed, a
 trip: install  ## book seven trips: people who answer or not, a pivot, an unknown payment
 	$(BIN)/python -m examples.trip.demo
 
-crash: install  ## kill nodes in N rounds (N=200) of each style at random moments and check the promises
+crash: install  ## kill, stop and starve nodes, cut their power, in N rounds (N=200) of each style; check the promises
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
 simulate: install  ## run N random sagas (N=20000) and choreographies with faults and crashes and judge them
@@ -49,6 +49,9 @@ rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend
 bench: install  ## measure everything beside its goals (about 15 minutes; BENCH=--quick: one)
 	$(BIN)/python -m benchmarks $(BENCH)
 
+rivals: install  ## measure Counterpoint beside its rivals, installed under var/rivals (BENCH=--quick: small)
+	$(BIN)/python -m benchmarks.rivals $(BENCH)
+
 diagrams: install  ## draw flows with PlantUML and Mermaid (needs plantuml, chromium and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
 	  --requirement requirements/diagrams.txt
@@ -56,6 +59,3 @@ diagrams: install  ## draw flows with PlantUML and Mermaid (needs plantuml, chro
 	npm install --silent --no-save --no-audit --no-fund --prefix var/diagrams mermaid@11.17.2
 	DIAGRAMS=var/diagrams $(BIN)/python -m pytest tests/diagrams
 	@echo "the pictures are in var/diagrams/pictures"
-
-rivals: install  ## measure Counterpoint beside DBOS, Temporal, Restate, Edda, unhinged and dura
-	$(BIN)/python -m benchmarks.rivals $(if $(QUICK),--quick)
