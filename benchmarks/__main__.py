@@ -41,7 +41,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
     parser.add_argument("--quick", action="store_true", help="small counts, one round")
-    parser.add_argument("--rounds", type=int, help=f"at most so many rounds a case ({ROUNDS})")
+    parser.add_argument("--rounds", type=int, help=f"of each case that has several ({ROUNDS})")
     parser.add_argument("--directory", type=Path, help="a folder on the disk to measure")
     parser.add_argument("--json", type=Path, help="where the figures go (var/bench/<time>.json)")
     arguments = parser.parse_args(words)

@@ -52,7 +52,7 @@ def _run(folder: Path, *, count: int) -> Numbers:
 
 def case(options: Options) -> Case:
     """Run the burst once in a process of its own: its memory is what is asked for."""
-    count = options.count(100_000, 5_000)
+    count = options.count(100_000, 2_000)
     name = f"{count:,} started with one gather"
     return Case(
         f"{count:,} order sagas started at once",

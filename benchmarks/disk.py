@@ -77,7 +77,7 @@ def _run(folder: Path, *, load: Load, count: int) -> Numbers:
 
 def case(options: Options) -> Case:
     """Weigh each kind of order."""
-    count = options.count(5_000, 500)
+    count = options.count(5_000, 200)
     loads: dict[str, Load] = {
         "order saga": _sagas,
         "failing twin": _twins,

@@ -83,7 +83,7 @@ def _run(folder: Path, *, count: int) -> Numbers:
 
 def case(options: Options) -> Case:
     """Write the journals once, restart a node on copies of them."""
-    count = options.count(100_000, 3_000)
+    count = options.count(100_000, 1_000)
     name = f"restart with {count:,} interrupted"
     return Case(
         "Recovery: when do interrupted calls begin again?",

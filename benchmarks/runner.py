@@ -59,7 +59,7 @@ class Outcome:
 def measure(case: Case, options: Options, tell: Tell) -> Outcome:
     """Measure a case."""
     started = time.perf_counter()
-    rounds = 1 if options.quick else min(case.rounds, options.rounds or case.rounds)
+    rounds = 1 if options.quick or case.rounds == 1 else options.rounds or case.rounds
     found: list[Round] = []
     with tempfile.TemporaryDirectory(dir=options.directory) as shared:
         if case.prepare:

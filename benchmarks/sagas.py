@@ -108,7 +108,7 @@ def _lines() -> list[Line]:
 
 def case(options: Options) -> Case:
     """Compare every kind of order with the bare loop, in the same rounds."""
-    runs = _runs(options.count(8_000, 500), options.count(300, 30))
+    runs = _runs(options.count(8_000, 300), options.count(300, 20))
     return Case(
         "Orders on SQLite (3 steps each), beside the bare loop",
         runs,

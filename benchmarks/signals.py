@@ -129,9 +129,11 @@ def case(options: Options) -> Case:
     return Case(
         f"Signals to one workflow ({LANES} senders), and round trips alone",
         {
-            node: partial(on_the_node, count=options.count(5_000, 500), trips=200),
+            node: partial(
+                on_the_node, count=options.count(5_000, 500), trips=options.count(200, 20)
+            ),
             mailbox: partial(
-                through_the_mailbox, count=options.count(1_500, 200), trips=options.count(40, 5)
+                through_the_mailbox, count=options.count(1_500, 100), trips=options.count(40, 5)
             ),
         },
         [

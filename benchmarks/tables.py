@@ -25,7 +25,7 @@ def show(console: Console, outcome: Outcome) -> None:
             table.add_row(run, *(with_range(outcome.numbers(run, name)) for name in names))
         console.print(table)
     if case.lines:
-        console.print(_lines([(outcome, line) for line in case.lines]))
+        console.print(_lines([("", outcome, line) for line in case.lines]))
     for note in case.notes:
         console.print(note)
     if said := calibration.warning(outcome.speeds):
@@ -39,8 +39,8 @@ def summary(console: Console, outcomes: Mapping[str, Outcome], *, quick: bool) -
     """Print the one table over all cases."""
     title = "Summary" + (" of a quick run: it works; it does not say how fast" if quick else "")
     lines = [
-        (outcome, line)
-        for outcome in outcomes.values()
+        (name, outcome, line)
+        for name, outcome in outcomes.items()
         for line in outcome.case.lines
         if not line.detail
     ]
@@ -57,13 +57,22 @@ def _columns_of(outcome: Outcome) -> Sequence[list[str]]:
     return seen
 
 
-def _lines(lines: Sequence[tuple[Outcome, Line]]) -> Table:
-    table = _table("what", "measured", "goal", "met")
-    for outcome, line in lines:
+def _lines(lines: Sequence[tuple[str, Outcome, Line]]) -> Table:
+    named = any(name for name, _, _ in lines)
+    table = _table(*["case"] * named, "what", "measured", "goal", "met")
+    if named:
+        table.columns[1].justify = "left"
+    before = ""
+    for name, outcome, line in lines:
         values = outcome.values(line)
         met = line.met(statistics.median(values))
         shown = f"{with_range(values)} {line.unit}".rstrip()
-        table.add_row(line.what, shown, line.goal, MET[met], style="red" if met is False else "")
+        cells = [line.what, shown, line.goal, MET[met]]
+        if named and name != before and before:
+            table.add_section()
+        first = [name if name != before else ""] * named
+        before = name
+        table.add_row(*first, *cells, style="red" if met is False else "")
     return table
 
 

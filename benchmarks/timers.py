@@ -14,7 +14,7 @@ from benchmarks.case import Case, Line, Numbers, Options, of
 from benchmarks.units import share
 from counterpoint import App, Service, workflow
 
-WARM_UP = 500
+WARM_UP = 200
 AT_ONCE = 500
 EVERY_SECONDS = 0.0025
 PATIENCE = (1.5, 3, 6, 12)
@@ -125,7 +125,7 @@ def one_by_one(folder: Path, *, waiting: int, count: int) -> Numbers:
 
 def case(options: Options) -> Case:
     """All due at once, and one after the other beside as many that wait."""
-    count, few = options.count(10_000, 1_000), options.count(1_000, 200)
+    count, few = options.count(10_000, 500), options.count(1_000, 100)
     burst = f"{count:,} due at one moment"
     steady = f"{few:,} due one by one, {count:,} wait"
     return Case(

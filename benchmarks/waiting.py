@@ -115,7 +115,7 @@ def _start(folder: Path, *, count: int) -> Numbers:
 
 def case(options: Options) -> Case:
     """Write the rows once, start nodes beside them and on a store without any."""
-    count = options.count(1_000_000, 20_000)
+    count = options.count(1_000_000, 5_000)
     empty, full = "none wait", f"{count:,} wait"
 
     def each(found: Round) -> float:
@@ -134,7 +134,7 @@ def case(options: Options) -> Case:
 
 def case_started(options: Options) -> Case:
     """Start them on a node; once, because it takes minutes and memory is what is asked for."""
-    count = options.count(1_000_000, 3_000)
+    count = options.count(1_000_000, 1_500)
     name = f"{count:,} started"
     return Case(
         "Memory of executions that are started on a node and wait (those in memory included)",
