@@ -112,7 +112,7 @@ def measure(words: list[str]) -> int:
             report.add(name, outcome)
             progress.pause()
             tables.show(console, outcome)
-            console.print(f"{name}: {outcome.seconds:.0f} s\n")
+            console.print(f"{name}: {outcome.seconds:.0f} s, {outcome.cpu_seconds:.0f} s of CPU\n")
     if outcomes:
         tables.summary(console, outcomes, quick=options.quick)
     console.print(f"written to {report.target}; {progress.seconds:.0f} s in all")

@@ -27,6 +27,8 @@ class Outcome:
     speeds: Sequence[Speed]
     """Of the machine: before the first round, and after each."""
     seconds: float
+    cpu_seconds: float
+    """Of this process and its children."""
     load: tuple[float, float, float] = field(default_factory=os.getloadavg)
     """Of the machine when the case was over."""
 
@@ -43,6 +45,7 @@ class Outcome:
         return {
             "title": self.case.title,
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "load": self.load,
             "calibration": [asdict(speed) for speed in self.speeds],
             "unsteady": calibration.warning(self.speeds),
@@ -58,7 +61,7 @@ class Outcome:
 
 def measure(case: Case, options: Options, tell: Tell) -> Outcome:
     """Measure a case."""
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), _cpu_seconds()
     rounds = 1 if options.quick or case.rounds == 1 else options.rounds or case.rounds
     found: list[Round] = []
     with tempfile.TemporaryDirectory(dir=options.directory) as shared:
@@ -69,7 +72,12 @@ def measure(case: Case, options: Options, tell: Tell) -> Outcome:
         for number in range(rounds):
             found.append(_round(case, options, Path(shared), number, rounds, tell))
             speeds.append(calibration.measure(options.directory))
-    return Outcome(case, found, speeds, time.perf_counter() - started)
+    seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - cpu_started
+    return Outcome(case, found, speeds, seconds, cpu_seconds)
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])
 
 
 def _round(
