@@ -93,7 +93,10 @@ class LedgerStore(MemoryStore):
             self._names[start.key] = (start.id, start.run)
             self.durable[start.id, start.run] = Durable()
         for row in commit.journal:
-            known = self.durable[self._names[row.execution_key]]
+            name = self._names.get(row.execution_key)
+            if name is None:
+                continue  # of the start of a saga by an event, which failed at first
+            known = self.durable[name]
             for record in r.decode_records(row.body):
                 known.note(record)
         self.commits += 1

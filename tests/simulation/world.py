@@ -25,8 +25,9 @@ from counterpoint.testing import Harness
 HANG = timedelta(hours=1)
 SLOW = timedelta(seconds=3)
 STUBBORN = timedelta(seconds=12)
-FORGIVABLE = ("incident in", "%s %s: %s%s", "the store failed")
-"""How messages begin that tell of users' code and of injected faults; all others are defects."""
+FORGIVABLE = ("incident in", "%s %s: %s%s", "the store failed", "the event loop has been blocked")
+"""How messages begin that tell of users' code, of injected faults and of a machine that has other
+things to do; all others are defects."""
 
 
 class Declined(BusinessError):
