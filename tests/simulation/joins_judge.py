@@ -60,7 +60,7 @@ def judge_started(driver: Driver, log: Sequence[EventRow]) -> Iterator[str]:
 
 
 def _judge_run(run: Run, log: Sequence[EventRow]) -> Iterator[str]:
-    yield from judge_waits(run, log)
+    yield from judge_waits([run], log)
     row = run.row
     if row.status is not run.known.status:
         yield f"its row says {row.status}"

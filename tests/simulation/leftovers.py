@@ -1,5 +1,6 @@
 """What the log must say of the events and signals of sagas, and what nobody may leave behind."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -34,13 +35,17 @@ def judge_events(world: World, ledger: LedgerStore) -> Iterator[str]:
             yield f"{event_id} was acknowledged, and is not in the log"
     for run in runs:
         yield from (f"{run.name}: {what}" for what in _published(run, log))
-        yield from (f"{run.name}: {what}" for what in judge_waits(run, log))
     of_id: dict[str, list[Run]] = {}
     for run in runs:
         of_id.setdefault(run.row.id, []).append(run)
     for execution_id, its_runs in of_id.items():
-        yield from (f"{execution_id}: {what}" for what in _told(its_runs, log))
-        yield from (f"{execution_id}: {what}" for what in _heard(its_runs))
+        for found in (
+            _told(its_runs, log),
+            judge_waits(its_runs, log),
+            _kept(its_runs),
+            _heard(its_runs),
+        ):
+            yield from (f"{execution_id}: {what}" for what in found)
     yield from _begun(of_id, log)
 
 
@@ -72,27 +77,31 @@ def _told(runs: Sequence[Run], log: Sequence[EventRow]) -> Iterator[str]:
         yield f"activities told {sorted(tags)}, and the log has {sorted(found)}"
 
 
-def judge_waits(run: Run, log: Sequence[EventRow]) -> Iterator[str]:
-    """Each wait got the next event of the log that it was about, if there is one."""
+def judge_waits(runs: Sequence[Run], log: Sequence[EventRow]) -> Iterator[str]:
+    """Each wait got the next event of the log that it was about, if there is one.
+
+    *runs* are those of one execution: what one of them has read none of the next reads again.
+    """
     read: dict[tuple[str, str], int] = {}
-    waits: dict[int, r.EventAwaited] = {}
-    for record in run.records:
-        match record:
-            case r.EventAwaited():
-                waits[record.wait] = record
-            case r.EventReceived():
-                wait = waits[record.wait]
+    for run in runs:
+        waits: dict[int, r.EventAwaited] = {}
+        for record in run.records:
+            match record:
+                case r.EventAwaited():
+                    waits[record.wait] = record
+                case r.EventReceived():
+                    wait = waits[record.wait]
+                    first = _next_of(wait, read, log)
+                    if record.position != first:
+                        yield f"{wait} got the event {record.position}, and the next is {first}"
+                    read[wait.event_type, wait.key] = record.position
+                case _:
+                    pass
+        if run.known.awaited_events and not run.known.incidents:
+            for wait in fold(run.records).event_waits.values():
                 first = _next_of(wait, read, log)
-                if record.position != first:
-                    yield f"{wait} got the event {record.position}, and the next is {first}"
-                read[wait.event_type, wait.key] = record.position
-            case _:
-                pass
-    if run.known.awaited_events and not run.known.incidents:
-        for wait in fold(run.records).event_waits.values():
-            first = _next_of(wait, read, log)
-            if first is not None:
-                yield f"{wait} goes on, and {first} is in the log"
+                if first is not None:
+                    yield f"{wait} goes on, and {first} is in the log"
 
 
 def _next_of(
@@ -127,6 +136,46 @@ def _begun(of_id: dict[str, list[Run]], log: Sequence[EventRow]) -> Iterator[str
         child = any(isinstance(one, r.ChildOf) for one in runs[0].records)
         if not (started or child):
             yield f"{execution_id} was begun, and nothing says why"
+
+
+def _kept(runs: Sequence[Run]) -> Iterator[str]:
+    """A signal that nobody waited for is kept, also for the next run, until it is taken."""
+    unread = Counter[str]()
+    for run in runs:
+        waits: dict[int, str] = {}
+        for record in run.records:
+            if isinstance(record, r.RetryRequested):
+                return  # it takes decisions back
+            if isinstance(record, r.Continued):
+                carried = Counter(signal.name for signal in record.signals)
+                if carried != +unread:
+                    yield f"its run {run.row.run} took over {carried}, and {unread} was unread"
+            _note_signal(record, waits, unread)
+            if any(unread[name] < 0 for name in unread):
+                yield f"it took what had not come: {record}"
+            if any(unread[name] > 0 for name in waits.values()):
+                yield f"it waits for a signal that has come: {record}"
+
+
+def _note_signal(record: r.Record, waits: dict[int, str], unread: Counter[str]) -> None:
+    """Fold a record into who waits for signals, and how many are unread."""
+    match record:
+        case r.SignalAwaited():
+            waits[record.wait] = record.name
+        case r.SignalWaitEnded():
+            del waits[record.wait]
+        case r.SignalTaken():
+            unread[record.name] -= 1
+        case r.SignalReceived():
+            met = next((n for n, name in waits.items() if name == record.name), None)
+            if met is None:
+                unread[record.name] += 1
+            else:
+                del waits[met]
+        case r.CompensationStarted() | r.Stopped() | r.Ended():
+            waits.clear()
+        case _:
+            pass
 
 
 def _heard(runs: Sequence[Run]) -> Iterator[str]:
