@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.crash.evidence import Evidence
 from tests.crash.flow import check_customer
+from tests.crash.ledger import Line
 from tests.crash.stored import Logged, Ran, Waits
 
 from counterpoint.model import records as r
@@ -43,13 +44,21 @@ def _holds(evidence: Evidence) -> Iterator[str]:
 
 
 def _acts(evidence: Evidence) -> Iterator[str]:
-    """Return what was asked for and not done; a replay is never refused."""
+    """Return what was asked for and not done; a replay is never refused.
+
+    A client that begins again may ask about a letter a second time: it is done once.
+    """
     done = Counter(act.request_id for act in evidence.stored.acts)
     confirmed = {line["request"] for line in evidence.ledger if line["do"] == "acted"}
+    deaths = {_death(act) for _, act in evidence.acts if done[act["request"]] and act["died_at"]}
     for _, act in evidence.acts:
-        must = act["request"] in confirmed
+        must = act["request"] in confirmed and _death(act) not in deaths
         if must and not done[act["request"]]:
             yield f"a {act['kind']} was acknowledged and not done: {act}"
+
+
+def _death(act: Line) -> tuple[object, ...]:
+    return act["name"], act["replay"], act["position"], act["died_at"]
 
 
 def _replays(evidence: Evidence) -> Iterator[str]:

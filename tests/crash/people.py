@@ -85,7 +85,8 @@ class Person:
         else:
             mail = RedriveMail(*where, self._cured(letter, event), actor="crash test")
         subject = event_execution_id(letter.name, event.source, event.id, replay)
-        await self._say(subject, mail, name=letter.name, position=place, replay=replay)
+        died = {"position": place, "replay": replay, "died_at": letter.died_at}
+        await self._say(subject, mail, name=letter.name, **died)
 
     def _cured(self, letter: DeadLetterRow, event: EventRow) -> msgspec.Raw:
         """Return what the reaction gets instead of an event that nobody can take, or null."""
@@ -95,10 +96,17 @@ class Person:
         return msgspec.Raw(msgspec.json.encode({**data, "poison": False}))
 
     async def _say(
-        self, subject: str, mail: EventMail, *, name: str, position: int, replay: int
+        self,
+        subject: str,
+        mail: EventMail,
+        *,
+        name: str,
+        position: int,
+        replay: int,
+        died_at: int = 0,
     ) -> None:
         row = mail_row(subject, mail, 0, self.codec)
-        facts = {"name": name, "position": position, "replay": replay, "request": row.request_id}
-        self.ledger.write("act", kind=row.kind, **facts)
+        facts = {"name": name, "position": position, "replay": replay, "died_at": died_at}
+        self.ledger.write("act", kind=row.kind, request=row.request_id, **facts)
         await self._post(row)
         self.ledger.write("acted", request=row.request_id)
