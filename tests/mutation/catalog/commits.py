@@ -86,15 +86,6 @@ MUTANTS = (
         "What is in memory goes on from records that the store does not have.",
     ),
     Mutant(
-        "load-executions-during-a-fault",
-        "P2",
-        "runtime/inputs.py",
-        "    if node.fault is not None:  # what it would record could not be written\n",
-        "    if False:\n",
-        (),
-        "An execution in memory is ahead of the store, and is believed after the recovery.",
-    ),
-    Mutant(
         "let-one-culprit-stop-everybody",
         "P10",
         _COMMITTER,

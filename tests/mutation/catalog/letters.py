@@ -143,13 +143,4 @@ MUTANTS = (
         (),
         "A reset swallows signals that were accepted.",
     ),
-    Mutant(
-        "keep-the-letter-of-a-start-that-exists",
-        "P1",
-        "runtime/committer.py",
-        "            batch.taken += batch.taken_of.pop(key, [])\n",
-        "            batch.taken_of.pop(key, [])\n",
-        (),
-        "A start that had its effect stays in the mailbox for ever.",
-    ),
 )

@@ -30,18 +30,18 @@ MUTANTS = (
     Mutant(
         "ask-the-inbox-nothing",
         "P5",
-        "runtime/messaging/dispatcher.py",
-        "                left = tuple(s for s in left if not _is_over(known.get(s.number)))\n",
-        "                pass\n",
+        "runtime/messaging/log_pages.py",
+        "_by_place(await store.reactions(subscriptions, first, last))",
+        "{}",
         (),
         "What was delivered before a crash is delivered again.",
     ),
     Mutant(
         "ask-the-inbox-nothing-behind-a-blocked-event",
         "P5",
-        "runtime/messaging/dispatcher.py",
-        "        left = tuple(s for s in takers if not _is_over(rows.get(s.number)))\n",
-        "        left = takers\n",
+        "runtime/messaging/log_pages.py",
+        "_by_place(await store.reactions_at([event.position for event in events]))",
+        "{}",
         (),
         "What was delivered before its key was blocked is delivered again.",
     ),
@@ -82,15 +82,6 @@ MUTANTS = (
         "Each commit publishes the events of all activities before it.",
     ),
     Mutant(
-        "publish-for-a-step-that-was-not-recorded",
-        "P4",
-        "runtime/inputs.py",
-        "if isinstance(outcome, Returned) and attempt.step in execution.state.open_steps:",
-        "if isinstance(outcome, Returned):",
-        (),
-        "An activity that a person has resolved publishes its events all the same.",
-    ),
-    Mutant(
         "publish-again-at-a-replay",
         "P5",
         _WRITING,
@@ -106,9 +97,8 @@ MUTANTS = (
         "        batch.notes = self._notes[:BATCH_MAX]\n",
         "        batch.notes = self._notes[:BATCH_MAX]\n"
         "        for note in batch.notes:\n"
-        "            if not note.events:\n"
-        "                note.written(())\n"
-        "                note.written = lambda _: None\n",
+        "            note.written(note.events)\n"
+        "            note.written = lambda _: None\n",
         (),
         "The next event of a key is delivered although the one before may be delivered again.",
     ),
@@ -242,10 +232,9 @@ MUTANTS = (
         "forget-the-generation-of-a-delivery",
         "P5",
         _DELIVERIES,
-        "        if generation == self.queues.generation:\n"
-        "            self.under_way.pop(delivery, None)\n",
-        "        if True:\n            self.under_way.pop(delivery, None)\n",
+        "        if generation != self.queues.generation:\n            errand.close()",
+        "        if False:\n            errand.close()",
         (),
-        "An outcome from before a fault lets a queue go on that was read anew.",
+        "A failure from before a fault is written beside what was read anew.",
     ),
 )

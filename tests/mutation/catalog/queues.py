@@ -183,13 +183,13 @@ MUTANTS = (
         "A replay is over although its last events are not delivered.",
     ),
     Mutant(
-        "take-from-memory-across-a-gap",
+        "take-from-memory-what-comes-after-the-unread",
         "P4",
         _STREAMS,
         "if live.backlog or dispatcher.full or event.position != live.frontier + 1:",
-        "if dispatcher.full or event.position != live.frontier + 1:",
+        "if dispatcher.full:",
         (),
-        "Events are taken from memory while older ones are still being read.",
+        "A new event moves the stream over older ones that were not read yet.",
     ),
     Mutant(
         "forget-what-was-appended-during-a-read",

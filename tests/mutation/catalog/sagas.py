@@ -99,13 +99,13 @@ MUTANTS = (
         "A parcel that has left is taken back from the stock.",
     ),
     Mutant(
-        "forget-the-pivot-of-a-child",
+        "forget-the-pivot-of-an-earlier-run",
         "P9",
-        "kernel/state.py",
-        "        call.pivoted = record.pivoted\n",
-        "        call.pivoted = False\n",
+        "runtime/letters.py",
+        "pivoted = state.pivoted or (state.carried is not None and state.carried.pivoted)",
+        "pivoted = state.pivoted",
         (),
-        "A parent does not say in its journal that a child stays.",
+        "A child that passed its pivot and continued as new is undone with its parent.",
     ),
     Mutant(
         "take-a-failed-child-for-one-that-did-nothing",
