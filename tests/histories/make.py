@@ -7,28 +7,24 @@ format of exports gets a folder of its own, and the old ones stay.
 """
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVarTuple, Unpack
+from typing import Any
 
+import tests.histories.desk_scenarios  # noqa: F401 - its import declares scenarios
 import tests.histories.services as s
+from tests.histories.recording import DOWN, SCENARIOS, SERVICES, ended, refused, scenario
 from tests.histories.services import Declined
 
 from counterpoint import (
     Event,
-    Execution,
-    ExecutionFailed,
-    ExecutionRefusedError,
     NotDone,
     Service,
     activity,
     workflow,
 )
-from counterpoint.authoring.workflow import Workflow
 from counterpoint.model.rows import Query
 from counterpoint.runtime.exports import Exporter, Found, encode_export
 from counterpoint.runtime.mail import CancelMail, mail_row
@@ -36,16 +32,7 @@ from counterpoint.testing import Harness
 
 FOLDER = Path(__file__).parent / "format-1"
 HERE = f"{Path(__file__).parents[2]}/".encode()
-Scenario = Callable[[Harness], Awaitable[None]]
-SCENARIOS: dict[str, Scenario] = {}
 CHEAP, DEAR = Decimal("9.50"), Decimal(1000)
-Ts = TypeVarTuple("Ts")
-DOWN = ConnectionError("no route")
-
-
-def scenario(function: Scenario) -> Scenario:
-    SCENARIOS[function.__name__.replace("_", "-")] = function
-    return function
 
 
 @scenario
@@ -417,23 +404,9 @@ async def events_of_another_version(harness: Harness) -> None:
     await harness.idle()
 
 
-async def ended(
-    harness: Harness, workflow: Workflow[Any, Unpack[Ts]], *args: Unpack[Ts], id: str
-) -> Execution[Any]:
-    execution = await harness.start(workflow, *args, id=id)
-    with contextlib.suppress(ExecutionFailed):
-        await harness.result(execution)
-    return execution
-
-
-async def refused(act: Awaitable[None]) -> None:
-    with contextlib.suppress(ExecutionRefusedError):
-        await act
-
-
 async def make(name: str) -> list[bytes]:
     """Return the lines of a scenario's executions, oldest first."""
-    async with Harness(services=s.SERVICES) as harness:
+    async with Harness(services=SERVICES) as harness:
         await SCENARIOS[name](harness)
         exporter = Exporter(harness.store, harness.app.codec)
         found = Found(harness.store, Query())

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import tests.histories.make  # noqa: F401 - its import declares the scenarios
 import tests.histories.services as recorded
 from msgspec import structs
-from tests.histories.make import SCENARIOS
+from tests.histories.recording import SCENARIOS, SERVICES
 
 from counterpoint import App, Service, Status, replay
 from counterpoint.kernel.review import Review
@@ -18,7 +19,7 @@ from counterpoint.runtime.rehearsal import Verdict, run_recorded
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("format-*/*.jsonl"))
-APP = App("histories", services=recorded.SERVICES, store="memory:")
+APP = App("histories", services=SERVICES, store="memory:")
 
 
 def name_of(file: Path) -> str:
