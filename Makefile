@@ -36,7 +36,7 @@ demo: install  ## run the shop's orders orchestrated, choreographed and mixed, a
 trip: install  ## book seven trips: people who answer or not, a pivot, an unknown payment
 	$(BIN)/python -m examples.trip.demo
 
-crash: install  ## kill, stop and starve nodes, cut their power, in N rounds (N=200) of each style; check the promises
+crash: install  ## kill nodes in N rounds (N=200) of each style, in N/2 stop them, fill disks, cut the power
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
 simulate: install  ## run N random sagas (N=20000) and choreographies with faults and crashes and judge them

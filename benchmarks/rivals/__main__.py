@@ -54,7 +54,7 @@ def main() -> None:
         described = machine.describe()
         measured = rounds.Options(
             seconds=options.seconds or (1.0 if options.quick else 4.0),
-            patience_seconds=15.0 if options.quick else 25.0,
+            patience_seconds=30.0 if options.quick else 45.0,
             directory=options.directory,
         )
         count = options.rounds or (1 if options.quick else 5)

@@ -23,8 +23,8 @@ HEADINGS = (
     "ratio",
     "p50 ms",
     "p99 ms",
-    "CPU ms a saga: client",
-    "server",
+    "CPU ms a saga",
+    "ratio of CPU",
     "sagas",
     "wrong",
 )
@@ -75,7 +75,8 @@ def footnotes(visits: Sequence[Visit]) -> list[str]:
         title = RIVALS[one.rival].title
         notes += [f"{title} was not measured (to the end): {reason}" for reason in one.reasons]
         for case, errors in one.errors.items():
-            sagas = f" of {one.cases[case].sagas + one.cases[case].wrong:,}" * (case in one.cases)
+            found = one.cases.get(case)
+            sagas = f" of {found.sagas + found.wrong:,}" if found else ""
             notes += [
                 f"{title}, {case}: {count:,}{sagas}: {error}" for error, count in errors.items()
             ]
@@ -93,11 +94,17 @@ def _row(case: str, one: Summary) -> list[str]:
         number(_times(case, found)),
         number(found.p50_ms),
         number(found.p99_ms),
-        number(found.client_cpu_ms),
-        number(found.server_cpu_ms),
+        _cpu(found),
+        number(found.times_cpu),
         f"{found.sagas:,}",
         f"{found.wrong:,}",
     ]
+
+
+def _cpu(found: Figures) -> str:
+    """Return the CPU of a saga: that of the worker, and that of the servers if there are any."""
+    worker, servers = number(found.client_cpu_ms), number(found.server_cpu_ms)
+    return worker if servers == "0" else f"{worker} + {servers}"
 
 
 def _times(case: str, found: Figures) -> float | None:

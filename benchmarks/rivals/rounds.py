@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Options:
 
     seconds: float = 4.0
     """For how long sagas are started with 100 in flight; half of it alone."""
-    patience_seconds: float = 25.0
+    patience_seconds: float = 45.0
     directory: Path | None = None
 
 
@@ -102,34 +103,72 @@ def visit(name: str, number: int, options: Options) -> Visit:
     """Run one rival once: its servers, its worker, the warm-up, every case."""
     rival, started = RIVALS[name], time.perf_counter()
     before = loop_ms(), sync_ms(options.directory)
-    facts: dict[str, str] = {}
-    cases: dict[str, Seen] = {}
-    warm_up: dict[str, int] = {}
+    session = Session(rival, options)
     reason = ""
-    with tempfile.TemporaryDirectory(dir=options.directory, ignore_cleanup_errors=True) as folder:
-        try:
-            with (
-                rival.server(Path(folder)) as served,
-                Worker(command(rival, served, folder), Path(folder, "worker.log")) as worker,
-            ):
-                facts |= worker.facts()
-                warm_up |= _warm_up(worker, options)
-                for case in CASES:
-                    cases[case] = _ask(worker, case, options, served)
-        except (NotAvailableError, WorkerError) as error:
-            reason = str(error)
+    try:
+        while len(session.cases) < len(CASES):
+            session.run()
+    except (NotAvailableError, WorkerError) as error:
+        reason = str(error)
     after = loop_ms(), sync_ms(options.directory)
     return Visit(
         rival=name,
         round=number,
-        facts=facts,
-        cases=cases,
-        warm_up_errors=warm_up,
+        facts=session.facts,
+        cases=session.cases,
+        warm_up_errors=dict(session.warm_up_errors),
         reason=reason,
         loop_ms=(before[0], after[0]),
         sync_ms=(before[1], after[1]),
         seconds=time.perf_counter() - started,
     )
+
+
+class Session:
+    """What one rival shows in one round."""
+
+    def __init__(self, rival: Rival, options: Options) -> None:
+        self.facts: dict[str, str] = {}
+        self.cases: dict[str, Seen] = {}
+        self.warm_up_errors: Counter[str] = Counter()
+        self._rival, self._options = rival, options
+
+    def run(self) -> None:
+        """Start servers and worker on new data; run the cases that are left.
+
+        Sagas that were not waited for would take part in the next case: that one gets a new start.
+        """
+        where, options = self._options.directory, self._options
+        with (
+            tempfile.TemporaryDirectory(dir=where, ignore_cleanup_errors=True) as folder,
+            self._rival.server(Path(folder)) as served,
+            Worker(command(self._rival, served, folder), Path(folder, "worker.log")) as worker,
+        ):
+            self.facts = worker.facts()
+            for number, (twin, in_flight, sagas) in enumerate(WARM_UP):
+                wanted = (twin, in_flight, options.seconds, sagas, options.patience_seconds)
+                self.warm_up_errors.update(worker.ask(Request(f"warm-{number}", *wanted)).errors)
+            for case in CASES:
+                if case not in self.cases:
+                    seen = self.cases[case] = self._ask(worker, case, served)
+                    if seen.reply.unfinished:
+                        break
+
+    def _ask(self, worker: Worker, case: str, served: Served) -> Seen:
+        options, (twin, in_flight) = self._options, CASES[case]
+        request = Request(
+            name=f"order-{list(CASES).index(case)}",
+            twin=twin,
+            in_flight=in_flight,
+            seconds=options.seconds if in_flight > 1 else options.seconds / 2,
+            sagas_max=SAGAS_MAX,
+            patience_seconds=options.patience_seconds,
+        )
+        before = cpu_seconds(served.pids)
+        reply = worker.ask(request)
+        after = cpu_seconds(served.pids)
+        used = None if before is None or after is None else after - before
+        return Seen(reply, used if served.pids else 0.0)
 
 
 def command(rival: Rival, served: Served, folder: str) -> list[str]:
@@ -139,34 +178,6 @@ def command(rival: Rival, served: Served, folder: str) -> list[str]:
     settings = {"folder": folder, **rival.settings, **served.settings}
     module = f"benchmarks.rivals.workers.on_{rival.worker}"
     return [interpreter, "-m", module, json.dumps(settings)]
-
-
-def _warm_up(worker: Worker, options: Options) -> dict[str, int]:
-    errors: dict[str, int] = {}
-    for number, (twin, in_flight, sagas) in enumerate(WARM_UP):
-        request = Request(
-            f"warm-{number}", twin, in_flight, options.seconds, sagas, options.patience_seconds
-        )
-        for error, count in worker.ask(request).errors.items():
-            errors[error] = errors.get(error, 0) + count
-    return errors
-
-
-def _ask(worker: Worker, case: str, options: Options, served: Served) -> Seen:
-    twin, in_flight = CASES[case]
-    request = Request(
-        name=f"order-{list(CASES).index(case)}",
-        twin=twin,
-        in_flight=in_flight,
-        seconds=options.seconds if in_flight > 1 else options.seconds / 2,
-        sagas_max=SAGAS_MAX,
-        patience_seconds=options.patience_seconds,
-    )
-    before = cpu_seconds(served.pids)
-    reply = worker.ask(request)
-    after = cpu_seconds(served.pids)
-    used = None if before is None or after is None else after - before
-    return Seen(reply, used if served.pids else 0.0)
 
 
 def _summary(done: Visit) -> str:

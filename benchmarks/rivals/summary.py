@@ -25,6 +25,8 @@ class Figures:
     """How many times as many sagas a second Counterpoint did in the same round."""
     times_p50: float | None
     """How many times as long as Counterpoint's saga of the same round it took."""
+    times_cpu: float | None
+    """How many times as much CPU."""
     sagas: int
     wrong: int
     """Sagas that ended otherwise than they should, or not at all."""
@@ -99,6 +101,7 @@ def _figures(case: str, visits: Sequence[Visit], mine: dict[int, Visit]) -> Figu
         server_cpu_ms=median(_each(one, one.server_cpu_seconds) for one in seen.values()),
         times_rate=median(_ratio(rate(beside[n]), rate(seen[n])) for n in beside),
         times_p50=median(_ratio(seen[n].reply.p50_ms, beside[n].reply.p50_ms) for n in beside),
+        times_cpu=median(_ratio(_cpu_ms(seen[n]), _cpu_ms(beside[n])) for n in beside),
         sagas=sum(one.reply.done for one in seen.values()),
         wrong=sum(one.reply.unfinished + sum(one.reply.errors.values()) for one in seen.values()),
     )
@@ -107,6 +110,11 @@ def _figures(case: str, visits: Sequence[Visit], mine: dict[int, Visit]) -> Figu
 def _each(seen: Seen, cpu_seconds: float | None) -> float | None:
     """Return the CPU of one saga in ms."""
     return _ratio(cpu_seconds * 1e3 if cpu_seconds is not None else None, seen.reply.done)
+
+
+def _cpu_ms(seen: Seen) -> float | None:
+    both = seen.reply.cpu_seconds + (seen.server_cpu_seconds or 0.0)
+    return _each(seen, both)
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:
