@@ -2,7 +2,7 @@
 
     python -m benchmarks [NAME ...] [--quick] [--rounds N] [--directory DIR] [--json FILE]
     python -m benchmarks compare BEFORE.json AFTER.json
-    python -m benchmarks profile [saga|twin|flow]
+    python -m benchmarks profile [saga|twin|flow|replay]
 
 The first prints a table for each question and one of all lines with their goals, and writes every
 round, with the machine and the commit, to `var/bench/<time>.json`.

@@ -11,6 +11,7 @@ and they do not overlap.
 
 import argparse
 import json
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,13 @@ class Pair:
         return BETTER if up == (self.better > 0) else WORSE
 
 
+def _shown(ratio: float) -> str:
+    return "" if math.isnan(ratio) else f"{ratio:.2f}"
+
+
 def _over(after: Sequence[float], before: Sequence[float]) -> float:
     below = statistics.median(before)
-    return statistics.median(after) / below if below else float("nan")
+    return statistics.median(after) / below if below else math.nan
 
 
 def pairs(before: Figures, after: Figures, reference: Mapping[str, float]) -> Iterator[Pair]:
@@ -153,8 +158,8 @@ def show(console: Console, name: str, found: Sequence[Pair]) -> None:
             pair.what,
             in_short(statistics.median(pair.before)),
             in_short(statistics.median(pair.after)),
-            f"{pair.ratio:.2f}",
-            f"{pair.steady_ratio:.2f}",
+            _shown(pair.ratio),
+            _shown(pair.steady_ratio),
             pair.verdict,
             style=STYLES.get(pair.verdict, ""),
         )

@@ -1,6 +1,6 @@
 """Where one loaded run spends its CPU, by module and by function.
 
-    python -m benchmarks profile [saga|twin|flow] [--count N] [--in-flight N] [--cumulative]
+    python -m benchmarks profile [saga|twin|flow|replay] [--count N] [--in-flight N] [--cumulative]
 
 The time comes from samples: every few milliseconds of CPU a signal looks at the stack, which
 changes nothing about a run that lasts seconds. Python delivers a signal between two instructions,
@@ -28,9 +28,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import choreographed, sagas
+from benchmarks import choreographed, replay, sagas
 from benchmarks.bare import Figures
 from benchmarks.orders import run_saga, run_twin
+from benchmarks.units import in_short
 
 Around = contextlib.AbstractContextManager[object]
 Load = Callable[[Path, int, int, Around], Coroutine[Any, Any, Figures]]
@@ -50,7 +51,18 @@ async def _twin(path: Path, count: int, in_flight: int, around: Around) -> Figur
     return await sagas.run_engine(path, run_twin, count, in_flight, around)
 
 
-LOADS: dict[str, Load] = {"saga": _saga, "twin": _twin, "flow": choreographed.run_flows}
+async def _replay(_: Path, count: int, in_flight: int, around: Around) -> Figures:  # noqa: ARG001
+    return replay.replay_often(count, around)
+
+
+LOADS: dict[str, Load] = {
+    "saga": _saga,
+    "twin": _twin,
+    "flow": choreographed.run_flows,
+    "replay": _replay,
+}
+COUNTS = {"replay": 300_000}
+"""Units of work, where they are smaller than an order."""
 
 
 class Samples:
@@ -199,7 +211,7 @@ class Profile:
             table.add_row(
                 f"{module}:{line} {name}" if line else f"{module} {name}",
                 *self._own(own),
-                f"{self.samples.with_callees[function] * self.us_a_sample:.1f}",
+                in_short(self.samples.with_callees[function] * self.us_a_sample),
                 f"{self.calls[function] / self.counted:.1f}",
             )
         return table
@@ -212,7 +224,7 @@ class Profile:
         return table
 
     def _own(self, number: int) -> tuple[str, str]:
-        return f"{number / self.samples.total:.1%}", f"{number * self.us_a_sample:.1f}"
+        return f"{number / self.samples.total:.1%}", in_short(number * self.us_a_sample)
 
 
 def _table(first: str, *others: str) -> Table:
@@ -230,13 +242,15 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("load", nargs="?", default="saga", choices=LOADS)
-    parser.add_argument("--count", type=int, default=10_000, help="units of work (10000)")
+    parser.add_argument("--count", type=int, help="units of work (10000; replay: 300000)")
     parser.add_argument("--in-flight", type=int, default=100, help="at a time (100)")
     parser.add_argument("--top", type=int, default=40, help="rows of a table (40)")
     parser.add_argument("--cumulative", action="store_true", help="order by time with callees")
     parser.add_argument("--lines", action="store_true", help="show the lines, too")
     parser.add_argument("--directory", type=Path, help="a folder on the disk to use")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    arguments.count = arguments.count or COUNTS.get(arguments.load, 10_000)
+    return arguments
 
 
 def main(words: list[str], console: Console) -> int:

@@ -1,6 +1,7 @@
 """Replay: records a second against records committed a second, and how time grows with length."""
 
 import asyncio
+import contextlib
 import statistics
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import sagas
+from benchmarks.bare import Figures
 from benchmarks.case import Case, Line, Numbers, Options, Round
 from benchmarks.orders import run_saga
 from counterpoint import App, Service
@@ -92,6 +94,22 @@ def _replay(_: Path, *, length: int, repeats: int) -> Numbers:
     }
 
 
+def replay_often(count: int, around: contextlib.AbstractContextManager[object]) -> Figures:
+    """Replay *count* records inside *around*, a thousand at a time; a unit of work is a record."""
+    app = App("tape", services=[tape], store="memory:")
+    made = journal(1_000)
+    records = sum(row.records for row in made)
+    latencies: list[float] = []
+    seconds_of(app, made)
+    with around:
+        started, cpu_started = time.perf_counter(), time.process_time()
+        while len(latencies) < count:
+            seconds, _cpu = seconds_of(app, made)
+            latencies += [seconds / records] * records
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+    return Figures.of(seconds, cpu, latencies)
+
+
 def _name(length: int) -> str:
     return f"{length:,} records"
 
@@ -135,5 +153,9 @@ def case(options: Options) -> Case:
             *(line for length in lengths for line in _over_committed(length)),
             # Linear, but for caches and the collector: were it a square, 500 times.
             Line(f"replay is linear: CPU of a record, {long_} ÷ {short}", growth, at_most=1.5),
+        ],
+        notes=[
+            "Beside other processes short journals are replayed between two turns of theirs, "
+            "long ones are not: compare lengths by their CPU."
         ],
     )
