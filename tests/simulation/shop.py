@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from examples.shop import books
@@ -32,14 +33,27 @@ ORDERS_MAX = 6
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this process's own is made in it
 
 
+@cache
+def _all_orders() -> list[Order]:
+    return load_orders()
+
+
 def _orders(simulation: Simulation) -> list[Order]:
     """Open the shop anew, and return the orders of the day."""
+    close_files()
+    opened = folder().parent / "opened"
+    if not opened.exists():
+        open_shop()
+        shutil.copytree(folder(), opened)
+    shutil.rmtree(folder())
+    shutil.copytree(opened, folder())
+    count = simulation.random.randint(1, ORDERS_MAX)
+    return simulation.random.sample(_all_orders(), count)
+
+
+def close_files() -> None:
     for file in (*FILES, *MIX_FILES):
         file.close()
-    shutil.rmtree(folder(), ignore_errors=True)
-    open_shop()
-    count = simulation.random.randint(1, ORDERS_MAX)
-    return simulation.random.sample(load_orders(), count)
 
 
 async def orchestrated(simulation: Simulation) -> None:
@@ -109,8 +123,7 @@ def own_folder() -> Generator[None]:
         try:
             yield
         finally:
-            for file in (*FILES, *MIX_FILES):
-                file.close()
+            close_files()
             del os.environ["SHOP_DIR"]
             if before is not None:
                 os.environ["SHOP_DIR"] = before

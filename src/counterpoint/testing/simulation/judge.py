@@ -104,11 +104,18 @@ class Executions:
     world: Evidence
 
     def __post_init__(self) -> None:
-        self.runs = [read(self.ledger, row) for row in self.ledger.rows()]
+        self.runs: list[Run] = []
+        self.unreadable: list[str] = []
+        for row in self.ledger.rows():
+            try:
+                self.runs.append(read(self.ledger, row))
+            except Exception as error:  # noqa: BLE001 - whatever a broken journal raises
+                self.unreadable.append(f"P8: the journal of {row.id} cannot be read: {error!r}")
         self.newest = {run.row.id: run for run in self.runs}
 
     def judge(self) -> Iterator[str]:
         """Yield what is wrong."""
+        yield from self.unreadable
         for run in self.runs:
             for what in self._judge_run(run):
                 yield f"{run.name}: {what}"
@@ -156,7 +163,11 @@ def compare(ledger: LedgerStore, execution: Execution, row: ExecutionRow) -> Ite
     compared with the state: status, waits for events, attributes.
     """
     live = execution.state
-    folded = fold(ledger.records(row.key), keep_calls=live.keep_calls)
+    try:
+        folded = fold(ledger.records(row.key), keep_calls=live.keep_calls)
+    except Exception as error:  # noqa: BLE001 - whatever a broken journal raises
+        yield f"P8: the journal of {row.id} cannot be read: {error!r}"
+        return
     if folded != live:
         for name in live.__dataclass_fields__:
             stored, has = getattr(folded, name), getattr(live, name)
@@ -272,8 +283,10 @@ def _no_child_left(world: Evidence, run: Run, newest: dict[str, Run]) -> Iterato
         elif found.known.status not in (*UNDONE, Status.FAILED) and found.left_something:
             yield f"P9: the child {child.id} is {found.known.status}"
     for call in run.stays:
-        found = newest[run.children[call].id]
-        if not (found.pivoted or found.known.status is Status.TERMINATED or _continued(found)):
+        found = newest.get(run.children[call].id)
+        if found is None or not (
+            found.pivoted or found.known.status is Status.TERMINATED or _continued(found)
+        ):
             yield f"P9: call {call} stays, and its child has not passed its pivot"
 
 

@@ -14,17 +14,23 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
+PASSES_MAX = 100_000
+"""Passes of the loop without time passing after which it is said to run in circles."""
+
+
 class NothingHappensError(AssertionError):
-    """Everything waits for something that will never come."""
+    """Everything waits for what will never come, or runs in circles."""
 
 
 class _Selector(selectors.DefaultSelector):
     """Instead of waiting for real time to pass, lets virtual time pass."""
 
     pass_time: Callable[[float | None], None]
+    count: Callable[[], None]
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
+        self.count()
         if not ready and timeout != 0:
             self.pass_time(timeout)
         return ready
@@ -40,6 +46,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._microseconds = 0
         selector = _Selector()
         selector.pass_time = self._pass_time
+        selector.count = self._count
+        self._passes = 0
         super().__init__(selector)
 
     @property
@@ -68,9 +76,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self.call_soon(_succeed, future, value)
         return future
 
+    def _count(self) -> None:
+        self._passes += 1
+        if self._passes > PASSES_MAX:
+            self._passes = 0
+            raise NothingHappensError("everything runs in circles, and no time passes")
+
     def _pass_time(self, seconds: float | None) -> None:
         if seconds is None:
             raise NothingHappensError("everything waits, and nothing will ever happen")
+        self._passes = 0
         self._microseconds += max(1, math.ceil(seconds * 1_000_000))
 
 

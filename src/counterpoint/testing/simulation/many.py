@@ -38,7 +38,13 @@ class _Job:
 
     def run(self, seed: int) -> Outcome:
         return run_seed(
-            self.app, self.scenario, seed, faults=self.faults, check=self.check, within=self.within
+            self.app,
+            self.scenario,
+            seed,
+            faults=self.faults,
+            check=self.check,
+            within=self.within,
+            traced=False,
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from counterpoint.app import App
 from counterpoint.errors import CounterpointError
@@ -17,7 +17,7 @@ from counterpoint.testing.simulation.faults import Faults
 from counterpoint.testing.simulation.judge import Executions, covered, taken_over
 from counterpoint.testing.simulation.judge_events import judge_events, under_way
 from counterpoint.testing.simulation.life import POLL
-from counterpoint.testing.simulation.loop import VirtualLoop
+from counterpoint.testing.simulation.loop import NothingHappensError, VirtualLoop
 from counterpoint.testing.simulation.people import People
 from counterpoint.testing.simulation.simulation import Simulation
 from counterpoint.testing.simulation.stage import Stage
@@ -25,6 +25,8 @@ from counterpoint.testing.story import tell
 
 CALM_SECONDS = POLL.total_seconds() + 1
 """For how long nothing may move before nothing moves: a node looks for mail meanwhile."""
+RESTLESS_MAX = 5_000
+"""How often in a row a node may be found busy before it is said to come to no rest."""
 ROUNDS_MAX = 30
 """How often people look at what is open."""
 LEAP = 60_000_000
@@ -50,6 +52,10 @@ class EngineErrors(logging.Handler):
         if not str(record.msg).startswith(FORGIVABLE) and "dead letter" not in str(record.msg):
             error = record.exc_info[1] if record.exc_info else None
             self.said.append(record.getMessage() + (f": {error!r}" if error else ""))
+
+
+class RestlessError(AssertionError):
+    """Something goes on for ever, although nothing goes wrong any more, or hardly anything."""
 
 
 @dataclass
@@ -119,12 +125,16 @@ class Run:
         """Return how it went."""
         await self.ledger.open(node=True)
         self.life.move_in(self.attempts)
+        self.loop.set_exception_handler(self._let_out)
         living = self.loop.create_task(self.life.run())
         story = ""
         try:
             await self._live(living)
+        except Exception as error:  # noqa: BLE001 - whatever a defect raises
+            self.findings += [f"the run met {error!r}", *self._found_so_far()]
+        else:
             if self.findings:
-                story = await tell(self.life.app)
+                story = await _tell(self.life.app)
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
@@ -140,6 +150,12 @@ class Run:
             story,
             timedelta(seconds=self.loop.time()),
         )
+
+    def _let_out(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Note what a callback or a task of the engine raised, and nobody caught."""
+        error = context.get("exception")
+        if error is not None:
+            self.findings.append(f"the engine let out {error!r}: {context.get('message')}")
 
     def _counts(self) -> dict[str, int]:
         return {
@@ -187,12 +203,17 @@ class Run:
     async def _drain(self) -> None:
         """Let time pass until nothing is left that time would bring."""
         until = self.loop.time() + self.within
+        restless = 0
         while self.loop.time() < until:
             births = self.life.births
             was_quiet = self.life.quiet
             await asyncio.sleep(CALM_SECONDS)
             if not (was_quiet and self.life.quiet and births == self.life.births):
+                restless += 1
+                if restless > RESTLESS_MAX:
+                    raise RestlessError("the node does not come to rest")
                 continue
+            restless = 0
             clock = self.life.clock
             at = clock.next_alarm()
             if at is None:
@@ -218,10 +239,7 @@ class Run:
     def _judge(self) -> Iterator[str]:
         registry = self.life.app.registry
         executions = Executions(self.ledger, registry, self.attempts)
-        yield from self.errors.said
-        yield from self.ledger.findings
-        yield from self.attempts.findings
-        yield from self.clients.findings
+        yield from self._found_so_far()
         yield from self._acknowledged(executions)
         yield from executions.judge()
         yield from judge_events(self.ledger, registry, self.attempts)
@@ -229,6 +247,14 @@ class Run:
             yield from under_way(self.life.node)
         if self.check is not None:
             yield from self.check(self.simulation)
+
+    def _found_so_far(self) -> list[str]:
+        return [
+            *self.ledger.findings,
+            *self.attempts.findings,
+            *self.clients.findings,
+            *self.errors.said,
+        ]
 
     def _acknowledged(self, executions: Executions) -> Iterator[str]:
         log = {(row.source, row.id) for row in self.ledger.log()}
@@ -243,6 +269,14 @@ class Run:
                 yield f"P1: a {one.what} for {one.id} was acknowledged, and nothing says so"
 
 
+async def _tell(app: App) -> str:
+    """Return what the executions and events of an app did, as far as that can be read."""
+    try:
+        return await tell(app)
+    except Exception as error:  # noqa: BLE001 - whatever a broken journal raises
+        return f"what happened cannot be told: {error!r}"
+
+
 def run_seed(
     app: App,
     scenario: Scenario,
@@ -251,14 +285,22 @@ def run_seed(
     faults: Faults | None = None,
     check: Check | None = None,
     within: timedelta = timedelta(days=30),
+    traced: bool = True,
 ) -> Outcome:
-    """Run a scenario under one seed; return how it went."""
+    """Run a scenario under one seed; return how it went, with its trace if it is *traced*."""
     loop = VirtualLoop()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+    stages: list[Stage] = []
 
-        async def run() -> Outcome:
-            stage = Stage(app, seed, faults or Faults(), within)
-            with seeded(stage.dice, lambda: loop.microseconds), engine_errors() as errors:
-                return await Run(stage, scenario, check, errors).run()
+    async def run() -> Outcome:
+        stage = Stage(app, seed, faults or Faults(), within, traced=traced)
+        stages.append(stage)
+        with seeded(stage.dice, lambda: loop.microseconds), engine_errors() as errors:
+            return await Run(stage, scenario, check, errors).run()
 
-        return runner.run(run())
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(run())
+    except NothingHappensError as error:
+        stage = stages[0]
+        findings = [str(error), *stage.findings, *stage.ledger.findings, *stage.attempts.findings]
+        return Outcome(seed, findings, stage.dice.struck, Counter(), stage.trace)

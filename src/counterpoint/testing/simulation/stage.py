@@ -22,7 +22,9 @@ PASSES = 3
 class Stage:
     """The disk, the node with its lives, the clients and the world outside, under one seed."""
 
-    def __init__(self, app: App, seed: int, faults: Faults, within: timedelta) -> None:
+    def __init__(
+        self, app: App, seed: int, faults: Faults, within: timedelta, *, traced: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.app = app
@@ -30,6 +32,7 @@ class Stage:
         self.seed = seed
         self.within = within.total_seconds()
         """How long a scenario, or what it leaves behind, may take in virtual time."""
+        self.traced = traced
         self.trace: list[str] = []
         self.findings: list[str] = []
         self.dice = dice = Dice(seed, faults)
@@ -42,10 +45,12 @@ class Stage:
 
     def note(self, line: str) -> None:
         """Add a line to the trace."""
-        self.trace.append(f"{self.loop.microseconds / 1e6:12.6f}  {line}")
+        if self.traced:
+            self.trace.append(f"{self.loop.microseconds / 1e6:12.6f}  {line}")
 
     def _committed(self, number: int) -> None:
-        self.note(f"commit {number}: {self.ledger.newest_commit!r}")
+        if self.traced:
+            self.note(f"commit {number}: {self.ledger.newest_commit!r}")
         self.loop.call_soon(self._look, PASSES)
 
     def _look(self, passes: int) -> None:
