@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from counterpoint.testing import Harness
 
@@ -47,6 +48,11 @@ HARNESS_PATIENCE = timedelta(seconds=60)
 # A shell that runs the tests in the background has Ctrl-C ignored, by every process they start too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A property is not wrong because examples take long.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 class _Tracing:
@@ -85,9 +91,10 @@ tracing = _Tracing()
 
 
 def pytest_collection_finish() -> None:
-    """Leave the thousands of tests out of every collection that one of them asks for."""
+    """Leave the thousands of tests out of every collection of garbage that one of them asks for."""
     gc.collect()
     gc.freeze()
+    sys.dont_write_bytecode = True  # a test that writes its code twice in a second wants the second
 
 
 @pytest.hookimpl(wrapper=True)
