@@ -2,7 +2,8 @@
 
 It has so many rounds of each style. In each one a node is killed (SIGKILL) one to three times, at
 random moments of its start-up, its load and its shutdown, and then a last node finishes.
-In those of the style *machine* it is not only killed: `troubles` says what happens to it.
+Of the style *machine*, in which worse happens to a node (see `troubles`), there are half as many,
+unless it is the only one.
 
 *Orchestrated*: the node takes a slice of the shop's orders through their sagas; in half of the
 rounds the orders come from a client process that lives on. It must hold:
@@ -26,7 +27,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -66,11 +67,9 @@ def main() -> int:
         PLANTS[given.plant]()
     os.environ.pop(disk.VARIABLE, None)  # programs that these processes start have other disks
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-    numbers = range(given.rounds) if given.only is None else [given.only]
-    rounds = [(style, number) for number in numbers for style in styles]
-    console.print(
-        f"seed {given.seed}, {len(numbers)} rounds {' and '.join(styles)}, {given.jobs} at a time"
-    )
+    rounds = _choose_rounds(styles, given.rounds, given.only)
+    counted = [f"{sum(of == style for of, _ in rounds)} rounds {style}" for style in styles]
+    console.print(f"seed {given.seed}, {', '.join(counted)}, {given.jobs} at a time")
     began = time.monotonic()
     totals = {style: Result() for style in styles}
     with tempfile.TemporaryDirectory() as folder:
@@ -85,6 +84,15 @@ def main() -> int:
     for style, total in totals.items():
         _print(console, style, total)
     return _verdict(console, totals.values(), len(rounds), time.monotonic() - began)
+
+
+def _choose_rounds(styles: Sequence[str], count: int, only: int | None) -> list[tuple[str, int]]:
+    if only is not None:
+        return [(style, only) for style in styles]
+    counts = dict.fromkeys(styles, count)
+    if len(styles) > 1 and machine.STYLE in counts:
+        counts[machine.STYLE] = (count + 1) // 2
+    return [(style, n) for n in range(count) for style in styles if n < counts[style]]
 
 
 def _round(seed: int, template: Path, keep: bool, which: tuple[str, int]) -> tuple[str, Result]:
