@@ -104,7 +104,7 @@ def _row(case: str, one: Summary) -> list[str]:
 def _cpu(found: Figures) -> str:
     """Return the CPU of a saga: that of the worker, and that of the servers if there are any."""
     worker, servers = number(found.client_cpu_ms), number(found.server_cpu_ms)
-    return worker if servers == "0" else f"{worker} + {servers}"
+    return worker if servers in {"0", "-"} else f"{worker} + {servers}"
 
 
 def _times(case: str, found: Figures) -> float | None:
