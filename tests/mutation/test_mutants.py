@@ -9,6 +9,8 @@ from tests.mutation.mutant import PACKAGE, ROOT, Mutant
 from tests.mutation.workspace import CannotRunError, Workspace
 
 LINES_MAX = 4
+SUITES = "".join(path.read_text() for path in (PACKAGE / "testing/conformance").glob("*.py"))
+"""What the classes in `tests/conformance` inherit."""
 MUTANTS_MIN = 25
 
 
@@ -27,7 +29,7 @@ def test_the_tests_that_a_mutant_names_exist(mutant: Mutant) -> None:
     assert mutant.tests, "name the tests that are expected to notice"
     for test in mutant.tests:
         file, *inside = test.partition("[")[0].split("::")
-        text = (ROOT / file).read_text()
+        text = (ROOT / file).read_text() + (SUITES if "conformance" in file else "")
         for name in inside:
             assert re.search(rf"(def|class) {name}\b", text), f"{file} has no {name}"
 

@@ -44,6 +44,24 @@ async def test_what_is_parked_is_delivered_after_positions_have_passed_it_and_a_
         assert await holds(harness) == []
 
 
+async def test_the_next_event_of_a_key_begins_after_the_commit_of_the_one_before() -> None:
+    books, gate = Books(), asyncio.Event()
+    books.fail("take", 1, gate.wait)
+    async with Harness(services=deployed(books, "take")) as harness:
+        await publish(harness, 1, 2)
+        harness.store.hold_commits()
+        gate.set()
+        await harness.store.commit_held()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        began = [number for _, _, number in books.began]
+        harness.store.release_commits()
+        await harness.idle()
+
+        assert began == [1]
+        assert books.numbers("take") == [1, 2]
+
+
 async def test_attempts_at_one_event_have_one_idempotency_key() -> None:
     keys: list[tuple[int, str]] = []
     shop = Service("shop")

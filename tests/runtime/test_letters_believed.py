@@ -25,7 +25,7 @@ class Sent(Event):
     item: str
 
 
-@shop.activity
+@shop.activity(timeout=None)
 async def pack(item: str) -> str:
     return item
 

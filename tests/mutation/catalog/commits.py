@@ -16,7 +16,7 @@ MUTANTS = (
         "    resident.execution.start(started, arguments)\n"
         "    if resident.started is not None and not resident.started.done():\n"
         "        resident.started.set_result(None)\n",
-        (),
+        ("tests/runtime/test_starting.py::test_start_is_not_acknowledged_before_its_commit",),
         "An order that was accepted is gone after a crash.",
     ),
     Mutant(
@@ -25,7 +25,7 @@ MUTANTS = (
         _COMMITTER,
         "        self._mail.append((mail, future))\n",
         "        self._mail.append((mail, future))\n        future.set_result(None)\n",
-        (),
+        ("tests/design/test_execution_acts.py::test_an_acknowledged_act_survives_a_crash",),
         "A signal that was accepted is gone after a crash.",
     ),
     Mutant(
@@ -34,7 +34,7 @@ MUTANTS = (
         "runtime/messaging/publishing.py",
         "            return await asyncio.shield(done)\n        for row in rows:",
         "            return True\n        for row in rows:",
-        (),
+        ("tests/design/test_events_publishing.py::test_publish_returns_when_the_event_is_durable",),
         "An event that was accepted is gone after a crash.",
     ),
     Mutant(
@@ -44,7 +44,9 @@ MUTANTS = (
         "        batch.performed.append((resident, records))\n",
         "        self._perform(resident, records)\n"
         "        batch.performed.append((resident, []))\n",
-        (),
+        (
+            "tests/runtime/test_commits.py::test_nothing_is_performed_before_the_commit_of_its_cause",
+        ),
         "A crash at the commit, and the card is charged for an order that nobody knows.",
     ),
     Mutant(
@@ -53,7 +55,9 @@ MUTANTS = (
         _COMMITTER,
         "        batch.performed.append((resident, records))\n",
         "        _speak(resident)\n        batch.performed.append((resident, records))\n",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_what_a_workflow_logs_is_heard_after_the_commit",
+        ),
         "The log tells what never happened.",
     ),
     Mutant(
@@ -63,7 +67,7 @@ MUTANTS = (
         "            self._woken.clear()\n            await self.flush()\n",
         "            self._woken.clear()\n"
         "            asyncio.get_running_loop().create_task(self.flush())\n",
-        (),
+        ("tests/runtime/test_commit_batches.py::test_one_commit_waits_for_the_one_before",),
         "The rows of one journal are written in another order than they were decided in.",
     ),
     Mutant(
@@ -72,7 +76,9 @@ MUTANTS = (
         _COMMITTER,
         "        except UNWRITABLE as error:\n            self._give_up(batch, error)\n",
         "        except UNWRITABLE:\n            self._acknowledge(batch, 0)\n",
-        (),
+        (
+            "tests/runtime/test_store_failures.py::test_commit_that_was_written_but_reported_as_failed_repeats_no_recorded_step",
+        ),
         "A full disk swallows what was acknowledged.",
     ),
     Mutant(
@@ -82,7 +88,9 @@ MUTANTS = (
         "        self._drop_everything(error)\n"
         "        if self.fault is not None:\n            return\n",
         "        if self.fault is not None:\n            return\n",
-        (),
+        (
+            "tests/runtime/test_attempts_in_doubt.py::test_an_attempt_that_was_under_way_when_the_store_failed_is_cut_off",
+        ),
         "What is in memory goes on from records that the store does not have.",
     ),
     Mutant(
@@ -93,7 +101,9 @@ MUTANTS = (
         '            logger.exception("a commit was refused; writing it one execution at a time")\n'
         "            await self._write_singly(batch)\n",
         "        except Exception as error:\n            self._give_up(batch, error)\n",
-        (),
+        (
+            "tests/runtime/test_faults_store.py::test_write_that_the_store_refuses_stops_its_execution_and_no_other",
+        ),
         "One value that the store refuses fails everybody in its commit.",
     ),
     Mutant(
@@ -102,7 +112,9 @@ MUTANTS = (
         _COMMITTER,
         "                self._refuse(one, culprit)\n",
         "                pass\n",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_who_wrote_what_is_refused_is_told_and_waits_no_longer",
+        ),
         "Who wrote what the store refuses waits for ever.",
     ),
     Mutant(
@@ -111,7 +123,9 @@ MUTANTS = (
         _COMMITTER,
         "        del self._mail[:BATCH_MAX]\n",
         "        self._mail.clear()\n",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_letters_beyond_a_batch_are_written_with_the_next_ones",
+        ),
         "Of 3,000 signals at once 1,000 are never written.",
     ),
     Mutant(
@@ -120,7 +134,9 @@ MUTANTS = (
         _COMMITTER,
         "        del self._notes[:BATCH_MAX]\n",
         "        self._notes.clear()\n",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_events_beyond_a_batch_are_written_with_the_next_ones",
+        ),
         "Of 3,000 events at once 1,000 are never published.",
     ),
     Mutant(
@@ -129,7 +145,9 @@ MUTANTS = (
         _COMMITTER,
         "        del self._stored[:BATCH_MAX]\n",
         "        self._stored.clear()\n",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_children_beyond_a_batch_begin_with_the_next_ones",
+        ),
         "Of 3,000 children at once 1,000 never begin.",
     ),
     Mutant(
@@ -138,7 +156,9 @@ MUTANTS = (
         _BATCH,
         "(self.mail_of, self.attributes_of, self.events_of, self.waits_of)",
         "(self.mail_of, self.attributes_of, self.waits_of)",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_a_second_start_of_an_id_publishes_nothing_beside_a_first_one",
+        ),
         "A start of an id that exists publishes its first events all the same.",
     ),
     Mutant(
@@ -147,7 +167,9 @@ MUTANTS = (
         _BATCH,
         "(self.mail_of, self.attributes_of, self.events_of, self.waits_of)",
         "(self.attributes_of, self.events_of, self.waits_of)",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_a_second_start_of_an_id_calls_no_children_beside_a_first_one",
+        ),
         "A start of an id that exists begins children that nobody waits for.",
     ),
     Mutant(
@@ -156,7 +178,9 @@ MUTANTS = (
         _BATCH,
         "            one.mail_of = _only(self.mail_of, key)\n",
         "",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_a_child_begins_although_a_value_beside_its_call_is_refused",
+        ),
         "A child is never begun because somebody else's value was refused.",
     ),
     Mutant(
@@ -165,7 +189,9 @@ MUTANTS = (
         _BATCH,
         "            one.events_of = _only(self.events_of, key)\n",
         "",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_an_event_is_published_although_a_value_beside_it_is_refused",
+        ),
         "An event is never published because somebody else's value was refused.",
     ),
     Mutant(
@@ -174,7 +200,9 @@ MUTANTS = (
         _BATCH,
         "            one.taken_of = _only(self.taken_of, key)\n",
         "",
-        (),
+        (
+            "tests/runtime/test_commit_batches.py::test_a_letter_is_deleted_with_its_effect_although_a_value_beside_it_is_refused",
+        ),
         "A signal stays in the mailbox for ever because somebody else's value was refused.",
     ),
     Mutant(
@@ -183,7 +211,9 @@ MUTANTS = (
         "kernel/facts.py",
         "        times = list(self.timers.values())\n",
         "        times = list[int]()\n",
-        (),
+        (
+            "tests/runtime/test_timers.py::test_sleeps_within_one_workflow_end_in_the_order_of_their_times",
+        ),
         "A workflow that sleeps when the node dies sleeps for ever.",
     ),
     Mutant(
@@ -192,7 +222,9 @@ MUTANTS = (
         _COMMITTER,
         "    if state.busy or state.settling or resident.reload:\n",
         "    if state.settling or resident.reload:\n",
-        (),
+        (
+            "tests/runtime/test_attempts_in_doubt.py::test_an_interrupted_call_is_made_again_within_moments",
+        ),
         "An order whose payment was under way when the node died is never looked at again.",
     ),
     Mutant(
@@ -201,7 +233,7 @@ MUTANTS = (
         _DUE,
         "        self._cursor = min(self._cursor, (wake_at - 1, FAR_FUTURE))\n",
         "",
-        (),
+        ("tests/unit/runtime/test_due.py::test_what_leaves_memory_below_the_cursor_is_met_again",),
         "A workflow that was evicted while it slept is not met again.",
     ),
     Mutant(
@@ -210,7 +242,7 @@ MUTANTS = (
         _DUE,
         "(wake_at - 1, FAR_FUTURE))\n        self._set_alarm(wake_at)\n",
         "(wake_at - 1, FAR_FUTURE))\n",
-        (),
+        ("tests/unit/runtime/test_due.py::test_what_leaves_memory_rings_when_its_time_has_come",),
         "A workflow that was evicted while it slept oversleeps.",
     ),
     Mutant(
@@ -219,7 +251,7 @@ MUTANTS = (
         _DUE,
         "        self._began_at = max(self._began_at, newest)\n        self._cursor = BEGINNING\n",
         "        self._began_at = max(self._began_at, newest)\n",
-        (),
+        ("tests/unit/runtime/test_due.py::test_a_scan_that_begins_again_begins_before_everything",),
         "What was in memory at a fault is not met again.",
     ),
     Mutant(
@@ -229,7 +261,9 @@ MUTANTS = (
         "                await self._load(group)\n",
         "                await self._load(group)\n"
         "                self._cursor = (group[-1].wake_at, group[-1].key)\n",
-        (),
+        (
+            "tests/unit/runtime/test_due.py::test_what_leaves_memory_while_others_are_loaded_is_met_again",
+        ),
         "What was evicted while others were loaded is not met again.",
     ),
     Mutant(
@@ -238,7 +272,7 @@ MUTANTS = (
         _DUE,
         "until = max(self.clock.now(), self._began_at)",
         "until = self.clock.now()",
-        (),
+        ("tests/unit/runtime/test_due.py::test_what_began_before_the_clock_was_set_back_is_due",),
         "After the clock was set back interrupted orders wait until it has caught up.",
     ),
     Mutant(
@@ -247,7 +281,7 @@ MUTANTS = (
         _DUE,
         "        if coming:\n",
         "        if False:\n",
-        (),
+        ("tests/unit/runtime/test_due.py::test_what_comes_is_loaded_when_its_time_has_come",),
         "After a restart a workflow sleeps on when its time has come.",
     ),
     Mutant(
@@ -256,7 +290,9 @@ MUTANTS = (
         _NODE,
         "        self.intake.restart()\n",
         "",
-        (),
+        (
+            "tests/runtime/test_store_failures.py::test_commit_that_was_written_but_reported_as_failed_repeats_no_recorded_step",
+        ),
         "A signal that was taken when the store failed has no effect.",
     ),
     Mutant(
@@ -265,7 +301,9 @@ MUTANTS = (
         _NODE,
         "        self.intake.restart()\n        self.due.restart()\n",
         "        self.intake.restart()\n",
-        (),
+        (
+            "tests/runtime/test_letters_believed.py::test_what_a_failure_of_the_store_interrupts_goes_on_by_itself",
+        ),
         "What the store's failure interrupted waits for the next start.",
     ),
     Mutant(
@@ -275,7 +313,9 @@ MUTANTS = (
         '        self.committer.drop(NodeStoppedError("the node crashed"))\n'
         "        await self.activities.stop(0)\n",
         "        await self.committer.flush()\n        await self.activities.stop(0)\n",
-        (),
+        (
+            "tests/runtime/test_letters_believed.py::test_what_waits_for_its_commit_when_the_node_dies_is_not_written",
+        ),
         "A node that was declared dead writes over what the next one does.",
     ),
 )

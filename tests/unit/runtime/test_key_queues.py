@@ -1,12 +1,15 @@
 """Queues of keys: what bounds a position, what keeps a hold, and what may not overtake."""
 
+import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from counterpoint import Event, Service
 from counterpoint.codecs.json import JsonCodec
 from counterpoint.model.messages import EventRow, SubscriptionRow
 from counterpoint.runtime.messaging import writing
+from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.positions import low_waters, position_of
 from counterpoint.runtime.messaging.queues import (
     Cursor,
@@ -17,6 +20,7 @@ from counterpoint.runtime.messaging.queues import (
     Stream,
     Subscription,
 )
+from counterpoint.runtime.messaging.streams import Streams
 
 shop = Service("shop")
 
@@ -187,3 +191,72 @@ def test_a_hold_that_a_removed_reaction_may_need_stays_in_the_store_and_covers_n
 
     assert delivered(place).released is None
     assert place.queue.hold is None
+
+
+class SlowLog:
+    """A log that is read only when the test says so."""
+
+    def __init__(self, events: list[EventRow]) -> None:
+        self.go_on = asyncio.Event()
+        self._events = events
+
+    async def events(self, _: object) -> list[EventRow]:
+        await self.go_on.wait()
+        return self._events
+
+    async def reactions_at(self, _: object) -> list[object]:
+        return []
+
+
+async def test_what_was_being_read_when_everything_was_forgotten_begins_nothing() -> None:
+    place = Place()
+    errands: list[asyncio.Task[Any]] = []
+    log = SlowLog([place.item(7).event])
+    node: Any = SimpleNamespace(
+        store=log, stopping=False, spawn=lambda one: errands.append(asyncio.create_task(one))
+    )
+    dispatcher = Dispatcher(node, lambda: None)
+    place.lane.types["shop.Happened"] = None
+    place.queue.cursors[place.stream] = Cursor(last=0, missed=7)
+    dispatcher.read_behind(place.queue)
+    await asyncio.sleep(0)
+    dispatcher.forget_all()
+    log.go_on.set()
+    await asyncio.gather(*errands, return_exceptions=True)
+
+    assert (dispatcher.pending, dispatcher.reading) == (0, 0)
+    assert not place.queue.items
+
+
+def streams_behind(frontier: int, *, backlog: bool) -> tuple[Place, Streams]:
+    """Return streams whose live one has taken the log up to a position."""
+    place = Place(frontier)
+    node: Any = SimpleNamespace(stopping=True)
+    streams = Streams(node, Dispatcher(node, lambda: None), replayed=lambda: None)
+    place.stream.backlog = backlog
+    streams.live, streams.ready = place.stream, True
+    return place, streams
+
+
+def test_what_follows_directly_is_taken_from_memory() -> None:
+    place, streams = streams_behind(6, backlog=False)
+    streams.appended([place.item(7).event, place.item(8).event])
+
+    assert place.stream.frontier == 8
+    assert positions(list(place.queue.items)) == [7, 8]
+
+
+def test_what_comes_while_older_events_are_unread_is_left_to_be_read() -> None:
+    place, streams = streams_behind(3, backlog=True)
+    streams.appended([place.item(7).event])
+
+    assert place.stream.frontier == 3
+    assert not place.queue.items
+
+
+def test_what_comes_after_a_gap_is_left_to_be_read() -> None:
+    place, streams = streams_behind(3, backlog=False)
+    streams.appended([place.item(7).event])
+
+    assert place.stream.frontier == 3
+    assert place.stream.backlog
