@@ -6,7 +6,7 @@ compensation end.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from hypothesis import strategies as st
@@ -242,9 +242,49 @@ _ends = st.sampled_from(("fail", "error"))
 _thirds = st.integers(0, 2)
 
 
+_heeds = st.one_of(
+    st.tuples(st.sampled_from(("signal",)), _signals, _timeouts),
+    st.tuples(st.sampled_from(("hear",)), _signals, _few),
+    st.tuples(st.sampled_from(("event",)), _keys, _timeouts, _keeps),
+    st.tuples(st.sampled_from(("publish",)), _keys),
+    st.tuples(st.sampled_from(("nap",)), seconds),
+    st.tuples(st.sampled_from(("plain",)), faults, _nothing),
+).map(list)
+_rounds = st.lists(_heeds, min_size=1, max_size=3)
+_calls_from_outside = st.lists(
+    st.builds(
+        Moment, st.integers(1, 6), st.sampled_from(("signal", "signal", "publish")), st.just(0)
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@st.composite
+def listeners(draw: st.DrawFn) -> Case:
+    """A workflow that goes on as a new run, and that others tell more than it asks for."""
+    numbering = _Numbering()
+    plan = numbering.number(["loop", 3, ["seq", draw(_rounds)]])
+    return Case(
+        plan,
+        "job",
+        numbering.faults,
+        crashes=tuple(draw(crashes)) if draw(_quarters) else (),
+        after_commits=tuple(draw(_calls_from_outside)),
+        at_rest=tuple(draw(at_rest)) if draw(_quarters) > 1 else (),
+    )
+
+
+_eighths = st.integers(0, 7)
+_listeners = listeners()
+
+
 @st.composite
 def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
     """A case; one of *rehearsed* replaces every execution by its replay after every commit."""
+    rehearse = not draw(st.integers(0, rehearsed - 1))
+    if draw(_eighths) == 7:
+        return replace(draw(_listeners), rehearse=rehearse)
     parts = draw(_wholes)
     if not draw(_thirds):
         parts.append([draw(_ends)])
@@ -261,7 +301,7 @@ def cases(draw: st.DrawFn, *, rehearsed: int = 10) -> Case:
         tuple(draw(crashes)) if draw(_quarters) else (),
         tuple(draw(after_commits)) if draw(_quarters) > 1 else (),
         tuple(draw(at_rest)) if draw(_quarters) > 1 else (),
-        rehearse=not draw(st.integers(0, rehearsed - 1)),
+        rehearse=rehearse,
     )
 
 
