@@ -36,6 +36,7 @@ from counterpoint.model.messages import (
     ReactionRow,
     ReactionStatus,
 )
+from counterpoint.model.records import Died, decode_records
 from counterpoint.model.rows import Commit, JournalRow
 from counterpoint.runtime.mail import (
     EVENTS,
@@ -245,7 +246,10 @@ class Driver:
             if not letters:
                 break
             for letter in letters:
-                hopeless = letter.cause.rpartition(".")[2] in HOPELESS
+                cause = letter.cause.rpartition(".")[2]
+                hopeless = cause in HOPELESS
+                if cause == "InvalidEventError" and "name: " not in said_of(letter):
+                    self.world.violations.append(f"{letter} does not name the field")
                 await self._post(_discard(letter) if hopeless else _redrive(letter))
             await self.go_on()
         await self.harness.advance(seconds=5)
@@ -346,7 +350,8 @@ class Driver:
 
     async def _post_from_outside(self, moment: Moment) -> None:
         """Post an event as somebody else does who does not know this program's classes."""
-        name, key = f"x{self._rest}-{moment.target}", str(moment.target % KEYS)
+        name = f"x{self._rest}-{moment.target}-{moment.act}"
+        key = str(moment.target % KEYS)
         if moment.act == "twice":
             log = list(self.world.store._events.values())
             if log:
@@ -420,6 +425,13 @@ class Driver:
 
 def _redrive(letter: DeadLetterRow) -> RedriveMail:
     return RedriveMail(letter.subscription, letter.position)
+
+
+def said_of(letter: DeadLetterRow) -> str:
+    """Return what a dead letter says of its cause."""
+    (record,) = decode_records(letter.error)
+    assert isinstance(record, Died)
+    return record.error.message
 
 
 def _discard(letter: DeadLetterRow) -> DiscardMail:
