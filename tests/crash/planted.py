@@ -18,7 +18,7 @@ from counterpoint.stores.sqlite import SqliteStore
 
 def host_beside_others() -> None:
     """Let every process host the store."""
-    patch.object(NodeLock, "acquire", lambda lock: None).start()
+    patch.object(NodeLock, "acquire").start()
 
 
 def acknowledge_without_room() -> None:
