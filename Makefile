@@ -8,7 +8,7 @@ SAGAS ?= 500
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash simulate rehearse bench rivals diagrams
+.PHONY: help install test check demo trip crash simulate rehearse mutate bench rivals diagrams
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -45,6 +45,9 @@ simulate: install  ## run N random sagas (N=20000) and choreographies with fault
 
 rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend it, answer unknown payments
 	$(BIN)/python -m tests.deployment.run --sagas $(SAGAS)
+
+mutate: install  ## break the engine in named ways (ONLY=name or pattern) and show which test catches each
+	$(BIN)/python -m tests.mutation.run $(if $(ONLY),--only '$(ONLY)')
 
 bench: install  ## measure everything beside its goals (about 15 minutes; BENCH=--quick: one)
 	$(BIN)/python -m benchmarks $(BENCH)
