@@ -23,7 +23,7 @@ def _options() -> argparse.Namespace:
     add("names", nargs="*", metavar="NAME", help=", ".join(RIVALS))
     add("--quick", action="store_true", help="one round of a second each: does it work?")
     add("--rounds", type=int, help="interleaved rounds (5)")
-    add("--seconds", type=float, help="how long sagas are started in a case (4)")
+    add("--seconds", type=float, help="how long sagas are started in a case (3)")
     add("--directory", type=Path, help="a folder on the disk to measure")
     add("--install-only", action="store_true", help="install what is missing, measure nothing")
     add("--from", dest="earlier", type=Path, help="show the figures of an earlier run")
@@ -53,8 +53,7 @@ def main() -> None:
     else:
         described = machine.describe()
         measured = rounds.Options(
-            seconds=options.seconds or (1.0 if options.quick else 4.0),
-            patience_seconds=30.0 if options.quick else 45.0,
+            seconds=options.seconds or (1.0 if options.quick else 3.0),
             directory=options.directory,
         )
         count = options.rounds or (1 if options.quick else 5)

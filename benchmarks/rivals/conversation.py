@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ START_SECONDS = 60
 GRACE_SECONDS = 30
 """How long a worker may be silent beyond what it was asked for."""
 STOP_SECONDS = 10
+
+
+RAISED = re.compile(r"[\w.]+(Error|Exception)\b")
+"""Begins the line of a traceback that says what was raised."""
 
 
 class WorkerError(Exception):
@@ -93,4 +98,5 @@ class Worker:
 
     def _last_words(self, what: str) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
+        lines = [line for line in lines if RAISED.match(line)] or lines
         return f"worker {what}: {lines[-1][:200] if lines else 'it said nothing'}"

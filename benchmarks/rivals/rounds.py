@@ -35,9 +35,9 @@ SAGAS_MAX = 1_000_000
 class Options:
     """How much is measured."""
 
-    seconds: float = 4.0
+    seconds: float = 3.0
     """For how long sagas are started with 100 in flight; half of it alone."""
-    patience_seconds: float = 45.0
+    patience_seconds: float = 30.0
     directory: Path | None = None
 
 
