@@ -79,7 +79,11 @@ def start(path: str, count: int) -> dict[str, Any]:
     async def host() -> dict[str, Any]:
         async with make_app(Path(path)) as app:
             await app.run(wait_briefly, 0, id="warm")
-            before, started = resident_bytes(), time.perf_counter()
+            before, started, cpu_started = (
+                resident_bytes(),
+                time.perf_counter(),
+                time.process_time(),
+            )
             marks: list[int] = []
             for half in (range(count // 2), range(count // 2, count)):
                 for first in range(half.start, half.stop, AT_ONCE):
@@ -91,6 +95,7 @@ def start(path: str, count: int) -> dict[str, Any]:
                 marks.append(resident_bytes() - before)
             return {
                 "started_per_second": count / (time.perf_counter() - started),
+                "cpu_us": (time.process_time() - cpu_started) / count * 1e6,
                 "added_by_half_mib": marks[0] / 2**20,
                 "added_by_all_mib": marks[1] / 2**20,
                 "peak_mib": peak_bytes() / 2**20,
@@ -147,6 +152,7 @@ def case_started(options: Options) -> Case:
                 at_most=None if options.quick else 1_023,
             ),
             Line("executions started a second that then wait", of(name, "started_per_second")),
+            Line("CPU of starting one that then waits", of(name, "cpu_us"), "µs"),
         ],
         rounds=1,
     )
