@@ -49,6 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.count = self._count
         self._passes = 0
         super().__init__(selector)
+        self._clock_resolution = 1e-6  # asyncio's own is lost beside a year of seconds
 
     @property
     def microseconds(self) -> int:

@@ -67,9 +67,14 @@ class Report:
 
     def to_json(self) -> str:
         """Return everything as JSON."""
-        found = asdict(self) | {
-            "virtual": self.virtual.total_seconds(),
+        found = {
+            "seeds": self.seeds,
+            "seconds": round(self.seconds, 3),
             "seeds_per_second": round(self.seeds_per_second, 2),
+            "virtual": self.virtual.total_seconds(),
+            "faults": dict(self.faults),
+            "covered": dict(self.covered),
+            "failures": [asdict(failure) for failure in self.failures],
         }
         return json.dumps(found, sort_keys=True)
 

@@ -25,8 +25,10 @@ from counterpoint.testing.story import tell
 
 CALM_SECONDS = POLL.total_seconds() + 1
 """For how long nothing may move before nothing moves: a node looks for mail meanwhile."""
-RESTLESS_MAX = 5_000
+RESTLESS_MAX = 10_000
 """How often in a row a node may be found busy before it is said to come to no rest."""
+LIVES_MAX = 200
+"""How often in a row it may be found dead, new or broken before that is said."""
 ROUNDS_MAX = 30
 """How often people look at what is open."""
 LEAP = 60_000_000
@@ -203,17 +205,19 @@ class Run:
     async def _drain(self) -> None:
         """Let time pass until nothing is left that time would bring."""
         until = self.loop.time() + self.within
-        restless = 0
+        restless = lives = 0
         while self.loop.time() < until:
             births = self.life.births
             was_quiet = self.life.quiet
             await asyncio.sleep(CALM_SECONDS)
             if not (was_quiet and self.life.quiet and births == self.life.births):
                 restless += 1
-                if restless > RESTLESS_MAX:
+                node = self.life.node
+                lives += node is None or node.fault is not None or births != self.life.births
+                if restless > RESTLESS_MAX or lives > LIVES_MAX:
                     raise RestlessError("the node does not come to rest")
                 continue
-            restless = 0
+            restless = lives = 0
             clock = self.life.clock
             at = clock.next_alarm()
             if at is None:

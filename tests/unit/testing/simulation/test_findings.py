@@ -1,5 +1,6 @@
 """Each check can fail: a fault is planted in the engine or the store, and found, and named."""
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.testing.simulation.cafe import an_evening, app, evening
 
+from counterpoint.authoring.attempt import current_attempt
 from counterpoint.kernel import saga
 from counterpoint.model import records as r
 from counterpoint.model.messages import Messages
@@ -84,6 +86,22 @@ def forget_what_was_recorded(patch: pytest.MonkeyPatch) -> None:
         return (await read(self, key, after_seq=after_seq))[:1]
 
     patch.setattr(LedgerStore, "journal", journal)
+
+
+def run_what_has_ended_again(patch: pytest.MonkeyPatch) -> None:
+    ended = Effects.attempt_ended
+
+    async def again(attempt: attempts.Attempt) -> None:
+        await asyncio.sleep(5)
+        current_attempt.set(attempt)
+        function: Any = attempt.work.function
+        await function(**attempt.decode())
+
+    def attempt_ended(self: Effects, attempt: attempts.Attempt, outcome: Any) -> None:
+        ended(self, attempt, outcome)
+        self.node.spawn(again(attempt))
+
+    patch.setattr(Effects, "attempt_ended", attempt_ended)
 
 
 def reuse_a_key(patch: pytest.MonkeyPatch) -> None:
@@ -175,7 +193,8 @@ OFTEN = Faults().but(error=0.4)
         (lose_a_start, Faults.none(), "P1: the start of guest-1 was acknowledged"),
         (acknowledge_before_the_commit, Faults.none(), "P1: the start of guest-0"),
         (lose_a_journal_row, Faults.none(), "P8: record "),
-        (forget_what_was_recorded, Faults(), "is attempted again after its outcome"),
+        (forget_what_was_recorded, Faults(), "the node does not come to rest"),
+        (run_what_has_ended_again, Faults.none(), "is attempted again after its outcome"),
         (reuse_a_key, Faults.none(), "P3: same/1/1 came with"),
         (try_again_what_is_called_once, Faults(), "may be called at most once, and is called"),
         (lose_a_published_event, Faults.none(), "is recorded and not in the log"),
