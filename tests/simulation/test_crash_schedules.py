@@ -128,3 +128,13 @@ def test_the_calls_and_the_end_are_the_same_wherever_the_node_dies(
     runner: asyncio.Runner, case: Case
 ) -> None:
     check_every_crash(runner, case)
+
+
+def test_other_calls_and_other_ends_are_told_apart(runner: asyncio.Runner) -> None:
+    _, one = run(runner, Case(["seq", [["act", 1]]]))
+    _, two = run(runner, Case(["seq", [["act", 1], ["act", 2]]]))
+    _, three = run(runner, Case(["seq", [["act", 1]]], faults={1: ["broken"] * 9}))
+
+    assert not one.differs(one)
+    assert "calls of ('r', 1)" in one.differs(two)
+    assert "ends of ('r', 1)" in one.differs(three)
