@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -87,7 +87,7 @@ class Picky(MemoryStore):
 
 
 @asynccontextmanager
-async def held() -> AsyncIterator[tuple[App, FaultyStore]]:
+async def held() -> AsyncGenerator[tuple[App, FaultyStore]]:
     """Run a shop whose commits wait, so that what is asked for meanwhile shares the next one."""
     log.clear()
     store = FaultyStore(Picky())

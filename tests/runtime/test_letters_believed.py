@@ -63,8 +63,7 @@ def letter(harness: Harness, to: str, mail: Mail) -> MailRow:
 async def post(harness: Harness, row: MailRow) -> None:
     """Post a letter past the node, as another process would, and let the node find it."""
     await harness.store.commit(Commit(mail=[row]))
-    assert harness._node is not None
-    harness._node.intake.poke()
+    harness.app.node.intake.poke()
     await harness.advance(seconds=1)
 
 

@@ -1,7 +1,7 @@
 """The scan for due executions: whatever leaves memory, or was never in it, is met in time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from counterpoint.errors import StoreError
@@ -53,7 +53,7 @@ class Scan:
 
 
 @asynccontextmanager
-async def scanning(*wake_ups: int) -> AsyncIterator[Scan]:
+async def scanning(*wake_ups: int) -> AsyncGenerator[Scan]:
     """Scan over executions with the keys 1, 2, …, that are due so long after now."""
     store, clock = MemoryStore(), VirtualClock()
     await store.open(node=True)

@@ -1,13 +1,14 @@
 """Queues of keys: what bounds a position, what keeps a hold, and what may not overtake."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from counterpoint import Event, Service
 from counterpoint.codecs.json import JsonCodec
 from counterpoint.model.messages import EventRow, SubscriptionRow
+from counterpoint.runtime.batch import Note
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.positions import low_waters, position_of
@@ -136,7 +137,7 @@ def test_what_is_behind_a_blocked_event_is_read_again_from_there() -> None:
     assert place.queue.cursors[place.stream].missed == 12
 
 
-def delivered(place: Place) -> writing.Note:
+def delivered(place: Place) -> Note:
     """Write the success of the first event of the queue."""
     delivery = Delivery(place.queue, place.queue.items[0], place.subscription, 0)
     delivery.key = 1
@@ -212,9 +213,11 @@ async def test_what_was_being_read_when_everything_was_forgotten_begins_nothing(
     place = Place()
     errands: list[asyncio.Task[Any]] = []
     log = SlowLog([place.item(7).event])
-    node: Any = SimpleNamespace(
-        store=log, stopping=False, spawn=lambda one: errands.append(asyncio.create_task(one))
-    )
+
+    def spawn(errand: Coroutine[Any, Any, Any]) -> None:
+        errands.append(asyncio.create_task(errand))
+
+    node: Any = SimpleNamespace(store=log, stopping=False, spawn=spawn)
     dispatcher = Dispatcher(node, lambda: None)
     place.lane.types["shop.Happened"] = None
     place.queue.cursors[place.stream] = Cursor(last=0, missed=7)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,22 @@ FULL = 2
 
 
 @pytest.mark.parametrize("node", [True, False], ids=["node", "client"])
-async def test_every_commit_is_synced(tmp_path: Path, node: bool) -> None:
+async def test_every_commit_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: bool
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connecting(*given: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*given, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connecting)
     store = SqliteStore(tmp_path / "shop.db")
     await store.open(node=node)
 
-    assert store._read("PRAGMA synchronous") == [(FULL,)]
-    assert store._read("PRAGMA journal_mode") == [("wal",)]
+    assert opened[-1].execute("PRAGMA synchronous").fetchone() == (FULL,)
+    assert opened[-1].execute("PRAGMA journal_mode").fetchone() == ("wal",)
     await store.close()
 
 
