@@ -23,6 +23,7 @@ Safety argument (P2, P8):
 
 import contextvars
 import random
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -70,7 +71,7 @@ class Execution:
         """What the code logs (level as in `logging`, text), to be said after the commit."""
         self.divergence: NonDeterminismError | None = None
         self.now = 0
-        self.loop = new_loop(self)
+        self.loop = new_loop(self, zlib.crc32(f"{execution_id}/{run}".encode()))
         self.calls = Calls(self)
         self.signals = Signals(self.loop, self.decide)
         self.events = Events(self)

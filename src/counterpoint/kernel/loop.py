@@ -54,6 +54,8 @@ running_loop = _get_running_loop
 STEPS_MAX = 1_000_000
 """Callbacks in one activation; more means a loop that never waits for anything."""
 
+SALT_BITS = 16
+"""Sets of fewer tasks than these bits count iterate by number alone."""
 
 Future = asyncio.Future
 """For the engine's own use; workflow code gets futures from `create_future`."""
@@ -155,7 +157,11 @@ class TimerHandle(asyncio.TimerHandle):
 
 
 class WorkflowTask(asyncio.Task[T]):
-    """A task that hashes by its number, so that sets of tasks iterate alike on replay."""
+    """A task that hashes by its number, so that sets of tasks iterate alike on replay.
+
+    Above the number its hash has what tells executions apart: asyncio keeps the tasks of all of
+    them in one set, in which thousands of first tasks would be one chain of equal hashes.
+    """
 
     def __init__(
         self,
@@ -166,11 +172,11 @@ class WorkflowTask(asyncio.Task[T]):
         name: str | None,
         context: contextvars.Context | None,
     ) -> None:
-        self._number = number
+        self._hash = loop.salt + number
         super().__init__(coro, loop=loop, name=name or f"task-{number}", context=context)
 
     def __hash__(self) -> int:
-        return self._number
+        return self._hash
 
 
 class WorkflowFuture(asyncio.Future[T]):
@@ -187,8 +193,10 @@ class WorkflowFuture(asyncio.Future[T]):
 class WorkflowLoop(asyncio.AbstractEventLoop):
     """Runs one execution's code; `execution` is its owner."""
 
-    def __init__(self, execution: LoopOwner) -> None:
+    def __init__(self, execution: LoopOwner, identity: int = 0) -> None:
         self.execution = execution
+        self.salt = identity << SALT_BITS
+        """What the hashes of tasks have above their numbers."""
         self._ready: deque[Handle] = deque()
         self._tasks: list[WorkflowTask[Any]] = []
         self._prune_at = 64
@@ -381,10 +389,10 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
-def new_loop(execution: LoopOwner) -> WorkflowLoop:
-    """Return a loop for one execution."""
+def new_loop(execution: LoopOwner, identity: int = 0) -> WorkflowLoop:
+    """Return a loop for one execution, which *identity* tells from others: alike on replay."""
     make: Any = WorkflowLoop  # type checkers see the refusals below as missing methods
-    loop: WorkflowLoop = make(execution)
+    loop: WorkflowLoop = make(execution, identity)
     return loop
 
 

@@ -124,9 +124,9 @@ class History:
         """
         turn: Turn | None = None
         standing = _Standing(unbegun=all(isinstance(one, r.PREAMBLE) for one in self.records))
-        record: Any  # its kind is looked up in sets, which tell a type checker nothing
-        for record in takewhile(_before_termination, self.records):
-            kind: object = type(record)
+        for known in takewhile(_before_termination, self.records):
+            kind = type(known)
+            record: Any = known  # looking its kind up in sets tells a type checker nothing
             if kind in _INPUT_TYPES:
                 if turn is not None and self._joins(record, turn, standing):
                     turn.inputs.append(record)

@@ -38,7 +38,7 @@ class Settings:
     poll_interval: timedelta = timedelta(milliseconds=50)
     """How often a node looks for what other processes posted."""
     block_warning: timedelta = timedelta(seconds=1)
-    """How long code may block the event loop before the watchdog names it."""
+    """How long code may block the event loop before the watchdog names it; 0: nobody watches."""
 
     @classmethod
     def load(cls, given: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> "Settings":

@@ -48,7 +48,9 @@ class Watchdog:
         return None if blocked is None or blocked[0].is_set() else blocked[1]
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to watch *loop*, from a call on it."""
+        """Begin to watch *loop*, from a call on it; without patience nobody does."""
+        if not self.patience:
+            return
         loop_thread = threading.get_ident()
         self._thread = threading.Thread(
             target=self._watch, args=(loop, loop_thread), name="counterpoint-watchdog", daemon=True
