@@ -34,6 +34,7 @@ UNMEASURED = (
     "design/test_execution_terminate.py",
     "design/test_mix_waits_races.py",
     "diagrams/*",
+    "mutation/*",
     "unit/examples/*",
 )
 """Tests that run without tracing: they take long, and run what other tests run too."""
