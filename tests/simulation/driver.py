@@ -43,7 +43,7 @@ class Driver:
         self.case = case
         self.ledger = LedgerStore()
         self.harness = Harness(
-            app, store=self.ledger, rehearse=case.rehearse, patience=timedelta(seconds=2)
+            app, store=self.ledger, rehearse=case.rehearse, patience=timedelta(seconds=10)
         )
         self.world = World(case, self.harness, self.ledger, at_most_once=frozenset(AT_MOST_ONCE))
         self.counts: Counter[str] = Counter()

@@ -131,7 +131,7 @@ class Driver:
         self.harness = Harness(
             services=self.services(),
             store=self.world.store,
-            patience=timedelta(seconds=2),
+            patience=timedelta(seconds=10),
             hop_limit=case.hop_limit,
         )
         self._crashes = iter(case.crashes)
