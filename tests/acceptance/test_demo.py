@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from examples.shop.forms import FORMS
 
+pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parent.parent.parent
 ORDERS = 40
 
@@ -17,7 +18,7 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 
