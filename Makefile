@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 N ?= 200
 SAGAS ?= 500
+SEEDS ?= 20000
 BENCH ?=
 
 .DEFAULT_GOAL := help
@@ -39,9 +40,8 @@ trip: install  ## book seven trips: people who answer or not, a pivot, an unknow
 crash: install  ## kill nodes in N rounds (N=200) of each style, in N/2 stop them, fill disks, cut the power
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
-simulate: install  ## run N random sagas (N=20000) and choreographies with faults and crashes and judge them
-	$(BIN)/python -m tests.simulation.run --cases $(if $(filter file,$(origin N)),20000,$(N))
-	$(BIN)/python -m tests.simulation.run_events --cases $(if $(filter file,$(origin N)),5000,$(N))
+simulate: install  ## run SEEDS (20000) random sagas, choreographies and days of the shop with faults, and judge them
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
 
 rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend it, answer unknown payments
 	$(BIN)/python -m tests.deployment.run --sagas $(SAGAS)

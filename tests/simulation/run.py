@@ -1,16 +1,21 @@
-"""The proof of sagas: `python -m tests.simulation.run --cases 20000 --workers 2`; `make simulate`.
+"""The proof by simulation: `python -m tests.simulation.run --seeds 20000`; `make simulate`.
 
-Random sagas (see `tests.simulation.plans`) run in the harness: on virtual time, with failing,
-hanging and crashing everywhere. When nothing happens any more the judge looks at what the services
-have done: all of it is kept, or all of it is undone, or `describe()` names what is open. Then
-people put right what is open, and the judge looks again: everything must have ended.
+Three kinds of it, each with so many seeds:
 
-Each batch of cases has a seed of its own, made of `--seed` and its number. A violation is made as
-small as Hypothesis can, and printed as the `Case` to run again. Exit code 1 if there is any.
+* random sagas (`plans`) in the harness, on virtual time, with failing, hanging and crashing
+  everywhere. When nothing happens any more the judge looks at what the services have done: all of
+  it is kept, or all of it is undone, or `describe()` names what is open. Then people put right what
+  is open, and the judge looks again: everything must have ended.
+* random choreographies (`run_events`).
+* days of the shop in its three forms (`shop`) in `counterpoint.testing.simulation`, whose books
+  have to balance.
+
+Each batch of random cases has a seed of its own, made of `--seed` and its number. A violation is
+made as small as Hypothesis can, and printed as the `Case` to run again; a day is told with the seed
+that it is run again with. Exit code 1 if there is any.
 """
 
 import argparse
-import asyncio
 import functools
 import logging
 import multiprocessing
@@ -18,120 +23,142 @@ import os
 import random
 import sys
 import time
-import warnings
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from tests.simulation import judge
+from tests.simulation import judge, run_events, shop
+from tests.simulation.batch import BATCH, Result, Run, run_cases
 from tests.simulation.driver import Driver
 from tests.simulation.plans import Case, cases
 
-BATCH = 250
+from counterpoint.testing.simulation import Report, SimulationFailed
+
 VIOLATIONS_SHOWN = 10
 LINES = 20
+KINDS = ("sagas", "choreographies", "shop")
 
 
-@dataclass
-class Result:
-    """What one batch of cases, or many, came to."""
-
-    cases: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    found: list[str] = field(default_factory=list)
-
-    def add(self, other: "Result") -> None:
-        """Add another batch's figures to these."""
-        self.cases += other.cases
-        self.counts += other.counts
-        self.found += other.found
+async def _run(case: Case) -> Run:
+    driver = Driver(case)
+    verdict = await driver.run()
+    story = judge.in_words(driver.ledger) if verdict.violations else ""
+    return Run(verdict.violations, verdict.counts, story)
 
 
 def run_batch(given_seed: int, rehearsed: int, number: int, count: int) -> Result:
-    """Run one batch; stop at its first violation, made as small as possible."""
-    result = Result()
-    smallest = ""
-    phases = (Phase.generate, Phase.shrink)
-    quiet = tuple(HealthCheck)
-
-    @seed(f"{given_seed}/{number}")
-    @settings(
-        max_examples=count, database=None, deadline=None, phases=phases, suppress_health_check=quiet
-    )
-    @given(cases(rehearsed=rehearsed))
-    def batch(case: Case) -> None:
-        nonlocal smallest
-        driver = Driver(case)
-        verdict = runner.run(driver.run())
-        if not smallest:
-            result.cases += 1
-            result.counts += verdict.counts
-        if verdict.violations:
-            smallest = _told(case, verdict.violations, judge.in_words(driver.ledger))
-        assert not verdict.violations
-
-    with asyncio.Runner() as runner, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what `finally` makes at eviction and cannot run
-        try:
-            batch()
-        except Exception as error:  # noqa: BLE001 - also what Hypothesis says about a flaky case
-            result.found.append(f"batch {number}, {result.cases} cases: {smallest or error!r}")
-    return result
+    """Run one batch of sagas; stop at its first violation, made as small as possible."""
+    return run_cases(cases(rehearsed=rehearsed), _run, f"{given_seed}/{number}", count)
 
 
 def main() -> int:
-    """Run the cases that the command line asks for."""
+    """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.run")
-    parser.add_argument("--cases", type=int, default=20_000, metavar="N")
+    parser.add_argument("--seeds", type=int, default=20_000, metavar="N", help="of each kind")
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), metavar="N")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--rehearsed", type=int, default=10, metavar="N", help="one of N cases is")
+    parser.add_argument("--rehearsed", type=int, default=10, metavar="N", help="one of N sagas is")
+    parser.add_argument("--only", choices=KINDS, help="one kind only")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     asked = parser.parse_args()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
-    console.print(f"seed {asked.seed}, {asked.cases} cases, {asked.workers} workers")
     logging.getLogger("counterpoint").propagate = False
     logging.getLogger("counterpoint").setLevel(logging.ERROR)
-    began = time.monotonic()
+    good = True
+    for kind in KINDS if asked.only is None else [asked.only]:
+        console.print(f"[bold]{kind}[/]: seed {asked.seed}, {asked.seeds} seeds")
+        if kind == "shop":
+            good &= _run_shop(console, asked)
+        else:
+            good &= _run_random(console, kind, asked)
+    return 0 if good else 1
+
+
+# ---- random cases --------------------------------------------------------------------------------
+
+
+def _run_random(console: Console, kind: str, asked: argparse.Namespace) -> bool:
+    count = min(BATCH, asked.seeds)
+    run: Callable[[int], Result] = (
+        functools.partial(run_batch, asked.seed, asked.rehearsed, count=count)
+        if kind == "sagas"
+        else functools.partial(run_events.run_batch, asked.seed, count=count)
+    )
     total = Result()
-    batches = range(-(-asked.cases // BATCH))
-    run = functools.partial(run_batch, asked.seed, asked.rehearsed, count=BATCH)
-    step = max(1, len(batches) // LINES)
+    began = time.monotonic()
+    batches = range(-(-asked.seeds // count))
     context = multiprocessing.get_context("fork")
     with context.Pool(asked.workers, maxtasksperchild=20) as pool:
-        for number, result in enumerate(pool.imap_unordered(run, batches), 1):
-            total.add(result)
+        for result in _told(console, pool.imap_unordered(run, batches), total, asked.seeds):
             for found in result.found[:VIOLATIONS_SHOWN]:
                 console.print(found, markup=False, soft_wrap=True)
-            if number % step == 0:
-                speed = total.cases / (time.monotonic() - began)
-                words = f"{speed:.0f} cases/s, {len(total.found)} violations"
-                console.print(f"{total.cases:>6} cases, {words}")
             if total.found and asked.stop:
                 break
-    _print(console, total, time.monotonic() - began)
-    return 1 if total.found or not total.cases else 0
+    _print_counts(console, total, time.monotonic() - began)
+    return bool(total.cases) and not total.found
 
 
-def _told(case: Case, violations: list[str], journals: str) -> str:
-    return "\n".join([repr(case), *(f"  ! {what}" for what in violations), journals])
+def _told(
+    console: Console, results: Iterator[Result], total: Result, seeds: int
+) -> Iterator[Result]:
+    """Add results up, and say how far it is: with a bar on a terminal, else now and then."""
+    began, told = time.monotonic(), 0
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        bar.disable = not console.is_terminal
+        task = bar.add_task("simulating", total=seeds, speed="")
+        for result in results:
+            total.add(result)
+            pace = total.cases / (time.monotonic() - began)
+            speed = f"{pace:.0f} seeds/s, {len(total.found)} violations"
+            bar.update(task, completed=total.cases, speed=speed)
+            if not console.is_terminal and total.cases - told >= seeds / LINES:
+                told = total.cases
+                console.print(f"{total.cases:>6} seeds, {speed}")
+            yield result
 
 
-def _print(console: Console, total: Result, seconds: float) -> None:
+def _print_counts(console: Console, total: Result, seconds: float) -> None:
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
-    table.add_row("cases", f"{total.cases:,}")
+    table.add_row("seeds", f"{total.cases:,}")
     for name, figure in sorted(total.counts.items()):
         table.add_row(name, f"{figure:,}")
     console.print(table)
-    console.print(f"{seconds:.0f} s, {total.cases / seconds:.1f} cases/s")
+    console.print(f"{seconds:.0f} s, {total.cases / seconds:.1f} seeds/s")
     if total.found:
         console.print(f"[bold red]{len(total.found)} VIOLATIONS[/]")
     else:
-        console.print("[green]all kept, all undone, or named[/]")
+        console.print("[green]all kept, all undone, or named; every effect happened once[/]")
+
+
+# ---- the shop ------------------------------------------------------------------------------------
+
+
+def _run_shop(console: Console, asked: argparse.Namespace) -> bool:
+    """Run the three forms of the shop's day, each with a third of the seeds."""
+    good = True
+    for day in shop.DAYS:
+        first = asked.seed * 1_000_000
+        seeds = range(first, first + -(-asked.seeds // len(shop.DAYS)))
+        failures_max = 1 if asked.stop else VIOLATIONS_SHOWN
+        try:
+            report = shop.run(day, seeds, workers=asked.workers, failures_max=failures_max)
+        except SimulationFailed as failed:
+            good = False
+            console.print(str(failed), markup=False, soft_wrap=True)
+            report = failed.report
+        _print_report(console, day.name, report)
+    return good
+
+
+def _print_report(console: Console, name: str, report: Report) -> None:
+    console.print(f"{name}: {report}")
+    for what, figures in (("struck", report.faults), ("covered", report.covered)):
+        told = ", ".join(f"{one} {times:,}" for one, times in sorted(figures.items()))
+        console.print(f"  {what}: {told}")
 
 
 if __name__ == "__main__":

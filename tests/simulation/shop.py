@@ -3,12 +3,13 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from examples.shop import books
 from examples.shop.app import (
@@ -27,7 +28,7 @@ from examples.shop.mix.books import violations as violations_of_the_mix
 from examples.shop.own_file import folder
 
 from counterpoint import App
-from counterpoint.testing.simulation import Faults, Scenario, Simulation
+from counterpoint.testing.simulation import Faults, Report, Scenario, Simulation, simulate
 
 ORDERS_MAX = 6
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this process's own is made in it
@@ -41,11 +42,11 @@ def _all_orders() -> list[Order]:
 def _orders(simulation: Simulation) -> list[Order]:
     """Open the shop anew, and return the orders of the day."""
     close_files()
-    opened = folder().parent / "opened"
+    opened = folder().parent / f"opened-{folder().name}"
     if not opened.exists():
         open_shop()
         shutil.copytree(folder(), opened)
-    shutil.rmtree(folder())
+    shutil.rmtree(folder(), ignore_errors=True)
     shutil.copytree(opened, folder())
     count = simulation.random.randint(1, ORDERS_MAX)
     return simulation.random.sample(_all_orders(), count)
@@ -127,3 +128,28 @@ def own_folder() -> Generator[None]:
             del os.environ["SHOP_DIR"]
             if before is not None:
                 os.environ["SHOP_DIR"] = before
+
+
+def run(day: Day, seeds: int | Sequence[int], **options: Any) -> Report:
+    """Simulate one form of the shop's day; see `simulate` for the options."""
+    with own_folder():
+        return simulate(
+            day.app,
+            in_own_folder(day.scenario),
+            seeds=seeds,
+            faults=FAULTS,
+            check=day.check,
+            **options,
+        )
+
+
+def in_own_folder(scenario: Scenario) -> Scenario:
+    """Let each process have the shop's files for itself."""
+
+    async def own(simulation: Simulation) -> None:
+        made = Path(os.environ["SHOP_DIR"])
+        if made.name != str(os.getpid()):
+            os.environ["SHOP_DIR"] = str(made.parent / str(os.getpid()))
+        await scenario(simulation)
+
+    return own

@@ -140,9 +140,13 @@ def test_rate_beyond_one_is_refused() -> None:
 
 
 def test_every_fault_strikes_and_is_counted() -> None:
-    often = dict.fromkeys(Faults.rates(), 0.1) | {"failed_read": 0.003, "unknown_commit": 0.03}
+    often = dict.fromkeys(Faults.rates(), 0.1) | {
+        "failed_read": 0.005,
+        "unknown_commit": 0.03,
+        "jump": 0.6,
+    }
     struck: set[str] = set()
-    for seed in range(20):
+    for seed in range(12):
         faults = Faults(**often)  # type: ignore[arg-type]
         struck |= run_seed(app, an_evening, seed, faults=faults, traced=False).faults.keys()
 
