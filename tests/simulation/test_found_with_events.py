@@ -13,6 +13,10 @@ from tests.simulation.driver import Driver
 from tests.simulation.events_judge import run_case
 from tests.simulation.plans import Case, Crash
 
+pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and cannot run
+    "ignore:coroutine .* was never awaited:RuntimeWarning",
+)
+
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
