@@ -28,6 +28,7 @@ SHOWN = (
     "nodes that did not start",
     "syncs that failed",
     "nodes that stayed down",
+    "nodes killed at such a sync",
     "power cuts",
     "writes not synced at a cut",
     "  of these lost or torn",

@@ -1,7 +1,7 @@
 """Defects that are planted to see that the rounds find them: `tests.crash.run --plant NAME`.
 
-Each is put into the program before a round's processes are forked, and has to be found by the
-rounds of the trouble that it is named after, in a few of them.
+Each is put into the program before a round's processes are forked, and has to be found by some
+rounds of the trouble that it is named after (`log-believed`: by those with sync errors, rarely).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from tests.crash import wal
 
 from counterpoint.errors import StoreFullError
 from counterpoint.model.rows import Commit
-from counterpoint.stores import failures
+from counterpoint.stores import failures, sqlite
 from counterpoint.stores.locks import NodeLock
 from counterpoint.stores.sqlite import SqliteStore
 
@@ -37,6 +37,11 @@ def acknowledge_without_room() -> None:
 def go_on_without_sync() -> None:
     """Open the store again after a sync that failed, and go on."""
     patch.object(failures, "_SYNC_ERRORS", frozenset[int]()).start()
+
+
+def believe_the_log() -> None:
+    """Open a store without writing again what a failed sync left in memory."""
+    patch.object(sqlite, "make_durable").start()
 
 
 def commit_without_sync() -> None:
@@ -65,6 +70,7 @@ PLANTS: Mapping[str, Callable[[], None]] = {
     "pauses": host_beside_others,
     "full-disk": acknowledge_without_room,
     "sync-errors": go_on_without_sync,
+    "log-believed": believe_the_log,
     "power-cuts": commit_without_sync,
     "cut-logs": lose_one_more_commit,
 }

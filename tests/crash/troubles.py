@@ -31,7 +31,8 @@ from counterpoint.errors import StoreLockedError
 
 STOPPED_WITHIN_SECONDS = 10.0
 TICK_SECONDS = 0.01
-STOPS_WITHIN_TICKS = 30
+STOPS_WITHIN_SECONDS = 0.3
+SYNCED_SECONDS = 1.0
 SYNCS_MAX = 30
 WRITES_MAX = {"start-up": 150, "load": 60, "shutdown": 60}
 """Among so many of a node, in a phase of its life, one is chosen to be its last."""
@@ -71,9 +72,9 @@ class OnDisk(Trouble):
             node.finish()
         node.check()
 
-    def stops_itself(self, node: Child) -> bool:
+    def stops_itself(self, node: Child, seconds: float = STOPS_WITHIN_SECONDS) -> bool:
         """Give a process the time to stop itself where the disk says; return whether one has."""
-        for _ in range(STOPS_WITHIN_TICKS):
+        for _ in range(int(seconds / TICK_SECONDS)):
             if self.disk.control.stopped:
                 return True
             node.read(TICK_SECONDS)
@@ -252,16 +253,25 @@ class SyncErrors(Powered):
 
     def __init__(self, owner: Round) -> None:
         super().__init__(owner)
-        for name in ("syncs that failed", "nodes that stayed down"):
+        for name in ("syncs that failed", "nodes that stayed down", "nodes killed at such a sync"):
             self.figures[name] = 0
 
     def before(self, phase: str) -> None:
         every = (Kind.LOG, Kind.DATABASE, Kind.JOURNAL)
         kinds = self.dice.choice([(Kind.LOG,), (Kind.DATABASE,), every])
+        self.disk.go_well()
+        self.dies_there = self.dice.random() < 1 / 2
+        if self.dies_there:
+            self.disk.stop_at_failure()
         latest = SYNCS_MAX if phase != "start-up" else 6
         self.disk.fail_sync(self.dice.randint(1, latest), kinds, self.dice.choice((1, 1_000)))
 
     def live(self, node: Child, phase: str) -> None:
+        if self.dies_there:
+            self.figures["nodes killed at such a sync"] += self.stops_itself(node, SYNCED_SECONDS)
+            self.figures["syncs that failed"] += self.disk.control.failed
+            node.kill()
+            return node.check()
         if node.read(READY_WITHIN_SECONDS, until="ready"):
             node.read(self.round.load_seconds * 2, until="stopping")
         failed = self.disk.control.failed
