@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -171,8 +170,7 @@ async def test_a_second_publish_of_an_id_publishes_where_the_first_one_failed() 
 
 async def test_two_clients_that_post_one_id_at_once_publish_one_event() -> None:
     books = Books()
-    patience = timedelta(seconds=1)
-    async with Harness(services=deployed(books, "take"), patience=patience) as harness:
+    async with Harness(services=deployed(books, "take")) as harness:
         node = harness.app.node
         mail = PublishMail([posted(raw_event({"key": "k", "number": 1}), node.codec)], True)
         rows = [mail_row(EVENTS, mail, node.clock.now(), node.codec) for _ in range(2)]
