@@ -117,7 +117,7 @@ class Driver:
 
     async def _begin(self) -> None:
         workflow = ROOTS[self.case.root]
-        while ROOT_ID not in self.ledger._keys:
+        while not self.ledger.knows(ROOT_ID):
             if not self.harness.running:
                 self.counts["crashes"] += 1
                 await self._restart()
@@ -154,7 +154,7 @@ class Driver:
         await self._act(moment.act, moment.target)
 
     async def _act(self, act: Act, target: int) -> None:
-        ids = sorted(self.ledger._keys)
+        ids = self.ledger.ids()
         if not ids:
             return
         chosen = ids[target % len(ids)]

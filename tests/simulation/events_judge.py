@@ -9,6 +9,7 @@ from tests.simulation.events import Driver
 from tests.simulation.things import name_in
 
 from counterpoint.model.messages import EventRow, ReactionStatus, SubscriptionRow
+from counterpoint.testing.simulation.judge_events import under_way
 
 
 def judge(driver: Driver) -> list[str]:
@@ -94,12 +95,7 @@ def _at_rest(driver: Driver) -> Iterator[str]:
     for subscription in store._subscriptions.values():
         if subscription.replay:
             yield f"the replay {subscription} is left"
-    running = node.messaging.dispatcher
-    if running.pending or running.deliveries.under_way or running.deliveries.retrying:
-        yield f"something is under way: {running.pending} events in memory"
-    queues = [queue for lane in running.lanes.values() for queue in lane.queues]
-    if queues:
-        yield f"queues are left: {queues}"
+    yield from under_way(node)
 
 
 async def run_case(case: Case) -> list[str]:

@@ -7,7 +7,6 @@ its outcome must not be recorded yet.
 
 import asyncio
 import itertools
-import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,11 @@ from counterpoint.activity import info
 from counterpoint.authoring.attempt import AttemptInfo, current_attempt
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.testing import Harness
+from counterpoint.testing.simulation.run import EngineErrors as EngineErrors
 
 HANG = timedelta(hours=1)
 SLOW = timedelta(seconds=3)
 STUBBORN = timedelta(seconds=12)
-FORGIVABLE = ("incident in", "%s %s: %s%s", "the store failed", "the event loop has been blocked")
-"""How messages begin that tell of users' code, of injected faults and of a machine that has other
-things to do; all others are defects."""
 
 
 class Declined(BusinessError):
@@ -203,19 +200,6 @@ class World:
         execution, _, run = name.rpartition("/")
         number = -int(step[:-1]) if step.endswith("c") else int(step)
         return self.ledger.durable.get((execution, int(run)), Durable()), number
-
-
-class EngineErrors(logging.Handler):
-    """Keeps what the engine logs as an error of its own."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.said: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if not str(record.msg).startswith(FORGIVABLE):
-            error = record.exc_info[1] if record.exc_info else None
-            self.said.append(record.getMessage() + (f": {error!r}" if error else ""))
 
 
 _worlds: list[World] = []
