@@ -213,7 +213,9 @@ def _listed(mutants: Iterable[Mutant]) -> Table:
 
 
 def _report(console: Console, verdicts: Sequence[Verdict], seconds: float) -> int:
-    table = Table("mutant", "breaks", "caught by", "after")
+    table = Table("mutant", "breaks")
+    table.add_column("caught by", overflow="fold")
+    table.add_column("after", justify="right")
     for one in verdicts:
         by = one.caught_by.removeprefix("tests/") if one.caught_by is not None else one.how
         style = None if one.caught_by is not None else "red"

@@ -318,4 +318,35 @@ MUTANTS = (
         ),
         "A node that was declared dead writes over what the next one does.",
     ),
+    Mutant(
+        "write-an-unknown-commit-again",
+        "P1",
+        _COMMITTER,
+        "    StoreBrokenError,\n    StoreCorruptError,\n)\n",
+        "    StoreCorruptError,\n)\n",
+        (
+            "tests/runtime/test_store_failures.py::test_commit_that_was_written_but_reported_as_failed_repeats_no_recorded_step",
+        ),
+        "What may be written is taken for refused, and its execution is left alone.",
+    ),
+    Mutant(
+        "go-on-after-a-lost-sync",
+        "P1",
+        _NODE,
+        "        if is_fatal(error):\n            self._stay_down(error)\n            return\n",
+        "",
+        (
+            "tests/runtime/test_faults_store.py::test_node_stays_down_after_an_error_of_fsync_and_everybody_learns_it",
+        ),
+        "A disk that has lost what it confirmed is believed again.",
+    ),
+    Mutant(
+        "tell-nobody-of-a-commit-that-was-cut-off",
+        "P1",
+        _COMMITTER,
+        "            self._abandon(batch)\n",
+        "",
+        ("tests/runtime/test_stop_in_commit.py",),
+        "A start waits for ever for the answer of a node that has ended.",
+    ),
 )

@@ -260,4 +260,35 @@ MUTANTS = (
         ),
         "Events read before a fault are put into queues that nobody has any more.",
     ),
+    Mutant(
+        "join-the-others-before-having-caught-up",
+        "P4",
+        _STREAMS,
+        "        if stream.frontier >= self.live.frontier:\n",
+        "        if True:\n",
+        (
+            "tests/runtime/test_events_kept.py::test_who_catches_up_misses_nothing_that_comes_meanwhile",
+        ),
+        "Who comes back after a week misses what came while it read.",
+    ),
+    Mutant(
+        "forget-what-is-left-in-the-log-during-a-read",
+        "P6",
+        _DISPATCHER,
+        "read = {s: cursor for s, cursor in queue.cursors.items() if cursor.last >= after}",
+        "read = dict(queue.cursors)",
+        (
+            "tests/unit/runtime/test_key_queues.py::test_what_is_left_in_the_log_during_a_read_is_read_the_next_time",
+        ),
+        "What a second stream left further below is passed over.",
+    ),
+    Mutant(
+        "give-an-event-to-the-youngest-wait",
+        "P8",
+        "runtime/messaging/taking.py",
+        "            min(about_it),\n",
+        "            max(about_it),\n",
+        ("tests/design/test_mix_waits.py::test_waits_for_one_key_get_one_event_each",),
+        "Of two tasks that wait for one key the second gets the first event.",
+    ),
 )

@@ -209,26 +209,49 @@ class SlowLog:
         return []
 
 
+class Reading:
+    """A dispatcher that reads, when the test lets it, what the queue of a place left in the log."""
+
+    def __init__(self, place: Place, *events: int) -> None:
+        self.errands: list[asyncio.Task[Any]] = []
+        self.log = SlowLog([place.item(position).event for position in events])
+        node: Any = SimpleNamespace(store=self.log, stopping=True, spawn=self.spawn)
+        self.dispatcher = Dispatcher(node, lambda: None)
+        place.lane.types["shop.Happened"] = None
+
+    def spawn(self, errand: Coroutine[Any, Any, Any]) -> None:
+        self.errands.append(asyncio.create_task(errand))
+
+    async def end(self) -> None:
+        self.log.go_on.set()
+        await asyncio.gather(*self.errands)
+
+
 async def test_what_was_being_read_when_everything_was_forgotten_begins_nothing() -> None:
     place = Place()
-    errands: list[asyncio.Task[Any]] = []
-    log = SlowLog([place.item(7).event])
-
-    def spawn(errand: Coroutine[Any, Any, Any]) -> None:
-        errands.append(asyncio.create_task(errand))
-
-    node: Any = SimpleNamespace(store=log, stopping=False, spawn=spawn)
-    dispatcher = Dispatcher(node, lambda: None)
-    place.lane.types["shop.Happened"] = None
+    reading = Reading(place, 7)
     place.queue.cursors[place.stream] = Cursor(last=0, missed=7)
-    dispatcher.read_behind(place.queue)
+    reading.dispatcher.read_behind(place.queue)
     await asyncio.sleep(0)
-    dispatcher.forget_all()
-    log.go_on.set()
-    await asyncio.gather(*errands, return_exceptions=True)
+    reading.dispatcher.forget_all()
+    await reading.end()
 
-    assert (dispatcher.pending, dispatcher.reading) == (0, 0)
+    assert (reading.dispatcher.pending, reading.dispatcher.reading) == (0, 0)
     assert not place.queue.items
+
+
+async def test_what_is_left_in_the_log_during_a_read_is_read_the_next_time() -> None:
+    place = Place()
+    other = place.another_stream(100)
+    reading = Reading(place, 7)
+    place.queue.cursors[place.stream] = Cursor(last=6, missed=7)
+    reading.dispatcher.read_behind(place.queue)
+    await asyncio.sleep(0)
+    place.queue.cursors[other] = Cursor(last=2, missed=3)
+    await reading.end()
+
+    assert positions(list(place.queue.items)) == [7]
+    assert place.queue.cursors[other].last == 2
 
 
 def streams_behind(frontier: int, *, backlog: bool) -> tuple[Place, Streams]:
