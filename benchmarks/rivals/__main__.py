@@ -51,11 +51,11 @@ def main() -> None:
     if options.earlier:
         described, visits = report.read(options.earlier)
     else:
-        described = machine.describe()
         measured = rounds.Options(
             seconds=options.seconds or (1.0 if options.quick else 3.0),
             directory=options.directory,
         )
+        described = {**machine.describe(), "seconds": measured.seconds}
         count = options.rounds or (1 if options.quick else 5)
         visits = rounds.measure(names, count, measured, progress.print)
         name = f"rivals-{time.strftime('%Y%m%dT%H%M%S')}.json"

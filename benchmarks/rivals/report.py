@@ -137,9 +137,10 @@ def number(value: float | None) -> str:
 def markdown(machine: dict[str, Any], visits: Sequence[Visit]) -> str:
     """Return all tables and notes as Markdown."""
     rounds = max((one.round for one in visits), default=0)
+    seconds = f" of {number(machine['seconds'])} s a case" if "seconds" in machine else ""
     lines = [
-        f"Measured at {machine['at']}, commit {machine['commit'][:10]}, {machine['system']},"
-        f" {machine['cores']} cores, {rounds} round{'s' * (rounds != 1)}.",
+        f"Measured at {machine['at']}, commit {machine['commit'][:10]}, {machine['cores']} cores,"
+        f" {rounds} round{'s' * (rounds != 1)}{seconds}. {_noise(visits)}",
         "",
     ]
     for table in tables(visits):
@@ -147,6 +148,19 @@ def markdown(machine: dict[str, Any], visits: Sequence[Visit]) -> str:
         lines += [_line(["---"] * len(table.headings)), *(_line(row) for row in table.rows), ""]
     lines += [f"- {note}" for note in footnotes(visits)]
     return "\n".join(lines).strip() + "\n"
+
+
+def _noise(visits: Sequence[Visit]) -> str:
+    """Say how much the machine itself changed over the run."""
+    ran = [one for one in visits if any(one.loop_ms)]
+    if not ran:
+        return "Nothing ran."
+    loops = [value for one in ran for value in one.loop_ms]
+    syncs = [value for one in ran for value in one.sync_ms]
+    return (
+        f"Over the run the fixed loop took {number(min(loops))} to {number(max(loops))} ms"
+        f" and a sync {number(min(syncs))} to {number(max(syncs))} ms."
+    )
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from benchmarks.machine import ROOT
 from benchmarks.rivals import environments
 from benchmarks.rivals.catalogue import RIVALS, Rival
 from benchmarks.rivals.conversation import Worker, WorkerError
@@ -90,12 +91,16 @@ def measure(names: Sequence[str], rounds: int, options: Options, say: Say) -> li
     reasons = install(names, say)
     visits: list[Visit] = []
     for number in range(1, rounds + 1):
+        started = time.perf_counter()
         for name in names:
             if name in reasons:
                 visits.append(Visit(name, number, reason=reasons[name]))
             else:
                 visits.append(visit(name, number, options))
                 say(f"round {number} of {rounds}: {_summary(visits[-1])}")
+        if number < rounds:
+            minutes = (time.perf_counter() - started) * (rounds - number) / 60
+            say(f"about {minutes:.0f} minutes to go")
     return visits
 
 
@@ -108,8 +113,8 @@ def visit(name: str, number: int, options: Options) -> Visit:
     try:
         while len(session.cases) < len(CASES):
             session.run()
-    except (NotAvailableError, WorkerError) as error:
-        reason = str(error)
+    except (NotAvailableError, WorkerError, OSError) as error:
+        reason = str(error).replace(f"{ROOT}/", "")
     after = loop_ms(), sync_ms(options.directory)
     return Visit(
         rival=name,

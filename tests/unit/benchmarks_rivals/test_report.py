@@ -131,6 +131,15 @@ def test_markdown_is_put_between_the_marks_of_a_page(tmp_path: Path) -> None:
     assert "old" not in page.read_text()
 
 
+def test_markdown_says_how_much_the_machine_changed() -> None:
+    first = Visit(BARE, 1, loop_ms=(10.0, 20.0), sync_ms=(1.0, 2.0))
+    second = Visit(BARE, 2, loop_ms=(40.0, 5.0), sync_ms=(0.5, 2.0))
+
+    text = report.markdown(MACHINE, [first, second, Visit("dura", 1, reason="no")])
+
+    assert "2 rounds. Over the run the fixed loop took 5.00 to 40.0 ms and a sync 0.50" in text
+
+
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("nothing")
 
