@@ -1,5 +1,6 @@
 """What the tests of events share: events, reactions that obey a test, looks into the store."""
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ from counterpoint.runtime.mail import EVENTS, DiscardMail, Mail, RedriveMail, Re
 from counterpoint.testing import Harness
 
 ALL = 1_000_000
+TURNS_MORE = 100
+"""Turns of the event loop, while virtual time stands still."""
 BRIEF = Retry(max_attempts=2, jitter=0)
 ONCE = Retry(max_attempts=1)
 
@@ -180,6 +183,14 @@ async def post(harness: Harness, mail: Mail) -> None:
     node = harness.app.node
     await node.post(mail_row(EVENTS, mail, node.clock.now(), node.codec))
     await harness.settle()
+
+
+async def turns(done: Callable[[], bool] = lambda: True) -> None:
+    """Let the app run until *done*, and so long that anything else would have begun."""
+    left = TURNS_MORE
+    while left:
+        await asyncio.sleep(0)
+        left = left - 1 if done() else TURNS_MORE
 
 
 async def redrive(harness: Harness, letter: DeadLetterRow, data: object = None) -> None:

@@ -27,14 +27,13 @@ from tests.design.services_events import (
     reaction,
     redrive,
     things,
+    turns,
 )
 
 from counterpoint import NodeStoppedError, Retry, Service, StoreError
 from counterpoint.model.messages import ReactionStatus
 from counterpoint.testing import Harness
 
-TURNS_MANY = 100
-"""Turns of the event loop in which anything else would have begun."""
 QUICK = Retry(max_attempts=20, first=timedelta(seconds=1), factor=1, jitter=0.9)
 
 
@@ -130,10 +129,7 @@ async def test_one_key_waits_and_the_others_run_beside_each_other() -> None:
         for key in ("a", "b", "c"):
             for number in (1, 2):
                 await harness.app.publish(Happened(key=key, number=number))
-        turns_left = TURNS_MANY
-        while turns_left:
-            await asyncio.sleep(0)
-            turns_left = turns_left - 1 if len(books.began) >= 3 else TURNS_MANY
+        await turns(lambda: len(books.began) >= 3)
         assert sorted(books.began) == [("take", "a", 1), ("take", "b", 1), ("take", "c", 1)]
 
         going_on.set()

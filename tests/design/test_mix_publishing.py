@@ -344,7 +344,7 @@ async def test_a_thread_that_timed_out_and_goes_on_publishes_nothing() -> None:
     @slow.activity(retry=Retry(max_attempts=1), timeout=timedelta(seconds=1))
     def waits_in_a_thread() -> None:
         begun.set()
-        let_go.wait(10)
+        let_go.wait(60)
         activity.publish(Confirmed(order_id="k", number=5))
         gone_on.set()
 
@@ -352,14 +352,14 @@ async def test_a_thread_that_timed_out_and_goes_on_publishes_nothing() -> None:
     async def calls_slow() -> None:
         await waits_in_a_thread()
 
-    async with Harness(services=[*ALL, slow], patience=timedelta(seconds=5)) as harness:
+    async with Harness(services=[*ALL, slow]) as harness:
         execution = await harness.app.start(calls_slow, id="one")
-        await asyncio.to_thread(begun.wait, 5)
+        await asyncio.to_thread(begun.wait, 30)
         harness.clock.move_to(harness.clock.now() + 2_000_000)
         with pytest.raises(ExecutionFailed):
             await execution.result()
         let_go.set()
-        await asyncio.to_thread(gone_on.wait, 5)
+        await asyncio.to_thread(gone_on.wait, 30)
         await harness.settle()
 
         assert gone_on.is_set()
