@@ -8,7 +8,7 @@ import logging
 
 import pytest
 from tests.simulation import choreographies, judge
-from tests.simulation.choreographies import Reacts
+from tests.simulation.choreographies import Joins, Reacts
 from tests.simulation.driver import Driver
 from tests.simulation.events_judge import run_case
 from tests.simulation.plans import Case, Crash
@@ -57,6 +57,17 @@ async def test_an_event_from_outside_reaches_everybody_or_becomes_a_dead_letter(
     moments = (choreographies.Moment(1, act), choreographies.Moment(2, act))
     case = choreographies.Case(
         (Reacts(0, 1, (2,)),), ((1, 0),), crashes=(Crash(3, "after"),), moments=moments
+    )
+
+    assert await run_case(case) == []
+
+
+async def test_a_saga_that_waits_for_an_event_tells_of_one_that_it_cannot_read() -> None:
+    case = choreographies.Case(
+        (),
+        ((0, 2),),
+        moments=(choreographies.Moment(1, "newer", 2),),
+        joins=(Joins(0, 0, waits=(1,), emits=(3,)),),
     )
 
     assert await run_case(case) == []
