@@ -144,11 +144,16 @@ class Round:
                 self.trouble.after()
                 self.look(phase)
             self.trouble.over()
-            if client is None and (program := self.client()) is not None:
-                client = Child(program)
             if client is not None:
                 client.finish()
                 self._heard(client)
+                if client.told("ended"):
+                    client = None  # it could not open the store, which is what it is for
+            if client is None and (program := self.client()) is not None:
+                client = Child(program)
+                client.finish()
+                self._heard(client)
+            if client is not None:
                 self.look("the client's end")
             last = Child(self.last_node())
             last.finish()
