@@ -144,17 +144,7 @@ class Round:
                 self.trouble.after()
                 self.look(phase)
             self.trouble.over()
-            if client is not None:
-                client.finish()
-                self._heard(client)
-                if client.told("ended"):
-                    client = None  # it could not open the store, which is what it is for
-            if client is None and (program := self.client()) is not None:
-                client = Child(program)
-                client.finish()
-                self._heard(client)
-            if client is not None:
-                self.look("the client's end")
+            self._finish_client(client)
             last = Child(self.last_node())
             last.finish()
             self._heard(last)
@@ -170,6 +160,20 @@ class Round:
         else:
             shutil.rmtree(self.directory)
         return self.result
+
+    def _finish_client(self, client: Child | None) -> None:
+        """Let the client do what it has to; another one if it could not, or is dead."""
+        if client is not None:
+            client.finish()
+            self._heard(client)
+        if client is None or client.told("ended"):
+            program = self.client()
+            if program is None:
+                return
+            client = Child(program)
+            client.finish()
+            self._heard(client)
+        self.look("the client's end")
 
     def _spawn(self, program: Program, *, node: bool) -> Child:
         return Child(self.trouble.beneath(program, node=node))
