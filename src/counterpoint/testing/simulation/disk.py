@@ -23,7 +23,9 @@ class Connection(PassingStore):
         self.ledger = ledger
         self.dice = dice
         self.dead = False
-        """The process has died."""
+        """The process has died: whoever asks now stands still."""
+        self.buried = False
+        """Everything that ran in it is gone: nobody can ask any more."""
         self.inside: dict[asyncio.Task[object], None] = {}
         """Tasks of the process that wait for the disk."""
         self._die = die
@@ -38,7 +40,7 @@ class Connection(PassingStore):
 
     async def open(self, *, node: bool) -> None:
         del node
-        self._check_alive("opens the store")
+        await self._check_alive("opens the store")
         await self._be_slow("slow_read")
 
     async def close(self) -> None:
@@ -67,7 +69,7 @@ class Connection(PassingStore):
         return posted
 
     async def commit(self, commit: Commit) -> int:
-        self._check_alive("commits")
+        await self._check_alive("commits")
         if self._die is None:
             return await super().commit(commit)
         if self.dice.strikes("crash"):
@@ -125,7 +127,9 @@ class Connection(PassingStore):
         never: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         return await never
 
-    def _check_alive(self, what: str) -> None:
-        if self.dead:
+    async def _check_alive(self, what: str) -> None:
+        if self.buried:
             self.ledger.findings.append(f"P7: a node that has died {what}")
             raise StoreError("injected: the process is dead")
+        if self.dead:
+            await self._stand_still()

@@ -127,6 +127,7 @@ class Life:
             self.note("the node is stopped")
             await self.app.stop(timedelta(seconds=1))
             if not self._death.done():
+                self.node = None
                 self.connection.dead = True
                 self._death.set_result(None)
 
@@ -159,8 +160,7 @@ class Life:
     async def _bury(self) -> None:
         node, self.node = self.node, None
         if node is not None:
-            if not node.stopping:
-                await node.crash()
+            await node.crash()  # also if it was being stopped
             await self.app.stop(timedelta(0))
             self.ledger.findings += [f"a turn failed: {one!r}" for one in node.defects]
         lost = [task for task in self.connection.inside if not task.done()]
@@ -168,6 +168,7 @@ class Life:
             task.cancel()
         await asyncio.gather(*lost, return_exceptions=True)
         self.clock.stop()
+        self.connection.buried = True
 
     def _plan_storm(self) -> None:
         more = self.births > 1 and self._storm < self.dice.faults.storm_max
@@ -185,5 +186,7 @@ class Life:
     def _forget_positions(self) -> None:
         """Set subscriptions back, as if their positions had not been written for a while."""
         if self.births > 1 and self.dice.strikes("redelivery"):
-            for row in self.ledger.subscribed():
-                self.ledger.set_back(row.number, self.dice.random.randint(0, row.position))
+            rows = [row for row in self.ledger.subscribed() if not row.replay]
+            position = self.dice.random.randint(0, max((row.position for row in rows), default=0))
+            for row in rows:
+                self.ledger.set_back(row.number, position)
