@@ -86,8 +86,13 @@ def _stop(server: "subprocess.Popen[bytes]") -> None:
     server.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(STOP_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:  # until the session has no process
+            os.killpg(server.pid, 0)
+            time.sleep(0.01)
     server.wait()
 
 
@@ -151,7 +156,7 @@ def temporal(folder: Path) -> Generator[Served]:
         yield Served({"address": f"127.0.0.1:{port}"}, (pid,))
 
 
-GRANIAN = ("granian", "--interface", "asgi", "--http", "2", "--host", "127.0.0.1", "--port")
+GRANIAN = ("granian", "--interface", "asgi", "--http", "2", "--workers-kill-timeout", "1", "--port")
 HYPERCORN = ("hypercorn", "--bind")
 
 
@@ -174,9 +179,9 @@ def restate(folder: Path, asgi: Sequence[str] = GRANIAN) -> Generator[Served]:
     app = "benchmarks.rivals.workers.restate_services:app"
     behind = [str(python_of("restate")), "-m", *asgi, where, app]
     server = [str(found[0]), "--base-dir", str(folder / "restate"), "--no-logo"]
-    with (
-        process(server, folder / "restate.log", ingress, environment=environment) as pid,
+    with (  # the server ends first: the services wait for its connections to be closed
         process(behind, folder / "services.log", services) as services_pid,
+        process(server, folder / "restate.log", ingress, environment=environment) as pid,
     ):
         address = f"http://127.0.0.1:{services}"
         _post(f"http://127.0.0.1:{admin}/deployments", {"uri": address})

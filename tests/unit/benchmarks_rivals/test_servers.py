@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from benchmarks.rivals import rounds, servers
 from benchmarks.rivals.catalogue import RIVALS, Rival
 from benchmarks.rivals.environments import NotAvailableError
@@ -42,7 +41,7 @@ def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no licence')"]
 
     with (
-        pytest.raises(NotAvailableError, match="server did not start: .*no licence"),
+        pytest.raises(NotAvailableError, match=r"server did not start: .*no licence"),
         servers.process(command, tmp_path / "server.log", servers.free_port()),
     ):
         pass
