@@ -139,10 +139,18 @@ def queue_by_something_else_than_the_key(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_the_dead_write(patch: pytest.MonkeyPatch) -> None:
-    async def crash(self: Node) -> None:
-        """Do nothing: what ran goes on."""
+    crash, left = Node.crash, list[asyncio.Future[None]]()
 
-    patch.setattr(Node, "crash", crash)
+    async def crashed(self: Node) -> None:
+        async def write() -> None:
+            await asyncio.sleep(5)
+            await self.store.commit(Commit())
+
+        await crash(self)
+        if self.store.dead:  # type: ignore[attr-defined]
+            left.append(asyncio.ensure_future(write()))
+
+    patch.setattr(Node, "crash", crashed)
 
 
 def forget_the_row(patch: pytest.MonkeyPatch) -> None:
