@@ -135,13 +135,13 @@ class Report:
     matched: int = 0
     more: bool = False
     """Whether `--limit` left out others."""
-    counts: list[Count] = field(default_factory=list[Count])
-    ids: list[str] = field(default_factory=list[str])
+    counts: list[Count] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     """The first ones."""
     children: int = 0
     """How many are left out, as they end with their parents."""
     done: int = 0
-    refused: list[Refusal] = field(default_factory=list[Refusal])
+    refused: list[Refusal] = field(default_factory=list)
     interrupted: bool = False
     taken: bool = True
     """Whether a node has taken over what was asked."""

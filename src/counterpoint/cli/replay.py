@@ -62,8 +62,8 @@ class Choice:
 class Differences:
     """What differs, each place of the code once, with the first executions that differ there."""
 
-    counts: dict[Place, int] = field(default_factory=dict[Place, int])
-    ids: dict[Place, list[str]] = field(default_factory=dict[Place, list[str]])
+    counts: dict[Place, int] = field(default_factory=dict)
+    ids: dict[Place, list[str]] = field(default_factory=dict)
 
     def add(self, place: Place, execution_id: str) -> None:
         """Note that an execution differs there."""

@@ -69,7 +69,7 @@ class Where:
     """A part of the error's type or message, whatever the case of its letters."""
     incident: str | None = None
     """The same of the kind or the message of an incident."""
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, str] = field(default_factory=dict)
     since: datetime | None = None
     until: datetime | None = None
 

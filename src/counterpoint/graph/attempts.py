@@ -24,11 +24,11 @@ class Alike:
 class Summary:
     """What of a journal is told once for many: by the index of its entry."""
 
-    alike: dict[int, Alike] = field(default_factory=dict[int, Alike])
+    alike: dict[int, Alike] = field(default_factory=dict)
     """At the first of several attempts that failed alike."""
-    beats: dict[int, int] = field(default_factory=dict[int, int])
+    beats: dict[int, int] = field(default_factory=dict)
     """At the last of several heartbeats in a row, how many there were."""
-    silent: set[int] = field(default_factory=set[int])
+    silent: set[int] = field(default_factory=set)
     """Entries that are part of what is told elsewhere."""
 
 

@@ -31,15 +31,13 @@ class Parameter(NamedTuple):
 class Bindings:
     """All names of one function, wherever in it they are assigned."""
 
-    assigned: list[Assigned] = field(default_factory=list[Assigned])
-    parameters: list[Parameter] = field(default_factory=list[Parameter])
-    unclear: set[str] = field(default_factory=set[str])
+    assigned: list[Assigned] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
+    unclear: set[str] = field(default_factory=set)
     """Names that are also given what is not followed."""
-    annotations: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
-    functions: dict[str, list[FunctionNode]] = field(default_factory=dict[str, list[FunctionNode]])
-    imports: list[ast.Import | ast.ImportFrom] = field(
-        default_factory=list[ast.Import | ast.ImportFrom]
-    )
+    annotations: dict[str, ast.expr] = field(default_factory=dict)
+    functions: dict[str, list[FunctionNode]] = field(default_factory=dict)
+    imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
 
 
 def bindings_of(node: FunctionNode) -> Bindings:

@@ -79,9 +79,9 @@ Unclear: TypeAlias = dict[str, tuple[str, ...]]
 class EventGraph:
     """Nodes in the order of their declaration, by id, and edges."""
 
-    nodes: dict[str, GraphNode] = field(default_factory=dict[str, GraphNode])
-    edges: dict[GraphEdge, None] = field(default_factory=dict[GraphEdge, None])
-    unclear: Unclear = field(default_factory=dict[str, tuple[str, ...]])
+    nodes: dict[str, GraphNode] = field(default_factory=dict)
+    edges: dict[GraphEdge, None] = field(default_factory=dict)
+    unclear: Unclear = field(default_factory=dict)
     """By node: source that publishes, or waits for, what the source alone does not tell."""
 
     def after(self, node: str) -> Iterator[GraphEdge]:

@@ -63,7 +63,7 @@ class _Exit(NamedTuple):
 @dataclass(slots=True)
 class _LoopEnds:
     head: str
-    breaks: list[_Exit] = field(default_factory=list[_Exit])
+    breaks: list[_Exit] = field(default_factory=list)
 
 
 def flow_mermaid(flow: Flow) -> str:

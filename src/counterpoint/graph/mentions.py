@@ -51,13 +51,13 @@ _Arguments = tuple[tuple[str, Things], ...]
 class Mentions:
     """What a piece of code says of events: classes and names once each, in a stable order."""
 
-    publishes: dict[str, type[Event]] = field(default_factory=dict[str, type[Event]])
-    waits: dict[str, type[Event]] = field(default_factory=dict[str, type[Event]])
-    starts: dict[str, None] = field(default_factory=dict[str, None])
+    publishes: dict[str, type[Event]] = field(default_factory=dict)
+    waits: dict[str, type[Event]] = field(default_factory=dict)
+    starts: dict[str, None] = field(default_factory=dict)
     """The recorded names of workflows."""
-    unclear: dict[str, None] = field(default_factory=dict[str, None])
+    unclear: dict[str, None] = field(default_factory=dict)
     """The source of calls that publish what the source alone does not tell."""
-    unclear_waits: dict[str, None] = field(default_factory=dict[str, None])
+    unclear_waits: dict[str, None] = field(default_factory=dict)
     """The same for waits."""
 
     def add(self, other: "Mentions") -> None:

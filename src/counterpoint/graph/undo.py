@@ -47,8 +47,8 @@ class UndoPlan:
 
 @dataclass(slots=True)
 class _Found:
-    undone: list[Undone] = field(default_factory=list[Undone])
-    stays: dict[str, None] = field(default_factory=dict[str, None])
+    undone: list[Undone] = field(default_factory=list)
+    stays: dict[str, None] = field(default_factory=dict)
     pivot: bool = False
     past_pivot: bool = False
 

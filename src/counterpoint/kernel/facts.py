@@ -23,31 +23,29 @@ class Facts:
     count: int = 0
     """Records applied; the number of the last one."""
     calls_made: int = 0
-    calls: dict[int, Call] = field(default_factory=dict[int, Call])
-    open_steps: dict[int, Step] = field(default_factory=dict[int, Step])
-    under_way: dict[int, None] = field(default_factory=dict[int, None])
+    calls: dict[int, Call] = field(default_factory=dict)
+    open_steps: dict[int, Step] = field(default_factory=dict)
+    under_way: dict[int, None] = field(default_factory=dict)
     """Open steps of which an attempt runs (or did when the node died); a set is larger."""
     unsettled: int = 0
     """Open calls; their compensations not counted."""
     uncancelled: int = 0
     """Open calls that the code still waits for."""
-    timers: dict[int, int] = field(default_factory=dict[int, int])
+    timers: dict[int, int] = field(default_factory=dict)
     """Due time by timer number."""
-    waits: dict[int, str] = field(default_factory=dict[int, str])
+    waits: dict[int, str] = field(default_factory=dict)
     """Signal name by wait number."""
-    event_waits: dict[int, r.EventAwaited] = field(default_factory=dict[int, r.EventAwaited])
+    event_waits: dict[int, r.EventAwaited] = field(default_factory=dict)
     """Waits for events, by number."""
-    event_positions: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    event_positions: dict[tuple[str, str], int] = field(default_factory=dict)
     """How far the events of a type and key were read."""
     caused_by: r.CausedBy | None = None
     """The event that started the execution."""
     hops: int = 0
     """How many events led to it, one after the other."""
-    unread: dict[str, deque[r.CarriedSignal]] = field(
-        default_factory=dict[str, deque[r.CarriedSignal]]
-    )
+    unread: dict[str, deque[r.CarriedSignal]] = field(default_factory=dict)
     """Signals that came and were not taken, by name, oldest first."""
-    request_ids: set[str] = field(default_factory=set[str])
+    request_ids: set[str] = field(default_factory=set)
     parent: r.ChildOf | None = None
     """Whose step it is."""
     children: bool = False
@@ -60,7 +58,7 @@ class Facts:
     """The run in which its code began, if it was reset since."""
     carried: r.Continued | None = None
     """What an earlier run handed on."""
-    attributes: dict[str, str] = field(default_factory=dict[str, str])
+    attributes: dict[str, str] = field(default_factory=dict)
     attributed: bool = False
     """Whether its code has set attributes."""
     pivoted: bool = False
@@ -80,9 +78,7 @@ class Facts:
     result: r.Payload | None = None
     error: r.Failure | None = None
     failed_call: int | None = None
-    incidents: dict[int | None, r.IncidentRaised] = field(
-        default_factory=dict[int | None, r.IncidentRaised]
-    )
+    incidents: dict[int | None, r.IncidentRaised] = field(default_factory=dict)
     """What needs a person, by step; None stands for the execution as a whole."""
 
     @property

@@ -66,7 +66,7 @@ class Turn:
     """Inputs that the code saw one after the other, and what it decided because of them."""
 
     inputs: list[r.Input]
-    decisions: deque[r.Decision] = field(default_factory=deque[r.Decision])
+    decisions: deque[r.Decision] = field(default_factory=deque)
     unfinished: bool = False
     """The code has not run, or was taken back, since: it may decide more than is recorded."""
 

@@ -32,7 +32,7 @@ class Review:
 
     before: Callable[[r.Input], None] = _nothing
     """Called before each input is applied to the code."""
-    differences: list[OtherArguments] = field(default_factory=list[OtherArguments])
+    differences: list[OtherArguments] = field(default_factory=list)
     unreadable: str | None = None
     """The recorded value that today's code does not accept, in words."""
 

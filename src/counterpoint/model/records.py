@@ -296,7 +296,7 @@ class Continued(_Record, frozen=True, tag="continued"):
     signals: list[CarriedSignal]
     pivoted: bool
     """An earlier run passed its pivot."""
-    events: list[EventCursor] = msgspec.field(default_factory=list[EventCursor])
+    events: list[EventCursor] = msgspec.field(default_factory=list)
     """How far it has read the events that it waited for."""
     caused_by: CausedBy | None = None
     """The event that started its first run."""

@@ -186,7 +186,7 @@ class _Past:
     """When its second or a later attempt began."""
     stated: bool = False
     """A person has said how it ended: what is recorded next of it is their word, no attempt."""
-    failed: list[AttemptDescription] = field(default_factory=list[AttemptDescription])
+    failed: list[AttemptDescription] = field(default_factory=list)
 
 
 def _remember(history: dict[int, _Past], now: int, record: r.Record) -> None:

@@ -31,15 +31,15 @@ class FlowRows:
     """What a store has of one flow."""
 
     id: str
-    events: list[EventRow] = field(default_factory=list[EventRow])
+    events: list[EventRow] = field(default_factory=list)
     """In the order of the log."""
-    executions: list[ExecutionRow] = field(default_factory=list[ExecutionRow])
+    executions: list[ExecutionRow] = field(default_factory=list)
     """Oldest first."""
-    records: dict[int, list[r.Record]] = field(default_factory=dict[int, list[r.Record]])
+    records: dict[int, list[r.Record]] = field(default_factory=dict)
     """By the key of the execution, or of the reaction."""
-    subscriptions: dict[int, SubscriptionRow] = field(default_factory=dict[int, SubscriptionRow])
-    reactions: dict[Place, ReactionRow] = field(default_factory=dict[Place, ReactionRow])
-    waiting: dict[Place, str] = field(default_factory=dict[Place, str])
+    subscriptions: dict[int, SubscriptionRow] = field(default_factory=dict)
+    reactions: dict[Place, ReactionRow] = field(default_factory=dict)
+    waiting: dict[Place, str] = field(default_factory=dict)
     """Subscriptions that have not taken an event yet, and why."""
 
 

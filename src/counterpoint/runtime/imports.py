@@ -28,7 +28,7 @@ class ImportReport:
     """They were in the store already, with the same content."""
     live: int = 0
     """They are live, and were refused."""
-    live_ids: list[str] = field(default_factory=list[str])
+    live_ids: list[str] = field(default_factory=list)
     """The first ones of these."""
     without_parent: int = 0
     """Children that were imported, and whose parent is not in the store."""

@@ -119,9 +119,9 @@ class Rehearsal:
 class ReplayReport:
     """What `replay` found; true as a condition if `ok`."""
 
-    rehearsals: list[Rehearsal] = field(default_factory=list[Rehearsal])
+    rehearsals: list[Rehearsal] = field(default_factory=list)
     """Of each execution, in the order in which they were given."""
-    counts: Counter[Verdict] = field(default_factory=Counter[Verdict])
+    counts: Counter[Verdict] = field(default_factory=Counter)
     """How many executions have which verdict."""
     other_arguments: int = 0
     """Executions with calls whose arguments differ."""
