@@ -1,7 +1,9 @@
-"""Turns: one plain callback of the event loop hands everything that was pushed to its executions.
+"""Turns: one plain callback of the event loop hands what was pushed to its executions.
 
-A turn is never inside a task (see `kernel.loop`), and runs in a context of its own, so that no
-context variable of whoever pushed reaches a workflow: a replay could not repeat it.
+When very much was pushed (ten thousand timers of one moment) it takes several turns, between which
+the loop does other things. A turn is never inside a task (see `kernel.loop`), and runs in a context
+of its own, so that no context variable of whoever pushed reaches a workflow: a replay could not
+repeat it.
 """
 
 import asyncio
@@ -10,6 +12,9 @@ from contextvars import Context
 from typing import Any
 
 from counterpoint.ports.clock import Clock
+
+INPUTS_MAX = 500
+"""How many inputs one turn applies: some tens of milliseconds, and one commit."""
 
 Handler = Callable[..., None]
 Defect = Callable[[tuple[Any, ...], Exception], None]
@@ -50,14 +55,18 @@ class Turns:
 
     async def last(self) -> None:
         """Wait until everything that was pushed so far has had its turn."""
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._loop.call_soon(self._turn, context=self.context)
-        self._loop.call_soon(done.set_result, None)
-        await done
+        for _ in range(0, len(self._inbox) + 1, INPUTS_MAX):
+            done: asyncio.Future[None] = self._loop.create_future()
+            self._loop.call_soon(self._turn, context=self.context)
+            self._loop.call_soon(done.set_result, None)
+            await done
 
     def _turn(self) -> None:
         self._due = False
-        inbox, self._inbox = self._inbox, []
+        inbox, self._inbox = self._inbox[:INPUTS_MAX], self._inbox[INPUTS_MAX:]
+        if self._inbox:
+            self._due = True
+            self._loop.call_soon(self._turn, context=self.context)
         now = self.clock.now()
         for handle, args in inbox:
             try:
