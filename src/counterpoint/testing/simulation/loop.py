@@ -15,7 +15,10 @@ Ts = TypeVarTuple("Ts")
 
 
 PASSES_MAX = 100_000
-"""Passes of the loop without time passing after which it is said to run in circles."""
+"""Passes of the loop without a moment's rest after which it is said to run in circles."""
+PASSES_OF_A_MOMENT = 100
+MOMENT = 10_000
+"""Microseconds that pass in so many passes without rest."""
 
 
 class NothingHappensError(AssertionError):
@@ -78,10 +81,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     def _count(self) -> None:
+        """Let code take some time where it goes round and round: others may be about to end it."""
         self._passes += 1
+        if self._passes % PASSES_OF_A_MOMENT == 0:
+            self._microseconds += MOMENT
         if self._passes > PASSES_MAX:
             self._passes = 0
-            raise NothingHappensError("everything runs in circles, and no time passes")
+            raise NothingHappensError("everything runs in circles, and never rests")
 
     def _pass_time(self, seconds: float | None) -> None:
         if seconds is None:
