@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,10 @@ class Faults:
     @classmethod
     def none(cls) -> Self:
         """Return a world in which nothing goes wrong."""
-        return cls(**dict.fromkeys(cls.rates(), 0.0))  # type: ignore[arg-type]
+        never: dict[str, Any] = dict.fromkeys(cls.rates(), 0.0)
+        return cls(**never)
 
-    def but(self, **changes: float) -> Self:
-        """Return the same world with other rates."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+    def but(self, **changes: float | timedelta) -> Self:
+        """Return the same world with other rates and bounds."""
+        given: dict[str, Any] = {**changes}
+        return replace(self, **given)
