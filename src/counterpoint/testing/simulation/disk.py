@@ -28,6 +28,7 @@ class Connection(PassingStore):
         """Everything that ran in it is gone: nobody can ask any more."""
         self.inside: dict[asyncio.Task[object], None] = {}
         """Tasks of the process that wait for the disk."""
+        self._writing = asyncio.Lock()
         self._die = die
         """Kills the node; None for a client."""
         self._seen = 0
@@ -44,7 +45,10 @@ class Connection(PassingStore):
         await self._be_slow("slow_read")
 
     async def close(self) -> None:
-        """Nothing has to be given back: the data is not the process's."""
+        """Wait for the commit that is under way: what is read after this knows whether it was."""
+        if not self.dead:
+            async with self._writing:
+                pass
 
     async def before_read(self) -> None:
         if self.dead:
@@ -71,7 +75,13 @@ class Connection(PassingStore):
     async def commit(self, commit: Commit) -> int:
         await self._check_alive("commits")
         if self._die is None:
-            return await super().commit(commit)
+            return await self.inner.commit(commit)
+        async with self._writing:
+            return await self._commit(commit)
+
+    # ---- inside -------------------------------------------------------------------------------
+
+    async def _commit(self, commit: Commit) -> int:
         if self.dice.strikes("crash"):
             return await self._die_at(commit)
         await self._be_slow("slow_commit")
@@ -79,13 +89,11 @@ class Connection(PassingStore):
             raise StoreBusyError("injected: the store is busy, nothing was written")
         if self.dice.strikes("unknown_commit"):
             if self.dice.random.random() < 0.5:
-                await super().commit(commit)
+                await self.inner.commit(commit)
             raise StoreBrokenError("injected: nobody knows whether the commit was written")
-        first = await super().commit(commit)
+        first = await self.inner.commit(commit)
         await self._be_slow("slow_commit")
         return first
-
-    # ---- inside -------------------------------------------------------------------------------
 
     async def _die_at(self, commit: Commit) -> int:
         """Die before the commit, after it, or at some moment while it is under way."""
@@ -97,11 +105,11 @@ class Connection(PassingStore):
             seconds = 0.001 + dice.seconds(dice.faults.slow)
             asyncio.get_running_loop().call_later(seconds * dice.random.random(), self._die)
             await self._pass(seconds / 2)  # it may be dead before it is written, or
-            first = await super().commit(commit)
+            first = await self.inner.commit(commit)
             await self._pass(seconds)  # before it is told so
             return first
         if when == "after":
-            await super().commit(commit)
+            await self.inner.commit(commit)
         self._die()
         return await self._stand_still()
 
