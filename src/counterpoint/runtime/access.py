@@ -15,7 +15,7 @@ from counterpoint.errors import (
 )
 from counterpoint.model.messages import EventRow
 from counterpoint.model.records import Payload
-from counterpoint.model.rows import Commit, ExecutionRow
+from counterpoint.model.rows import ExecutionRow
 from counterpoint.model.states import Status
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
@@ -31,6 +31,7 @@ from counterpoint.runtime.messaging.publishing import (
     same_data,
 )
 from counterpoint.runtime.node import Node
+from counterpoint.runtime.outbox import Outbox
 from counterpoint.runtime.recovery import is_fatal, read_end
 from counterpoint.runtime.resident import Finished
 from counterpoint.runtime.starting import start_execution
@@ -179,6 +180,7 @@ class ClientAccess:
     ) -> None:
         self.registry = registry
         self._store = store
+        self._outbox = Outbox(store)
         self.clock = clock
         self.codec = codec
         self._poll_seconds = poll.total_seconds()
@@ -210,7 +212,7 @@ class ClientAccess:
 
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.clock.now(), self.codec)
-        await self.store.commit(Commit(mail=[row]))
+        await self._outbox.post(row)
 
     async def publish(self, rows: Sequence[EventRow], *, given_ids: bool) -> None:
         same = same_data(self.registry, self.codec)

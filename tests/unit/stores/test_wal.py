@@ -17,7 +17,7 @@ ROWS = 200
 
 
 def mail(number: int) -> MailRow:
-    return MailRow(0, f"e{number}", "start", f"r{number}", 1, "json", b"x" * 2_000)
+    return MailRow(0, f"r{number}", "start", f"e{number}", 1, "json", b"x" * 2_000)
 
 
 async def write(store: SqliteStore, commits: int) -> None:
