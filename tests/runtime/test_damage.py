@@ -14,6 +14,7 @@ from counterpoint import CounterpointError, NodeStoppedError, Service, workflow
 from counterpoint.errors import StoreCorruptError
 from counterpoint.model.records import Ended, encode_records
 from counterpoint.model.rows import Commit, JournalRow, MailRow
+from counterpoint.runtime import committer
 from counterpoint.stores.sqlite import SqliteStore
 from counterpoint.testing import Harness
 
@@ -138,13 +139,14 @@ async def test_many_letters_are_taken_over_page_by_page() -> None:
         assert len([e async for e in harness.app.executions(status="completed")]) == 1_100
 
 
-async def test_more_executions_than_a_batch_holds_are_committed_in_several() -> None:
-
+async def test_more_executions_than_a_batch_holds_are_committed_in_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(committer, "BATCH_MAX", 20)
     async with Harness(services=[service], rehearse=False) as harness:
-        starts = [harness.app.start(wait, id=f"w-{number}") for number in range(2_500)]
-        await asyncio.gather(*starts)
+        await asyncio.gather(*(harness.app.start(wait, id=f"w-{number}") for number in range(50)))
 
-        assert harness.store.commits == 2
+        assert 3 <= harness.store.commits <= 5  # those that are ready first need not wait for all
 
 
 async def test_result_of_a_workflow_that_is_not_hosted_is_plain_json() -> None:

@@ -163,7 +163,9 @@ class Beginnings:
         older = parent is not None and parent.id == child.of.id and parent.run < child.of.run
         if mail.anew and older and found.name == mail.workflow:
             return await self._call_anew(row, mail, found, child)
-        if not (mail.again and same):
+        if parent == child.of and not mail.again:
+            self.node.committer.take(row.position)  # it began by this letter, or one just like it
+        elif not (mail.again and same):
             self.reply(row, child.of, _id_is_taken(child.of, row.execution_id))
         elif found.status is Status.COMPLETED:
             self.reply(row, child.of, answer(state, child.of))

@@ -44,7 +44,8 @@ def adopt(
         return
     there = node.residents.get(row.id)
     if there is not None and there.started is not None and not loaded.done():
-        node.push(adopt, row, records, loaded)  # a second start of the id, about to be refused
+        # A second start of the id, about to be refused.
+        there.started.add_done_callback(lambda _: node.push(adopt, row, records, loaded))
         return
     if there is not None or loaded.done():
         _set(loaded, there)

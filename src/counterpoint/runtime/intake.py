@@ -7,6 +7,10 @@ the client before they post, so this is the rare loser of a race. What this node
 but another deployment could (a start of a workflow that is not hosted here or does not take its
 arguments, a letter to an execution whose workflow, version or journal is unusable here) stays where
 it is, for the next node to read.
+
+A reading ends with the store that it reads: when the store fails, the task of the reading is
+cancelled, at whatever it waits for, and after the recovery all letters are read anew. One that went
+on with what it had read before could hand over a letter a second time.
 """
 
 import asyncio
@@ -63,7 +67,7 @@ class Intake:
         """Ids whose starts were left in the mailbox; what is posted to them comes behind these."""
         self._woken = asyncio.Event()
         self._woken.set()
-        self._reading = False
+        self._reading: asyncio.Task[None] | None = None
         self._first = True
         """Nothing has been read since the store was opened: the scan for due work waits for it."""
         self._waits_for_room = False
@@ -71,7 +75,7 @@ class Intake:
     @property
     def quiet(self) -> bool:
         """Whether all mail that this node knows of is taken over, or waits for room in memory."""
-        if self._reading or self._woken.is_set():
+        if self._reading is not None or self._woken.is_set():
             return False
         if self.node.fault is not None:
             return True  # all mail is read again after the recovery, which waits for time to pass
@@ -80,6 +84,11 @@ class Intake:
     def poke(self) -> None:
         """Look for mail now."""
         self._woken.set()
+
+    def drop(self) -> None:
+        """Hand over nothing more of what is being read: the store failed."""
+        if self._reading is not None:
+            self._reading.cancel()
 
     def restart(self) -> None:
         """Read all mail again: the store was opened again."""
@@ -112,15 +121,23 @@ class Intake:
                 if self.node.fault is not None or not await self._changed():
                     continue
             self._woken.clear()
-            self._reading = True
+            self._reading = asyncio.get_running_loop().create_task(self._read())
             try:
-                await self._read()
+                await self._until_read(self._reading)
             finally:
-                self._reading = False
+                self._reading = None
                 if self._first:
                     self._first = False
                     self.node.due.poke()
                 self.node.check_idle()
+
+    async def _until_read(self, reading: "asyncio.Task[None]") -> None:
+        try:
+            await asyncio.wait([reading])
+        finally:
+            reading.cancel()
+        if not reading.cancelled():
+            reading.result()
 
     async def _changed(self) -> bool:
         try:

@@ -54,7 +54,12 @@ class Loading:
         if resident is None:
             if then is not None:
                 self._then.setdefault(execution_id, []).append(then)
-            resident = await asyncio.shield(await self._fetch(execution_id))
+            try:
+                resident = await asyncio.shield(await self._fetch(execution_id))
+            except BaseException:
+                if then is not None:
+                    self._still_waits(execution_id, then)
+                raise
             if then is not None and not self._still_waits(execution_id, then):
                 return resident
         if then is not None and resident is not None:
@@ -123,8 +128,8 @@ class Loading:
     def not_loaded(self, execution_id: str) -> None:
         """Tell those who wait for one execution that it will not come into memory."""
         loaded = self._loading.get(execution_id)
-        if loaded is not None and not loaded.done():
-            loaded.set_result(None)
+        if loaded is not None:
+            _give_up(loaded)
 
     def give_up(self) -> None:
         """Tell those who wait for an execution that it will not come into memory."""
@@ -133,26 +138,31 @@ class Loading:
 
     async def _fetch(self, execution_id: str) -> Loaded:
         """Read an execution; the future is set once a turn has brought it into memory."""
-        loaded = self._loading.get(execution_id)
-        if loaded is not None:
-            return loaded
-        loaded = self._loading[execution_id] = asyncio.get_running_loop().create_future()
-        loaded.add_done_callback(lambda _: self._loading.pop(execution_id, None))
+        known = self._loading.get(execution_id)
+        if known is not None and not known.done():
+            return known
+        loaded: Loaded = asyncio.get_running_loop().create_future()
+        self._loading[execution_id] = loaded
+        loaded.add_done_callback(lambda done: self._loaded(execution_id, done))
         node = self.node
         try:
             row = None if node.fault is not None else await node.store.execution(execution_id)
             if row is None or not row.status.live or not self.hosts(row):
-                loaded.set_result(None)
+                _give_up(loaded)
             else:
                 records = await records_of(node.store, node.codec, row)
                 node.push(inputs.adopt, row, records, loaded)
         except StoreError as error:
-            loaded.set_result(None)
+            _give_up(loaded)
             self._unreadable(execution_id, error)
         except BaseException:
             loaded.cancel()
             raise
         return loaded
+
+    def _loaded(self, execution_id: str, done: Loaded) -> None:
+        if self._loading.get(execution_id) is done:
+            del self._loading[execution_id]
 
     def _unreadable(self, execution_id: str, error: StoreError) -> None:
         """One damaged journal stops its execution; a store that fails stops the node."""
@@ -160,3 +170,9 @@ class Loading:
             self.set_aside(execution_id, f"it cannot be read: {error}")
         else:
             self.node.store_failed(error)
+
+
+def _give_up(loaded: Loaded) -> None:
+    """Say that an execution does not come; a failure of the store may have said so before."""
+    if not loaded.done():
+        loaded.set_result(None)

@@ -411,6 +411,7 @@ class Node:
         self.loading.give_up()
 
     def _drop_everything(self, error: BaseException) -> None:
+        self.intake.drop()
         self.committer.drop(error)
         self.messaging.forget_all()
         for resident in list(self.residents.values()):

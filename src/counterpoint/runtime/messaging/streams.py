@@ -109,10 +109,13 @@ class Streams:
                 self.node.check_idle()
 
     async def _read_all(self) -> None:
+        generation = self.dispatcher.generation
         progress = True
         while progress and self.ready:
             progress = False
             for stream in (self.live, *self.others):
+                if generation != self.dispatcher.generation:
+                    return  # the store failed meanwhile: there are other streams by now
                 if self.dispatcher.full:
                     self._without_room = True  # whoever makes room pokes
                     return
