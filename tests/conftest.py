@@ -22,7 +22,8 @@ from counterpoint.testing import Harness
 HERE = Path(__file__).parent
 UNMEASURED = (
     "*.py",
-    "acceptance/*",
+    "acceptance/test_[!f]*.py",
+    "acceptance/test_faults_burst.py",
     "crash/*",
     "deployment/*",
     "design/*_crashes.py",
