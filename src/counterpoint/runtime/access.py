@@ -11,6 +11,7 @@ from counterpoint.errors import (
     ConflictError,
     ExecutionNotFoundError,
     ExecutionRefusedError,
+    NodeStoppedError,
     StoreCorruptError,
 )
 from counterpoint.model.messages import EventRow
@@ -136,7 +137,7 @@ class NodeAccess:
                 await asyncio.shield(first)
         row = await self.store.execution(execution_id)
         if row is None:
-            raise ExecutionNotFoundError(execution_id)
+            raise NodeStoppedError("another start of the id was under way, and failed: try again")
         await check_same_start(self.store, self.codec, row, workflow, arguments)
 
     async def post(self, execution_id: str, mail: Mail) -> None:

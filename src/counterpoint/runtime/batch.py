@@ -237,6 +237,20 @@ class Batch:
                 rows += placed
         return rows
 
+    def refused_starts(self, ids: Sequence[str]) -> set[int]:
+        """Return the keys of the starts of *ids*, which exist or are in the batch twice.
+
+        Of several starts of one id the first is not refused yet: it may be the one that is new.
+        """
+        starts: dict[str, list[int]] = {}
+        for row in self.starts:
+            starts.setdefault(row.id, []).append(row.key)
+        refused: set[int] = set()
+        for execution_id in ids:
+            keys = starts.get(execution_id, [])
+            refused.update(keys[1:] if len(keys) > 1 else keys)
+        return refused
+
     def leave_out(self, keys: set[int]) -> None:
         """Take executions out that cannot be written, with all that goes with their records."""
         self.starts = [row for row in self.starts if row.key not in keys]

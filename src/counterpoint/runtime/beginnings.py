@@ -36,7 +36,13 @@ from counterpoint.runtime.mail import (
     mail_row,
 )
 from counterpoint.runtime.resetting import prefix_of, refused_reset, run_of
-from counterpoint.runtime.starts import execution_row, fingerprint_of, first_records, next_run
+from counterpoint.runtime.starts import (
+    execution_row,
+    fingerprint_of,
+    first_records,
+    next_run,
+    no_longer_starting,
+)
 
 TAKEN = "counterpoint.ExecutionExistsError"
 
@@ -66,8 +72,8 @@ class Beginnings:
         program = node.registry.program(mail.workflow)
         if program is None:
             return f"no service of this app has {mail.workflow}"
-        first = node.starting.get(row.execution_id)
-        if first is not None:
+        key = await node.next_key()
+        while (first := node.starting.get(row.execution_id)) is not None:
             await asyncio.wait([first])
             found = await node.store.execution(row.execution_id)
         if found is not None:
@@ -76,7 +82,6 @@ class Beginnings:
             program.decode_arguments(mail.arguments)
         except Exception as error:  # noqa: BLE001 - a user's validator may raise anything
             return safe_str(error)
-        key = await node.next_key()
         now = node.clock.now()
         begins_at = None if mail.begins_at is None else max(now, mail.begins_at)
         new = execution_row(
@@ -236,11 +241,11 @@ class Beginnings:
     ) -> None:
         node = self.node
         written = node.committer.store_only(new, records, letter.position, attributes)
-        node.starting[new.id] = written
+        node.starting.setdefault(new.id, written)  # a second start of an id will be refused
         written.add_done_callback(lambda done: self._written(done, new))
 
     def _written(self, done: "asyncio.Future[None]", new: ExecutionRow) -> None:
-        del self.node.starting[new.id]
+        no_longer_starting(self.node.starting, new.id, done)
         if done.cancelled() or done.exception() is not None:
             return
         self.node.due.reconsider(new.wake_at)

@@ -10,7 +10,9 @@ Safety argument (P1, P2, P4):
    dropped: some of it may be in the store. The store is opened again and what it says is the
    truth. A start that was not acknowledged may then exist or not; its caller got an error that
    says so.
-4. A commit that is refused for what one execution wrote is written again one execution at a time,
+4. The store may fail for somebody else while a commit is under way. Everything in memory is dropped
+   then, what the commit is about too: when it returns nobody is left for whom to perform anything.
+5. A commit that is refused for what one execution wrote is written again one execution at a time,
    so that one culprit stops nobody else.
 """
 
@@ -37,7 +39,7 @@ from counterpoint.model.rows import (
     JournalRow,
     MailRow,
 )
-from counterpoint.model.states import Cause, Status
+from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
@@ -51,8 +53,6 @@ from counterpoint.runtime.resident import Resident
 
 BATCH_MAX = 2_000
 """Executions in one commit, and letters, and executions that are only stored."""
-STOPPED_BY_CODE = frozenset({Cause.NON_DETERMINISM.value, Cause.UNKNOWN_ACTIVITY.value})
-"""Incidents in which nothing may happen before somebody deploys other code."""
 
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 UNWRITABLE = (
@@ -114,6 +114,8 @@ class Committer:
         ] = []
         self._woken: asyncio.Event = asyncio.Event()
         self.writing = False
+        self._life = 0
+        """How often everything was dropped: what was gathered before is not performed after it."""
         self.commits = 0
         self.newest = 0
         """The latest time in the store: events are recorded then or later, also if the clock was
@@ -198,6 +200,7 @@ class Committer:
 
     def drop(self, error: BaseException) -> None:
         """Forget everything that waits for a commit; those who wait for it get *error*."""
+        self._life += 1
         for resident in self._dirty:
             _fail(resident.started, error)
         for _, future in self._mail:
@@ -222,18 +225,19 @@ class Committer:
             return
         sends = bool(batch.mail_of or batch.mail or any(note.mail for note in batch.notes))
         self.writing = True
+        life = self._life
         try:
             first = await self._write(batch)
         except asyncio.CancelledError:
-            self._abandon(batch)
+            _disappoint(batch, _left_behind("stopped"))
             raise
         except UNWRITABLE as error:
-            self._give_up(batch, error)
+            self._give_up(batch, error, life)
         except Exception:
             logger.exception("a commit was refused; writing it one execution at a time")
-            await self._write_singly(batch)
+            await self._write_singly(batch, life)
         else:
-            self._acknowledge(batch, first)
+            self._acknowledge(batch, first, life)
         finally:
             self.writing = False
         if sends:
@@ -316,7 +320,7 @@ class Committer:
     def _add_row(self, batch: Batch, resident: Resident, status: Status, now: int) -> None:
         """Write the execution's row where it begins, or where one of these columns changed."""
         finished_at = None if status.live else resident.execution.state.updated_at
-        wake_at = next_wake(resident, now, self._settle)
+        wake_at = resident.next_wake(now, self._settle)
         if resident.started is not None:
             row = resident.row
             if status is not row.status or wake_at != row.wake_at:
@@ -366,8 +370,7 @@ class Committer:
 
     def _leave_out(self, batch: Batch, error: ConflictError) -> None:
         """Take the starts whose ids exist already out of the batch; their callers learn that."""
-        ids = set(error.ids)
-        refused = {row.key for row in batch.starts if row.id in ids}
+        refused = batch.refused_starts(error.ids)
         batch.leave_out(refused)
         for key in refused:  # a letter that asked for a start of an id that exists had its effect
             batch.taken += batch.taken_of.pop(key, [])
@@ -387,7 +390,7 @@ class Committer:
             for note in again:
                 note.refused(error)
 
-    async def _write_singly(self, batch: Batch) -> None:
+    async def _write_singly(self, batch: Batch, life: int) -> None:
         """Write each execution in a commit of its own; the culprit is refused, nobody else."""
         left = list(batch.parts())
         while left:
@@ -396,13 +399,13 @@ class Committer:
                 first = await self._write(one)
             except UNWRITABLE as error:
                 for part in (one, *left):
-                    self._give_up(part, error)
+                    self._give_up(part, error, life)
                 return
             except Exception as culprit:
                 logger.exception("a commit of one execution was refused")
                 self._refuse(one, culprit)
             else:
-                self._acknowledge(one, first)
+                self._acknowledge(one, first, life)
 
     def _refuse(self, one: Batch, error: Exception) -> None:
         for future in (*one.waiters, *one.stored.values()):
@@ -412,7 +415,10 @@ class Committer:
         for note in one.notes:
             note.refused(error)
 
-    def _acknowledge(self, batch: Batch, first: int) -> None:
+    def _acknowledge(self, batch: Batch, first: int, life: int) -> None:
+        if life != self._life:
+            _disappoint(batch, _left_behind("met another failure of its store"))
+            return
         self._acknowledge_events(batch, first)
         for future in (*batch.waiters, *batch.stored.values()):
             if not future.done():
@@ -440,33 +446,11 @@ class Committer:
             except Exception:
                 logger.exception("what followed from an event could not be done")
 
-    def _give_up(self, batch: Batch, error: BaseException) -> None:
+    def _give_up(self, batch: Batch, error: BaseException, life: int) -> None:
         _disappoint(batch, error)
-        self.drop(error)
-        self._failed(error)
-
-    def _abandon(self, batch: Batch) -> None:
-        """The node ended during a commit: nobody here will learn whether it was written."""
-        _disappoint(batch, NodeStoppedError("the node stopped during a commit: look again later"))
-
-
-def next_wake(resident: Resident, now: int, settle: int) -> int | None:
-    """Return the execution's wake-up time for its row.
-
-    While an attempt is under way, or a call that was given up is about to settle, or the code is
-    about to go on after a retry, it is a time in the past, so that a node that starts finds it; the
-    same time is kept, so that a busy execution does not write its row at every step.
-    """
-    state = resident.execution.state
-    if not state.status.live:
-        return None
-    if any(incident.cause in STOPPED_BY_CODE for incident in state.incidents.values()):
-        return None
-    if state.busy or state.settling or resident.reload:
-        known = resident.wake_at
-        return known if known is not None and known <= now else now
-    times = (state.next_wake(), state.overdue_at(settle))
-    return min((at for at in times if at is not None), default=None)
+        if life == self._life:  # else the store has failed since, and is being opened again
+            self.drop(error)
+            self._failed(error)
 
 
 def _attribute_rows(resident: Resident, records: Sequence[Record]) -> list[AttributeRow]:
@@ -476,6 +460,11 @@ def _attribute_rows(resident: Resident, records: Sequence[Record]) -> list[Attri
         if isinstance(record, AttributesSet):
             said.update(record.values)
     return [AttributeRow(resident.key, name, value) for name, value in said.items()]
+
+
+def _left_behind(how: str) -> NodeStoppedError:
+    """Return what those hear who will not learn here whether their commit was written."""
+    return NodeStoppedError(f"the node {how} during a commit: look again later")
 
 
 def _disappoint(batch: Batch, error: BaseException) -> None:

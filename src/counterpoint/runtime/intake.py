@@ -233,11 +233,15 @@ class Intake:
         if node.fault is not None:
             return
         found = await node.store.execution(row.execution_id)
+        if self._is_put_off(row):
+            return
         why = await self._begin(row, mail, found)
         if why is not None:
             self._leave(row, why)
 
     def _deliver(self, row: MailRow, mail: Mail, resident: Resident) -> None:
+        if self._is_put_off(row):
+            return  # while it waited for its execution, an earlier letter has come to wait, too
         if isinstance(mail, UndoMail):  # it runs again: undone is what has ended
             self.beginnings.read_after(row)
         self.node.push(acts.deliver_mail, resident, row, mail)

@@ -9,9 +9,12 @@ from counterpoint.model.messages import EventWaitRow
 from counterpoint.model.outcomes import Outgoing
 from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
 from counterpoint.model.rows import ExecutionRow
-from counterpoint.model.states import Status
+from counterpoint.model.states import Cause, Status
 from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.attempt import NEVER, Attempt
+
+STOPPED_BY_CODE = frozenset({Cause.NON_DETERMINISM.value, Cause.UNKNOWN_ACTIVITY.value})
+"""Incidents in which nothing may happen before somebody deploys other code."""
 
 
 class Resident:
@@ -106,6 +109,24 @@ class Resident:
     def idle(self) -> bool:
         """Whether it may be evicted: nothing runs, nothing waits for a commit."""
         return not self.attempts and not self.execution.pending and self.started is None
+
+    def next_wake(self, now: int, settle: int) -> int | None:
+        """Return the execution's wake-up time for its row.
+
+        While an attempt is under way, or a call that was given up is about to settle, or the code
+        is about to go on after a retry, it is a time in the past, so that a node that starts finds
+        it; the same time is kept, so that a busy execution does not write its row at every step.
+        """
+        state = self.execution.state
+        if not state.status.live:
+            return None
+        if any(incident.cause in STOPPED_BY_CODE for incident in state.incidents.values()):
+            return None
+        if state.busy or state.settling or self.reload:
+            known = self.wake_at
+            return known if known is not None and known <= now else now
+        times = (state.next_wake(), state.overdue_at(settle))
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def waits_for_others(self) -> bool:

@@ -13,6 +13,7 @@ from counterpoint.model.rows import ExecutionRow
 from counterpoint.runtime import inputs
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.resident import Resident
+from counterpoint.runtime.starts import no_longer_starting
 
 
 async def start_execution(
@@ -46,7 +47,7 @@ async def start_execution(
 
 
 def _written(node: Host, row: ExecutionRow, stored: bool, done: "asyncio.Future[None]") -> None:
-    del node.starting[row.id]
+    no_longer_starting(node.starting, row.id, done)
     if done.exception() is None and stored:
         node.due.reconsider(row.wake_at)
         node.due.hungry = row.wake_at is not None and row.wake_at <= node.clock.now()

@@ -137,6 +137,14 @@ async def starts_decided(
             await asyncio.wait([start])
 
 
+def no_longer_starting(
+    starting: dict[str, "asyncio.Future[None]"], execution_id: str, decided: "asyncio.Future[None]"
+) -> None:
+    """Forget a start that the store has decided, unless another one of the id is under way."""
+    if starting.get(execution_id) is decided:
+        del starting[execution_id]
+
+
 async def about_to_begin(store: Store, execution_id: str) -> bool:
     """Return whether a posted start, retry or reset waits for the node, or a next run begins."""
     row = await store.execution(execution_id)

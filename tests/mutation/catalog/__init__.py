@@ -2,6 +2,7 @@
 
 from tests.mutation.catalog import (
     commits,
+    failures,
     kernel,
     letters,
     messaging,
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *messaging.MUTANTS,
     *queues.MUTANTS,
     *stores.MUTANTS,
+    *failures.MUTANTS,
 )

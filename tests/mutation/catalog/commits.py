@@ -74,8 +74,8 @@ MUTANTS = (
         "report-success-of-an-unknown-commit",
         "P1",
         _COMMITTER,
-        "        except UNWRITABLE as error:\n            self._give_up(batch, error)\n",
-        "        except UNWRITABLE:\n            self._acknowledge(batch, 0)\n",
+        "        except UNWRITABLE as error:\n            self._give_up(batch, error, life)\n",
+        "        except UNWRITABLE:\n            self._acknowledge(batch, 0, life)\n",
         (
             "tests/runtime/test_store_failures.py::test_commit_that_was_written_but_reported_as_failed_repeats_no_recorded_step",
         ),
@@ -99,8 +99,8 @@ MUTANTS = (
         _COMMITTER,
         "        except Exception:\n"
         '            logger.exception("a commit was refused; writing it one execution at a time")\n'
-        "            await self._write_singly(batch)\n",
-        "        except Exception as error:\n            self._give_up(batch, error)\n",
+        "            await self._write_singly(batch, life)\n",
+        "        except Exception as error:\n            self._give_up(batch, error, life)\n",
         (
             "tests/runtime/test_faults_store.py::test_write_that_the_store_refuses_stops_its_execution_and_no_other",
         ),
@@ -219,9 +219,9 @@ MUTANTS = (
     Mutant(
         "forget-what-was-under-way",
         "P1",
-        _COMMITTER,
-        "    if state.busy or state.settling or resident.reload:\n",
-        "    if state.settling or resident.reload:\n",
+        "runtime/resident.py",
+        "        if state.busy or state.settling or self.reload:\n",
+        "        if state.settling or self.reload:\n",
         (
             "tests/runtime/test_attempts_in_doubt.py::test_an_interrupted_call_is_made_again_within_moments",
         ),
@@ -344,7 +344,7 @@ MUTANTS = (
         "tell-nobody-of-a-commit-that-was-cut-off",
         "P1",
         _COMMITTER,
-        "            self._abandon(batch)\n",
+        '            _disappoint(batch, _left_behind("stopped"))\n',
         "",
         ("tests/runtime/test_stop_in_commit.py",),
         "A start waits for ever for the answer of a node that has ended.",
