@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_origin
 
 import counterpoint
 from counterpoint import activity, errors, testing, workflow
@@ -37,6 +37,7 @@ from counterpoint.runtime.rehearsal import (
     ReplayReport,
     Verdict,
 )
+from counterpoint.testing import simulation
 
 ROOT = Path(__file__).resolve().parent.parent
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
@@ -384,6 +385,9 @@ def api_page() -> str:
         "## counterpoint.testing",
         "",
         *_module(testing),
+        "## counterpoint.testing.simulation",
+        "",
+        *_module(simulation),
         "## Settings and errors",
         "",
         "`Settings` and its variables have [a page of their own](settings.md), and so have the",
@@ -403,6 +407,7 @@ def _contents() -> list[str]:
         "`counterpoint.workflow`": workflow.__all__,
         "`counterpoint.activity`": activity.__all__,
         "`counterpoint.testing`": testing.__all__,
+        "`counterpoint.testing.simulation`": simulation.__all__,
     }
     lines = ["| part | names |", "|---|---|"]
     for part, names in parts.items():
@@ -422,6 +427,10 @@ def _module(module: ModuleType) -> Iterator[str]:
         value = getattr(module, name)
         if inspect.isclass(value):
             yield from _class(value)
+        elif get_origin(value) is not None:  # an alias of a type
+            words = str(value).replace("collections.abc.", "").replace("typing.", "")
+            words = re.sub(r"[a-z_.]+\.([A-Z])", r"\1", words)
+            yield from (f"### {name}", "", f"`{words}`", "")
         elif inspect.isfunction(value):
             yield from _one(name, value, f"### {prefix}{name}")
         else:
