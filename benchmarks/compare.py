@@ -178,6 +178,9 @@ def main(words: list[str], console: Console) -> int:
     parser.add_argument("after", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME", help="these cases only")
     arguments = parser.parse_args(words)
+    for path in (arguments.before, arguments.after):
+        if not path.is_file():
+            parser.error(f"{path} is no file: name two of var/bench/*.json")
     before, after = (json.loads(path.read_text()) for path in (arguments.before, arguments.after))
     both = [name for name in after["cases"] if name in before["cases"]]
     names = [name for name in both if not arguments.names or name in arguments.names]

@@ -35,6 +35,10 @@ def _options() -> argparse.Namespace:
         parser.error(
             f"no rival is called {', '.join(sorted(unknown))}; there are {', '.join(RIVALS)}"
         )
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds is at least 1")
+    if options.earlier is not None and not options.earlier.is_file():
+        parser.error(f"{options.earlier} is no file: name one of var/bench/rivals-*.json")
     return options
 
 

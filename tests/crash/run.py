@@ -57,6 +57,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the files of every round")
     parser.add_argument("--plant", choices=PLANTS, help="break it: violations have to be found")
     given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error("--rounds is at least 1")
     styles = given.style or STYLES
     if machine.STYLE in styles and not disk.is_loaded():
         why_not = disk.why_not()

@@ -85,9 +85,14 @@ def judge_waits(runs: Sequence[Run], log: Sequence[EventRow]) -> Iterator[str]:
     read: dict[tuple[str, str], int] = {}
     for run in runs:
         waits: dict[int, r.EventAwaited] = {}
+        before: dict[int, int | None] = {}
         for record in run.records:
             match record:
                 case r.EventAwaited():
+                    place = (record.event_type, record.key)
+                    if record.wait in waits:  # a retry has taken it back, with what it had got
+                        _read_again(read, place, before[record.wait])
+                    before[record.wait] = read.get(place)
                     waits[record.wait] = record
                 case r.EventReceived():
                     wait = waits[record.wait]
@@ -102,6 +107,14 @@ def judge_waits(runs: Sequence[Run], log: Sequence[EventRow]) -> Iterator[str]:
                 first = _next_of(wait, read, log)
                 if first is not None:
                     yield f"{wait} goes on, and {first} is in the log"
+
+
+def _read_again(
+    read: dict[tuple[str, str], int], place: tuple[str, str], position: int | None
+) -> None:
+    read.pop(place, None)
+    if position is not None:
+        read[place] = position
 
 
 def _next_of(

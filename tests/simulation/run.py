@@ -54,7 +54,11 @@ def run_batch(given_seed: int, rehearsed: int, number: int, count: int) -> Resul
 
 def main() -> int:
     """Run what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.run",
+        description="Random sagas, random choreographies and days of the shop, judged.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--seeds", type=int, default=20_000, metavar="N", help="of each kind")
     parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 4), metavar="N")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -62,6 +66,8 @@ def main() -> int:
     parser.add_argument("--only", choices=KINDS, help="one kind only")
     parser.add_argument("--stop", action="store_true", help="stop at the first violation")
     asked = parser.parse_args()
+    if asked.seeds < 1 or asked.workers < 1:
+        parser.error("--seeds and --workers are at least 1")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     logging.getLogger("counterpoint").propagate = False
     logging.getLogger("counterpoint").setLevel(logging.ERROR)

@@ -290,7 +290,8 @@ async def _queue(own: int, parts: list[Plan]) -> None:
     queue: asyncio.Queue[Plan | None] = asyncio.Queue(maxsize=1)
 
     async def work() -> None:
-        while (part := await queue.get()) is not None:
+        # A part that swallows its cancellation would wait for ever, as with any event loop.
+        while (part := await asyncio.wait_for(queue.get(), 600)) is not None:
             await interpret(part, own)
 
     async with asyncio.TaskGroup() as group:

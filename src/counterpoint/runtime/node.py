@@ -399,7 +399,7 @@ class Node:
         """Return an execution in memory, read from the store if need be; see `runtime.loading`."""
         return await self.loading.load(execution_id, then)
 
-    def _drop_residents(self) -> None:
+    def _drop_residents(self, why: str = "the node stopped") -> None:
         for resident in list(self.residents.values()):
             self.drop(resident)
         self.residents.clear()
@@ -407,7 +407,7 @@ class Node:
         self.turns.clear()
         for starting in self.starting.values():
             if not starting.done():
-                starting.set_exception(NodeStoppedError("the node stopped: it may have begun"))
+                starting.set_exception(NodeStoppedError(f"{why}: it may have begun"))
         self.loading.give_up()
 
     def _drop_everything(self, error: BaseException) -> None:
@@ -416,7 +416,7 @@ class Node:
         self.messaging.forget_all()
         for resident in list(self.residents.values()):
             self._leave(resident)
-        self._drop_residents()
+        self._drop_residents(f"the store failed ({error})")
 
     # ---- failures of the store ----------------------------------------------------------------
 

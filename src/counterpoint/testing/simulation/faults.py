@@ -77,9 +77,16 @@ class Faults:
     """It goes on for some seconds although it was cancelled or has timed out, and returns then."""
 
     def __post_init__(self) -> None:
-        for name in self.rates():
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a rate between 0 and 1, not {getattr(self, name)!r}")
+        for field in fields(self):
+            value, name = getattr(self, field.name), field.name
+            if name in self.rates():
+                if not (isinstance(value, int | float) and 0 <= value <= 1):
+                    raise ValueError(f"{name} is a rate between 0 and 1, not {value!r}")
+            elif name == "storm_max":
+                if not (isinstance(value, int) and value >= 0):
+                    raise ValueError(f"{name} is a number, not {value!r}")
+            elif not (isinstance(value, timedelta) and value >= timedelta(0)):
+                raise ValueError(f"{name} is a timedelta of 0 or more, not {value!r}")
 
     @classmethod
     def rates(cls) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,9 @@ from counterpoint.testing.simulation.run import Check, Outcome, Scenario, run_se
 
 PART = 10
 """Seeds that a process runs before it reports."""
+COMMIT = re.compile(r"\s*[\d.]+  commit ")
+LINES_MAX = 100
+"""How much of what happened a failure tells: its end."""
 WITHIN = timedelta(days=30)
 
 
@@ -37,6 +41,21 @@ class _Job:
     within: timedelta
 
     def run(self, seed: int) -> Outcome:
+        """Run one seed, and once more to tell what happened if something is wrong."""
+        outcome = self._run(seed, traced=False)
+        if outcome.findings:
+            again = self._run(seed, traced=True)
+            if again.findings != outcome.findings:
+                outcome.findings.append(
+                    "run again, the seed finds something else: the scenario, the check or the app "
+                    "keeps something from run to run"
+                )
+            happened = [line for line in again.trace if not COMMIT.match(line)]
+            told = ["what happened, in seconds:", *happened[-LINES_MAX:], outcome.story]
+            outcome.story = "\n".join(told)
+        return outcome
+
+    def _run(self, seed: int, *, traced: bool) -> Outcome:
         return run_seed(
             self.app,
             self.scenario,
@@ -44,7 +63,7 @@ class _Job:
             faults=self.faults,
             check=self.check,
             within=self.within,
-            traced=False,
+            traced=traced,
         )
 
 
@@ -77,10 +96,13 @@ def simulate(
     Raises:
         SimulationFailed: some runs broke a promise, or *check* found something; names their seeds.
         DefinitionError: it is called from a coroutine, or the app is running.
+        ValueError: there is no seed, or no worker.
     """
     _check_callable_here()
+    chosen = _seeds(seeds)
+    if workers < 1 or failures_max < 1:
+        raise ValueError(f"workers and failures_max are at least 1, not {workers}, {failures_max}")
     job = _Job(app, scenario, faults, check, within)
-    chosen = range(seeds) if isinstance(seeds, int) else list(seeds)
     report = Report()
     began = time.monotonic()
     with _bar(progress) as bar:
@@ -96,6 +118,13 @@ def simulate(
     if report.failures:
         raise SimulationFailed(report)
     return report
+
+
+def _seeds(seeds: int | Iterable[int]) -> Sequence[int]:
+    chosen = range(seeds) if isinstance(seeds, int) else list(seeds)
+    if not chosen or not all(isinstance(seed, int) for seed in chosen):
+        raise ValueError(f"seeds is how many there are, or a list of numbers, not {seeds!r}")
+    return chosen
 
 
 def reported(outcome: Outcome) -> Report:

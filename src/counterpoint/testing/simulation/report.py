@@ -79,11 +79,33 @@ class Report:
         return json.dumps(found, sort_keys=True)
 
     def __str__(self) -> str:
+        time = timedelta(seconds=round(self.virtual.total_seconds()))
         return (
-            f"{self.seeds} seeds in {self.seconds:.1f} s ({self.seeds_per_second:.1f} seeds/s), "
-            f"{self.virtual.days} days of virtual time, {self.faults.total()} faults, "
-            f"{len(self.failures)} failures"
+            f"{_many(self.seeds, 'seed')} in {self.seconds:.1f} s ({self.seeds_per_second:.1f} "
+            f"seeds/s), {time} of virtual time, {_many(self.faults.total(), 'fault')}, "
+            f"{_many(len(self.failures), 'failure')}\n{self._ends()}"
         )
+
+    def _ends(self) -> str:
+        """Return how executions ended, and what nobody injected: no promise, but good to know."""
+        ends = [
+            f"{name.removeprefix('ended ')} {times:,}"
+            for name, times in sorted(self.covered.items())
+            if name.startswith("ended ") or name == "not ended"
+        ]
+        words = [f"executions: {', '.join(ends) or 'none'}"]
+        words += [
+            f"{name} {times:,}"
+            for name, times in sorted(self.covered.items())
+            if name.startswith("raised ")
+        ]
+        if letters := self.covered["dead letters"]:
+            words.append(f"dead letters {letters:,}")
+        return "; ".join(words)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 class SimulationFailed(AssertionError):  # noqa: N818 - as users read it in a test's failure

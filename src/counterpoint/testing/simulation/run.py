@@ -1,17 +1,21 @@
 """One run: clients, a node that lives many lives, chance, and the judges at the end."""
 
 import asyncio
+import inspect
 import logging
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from counterpoint.app import App
 from counterpoint.errors import CounterpointError
+from counterpoint.kernel.replay import fold
 from counterpoint.testing.simulation.dice import seeded
 from counterpoint.testing.simulation.faults import Faults
 from counterpoint.testing.simulation.judge import Executions, covered, taken_over
@@ -31,6 +35,8 @@ LIVES_MAX = 200
 """How often in a row it may be found dead, new or broken before that is said."""
 ROUNDS_MAX = 30
 """How often people look at what is open."""
+INJECTED = "injected"
+"""What stands in the messages of errors that the simulation raises."""
 LEAP = 60_000_000
 """Microseconds that are not waited for in small steps."""
 FORGIVABLE = (
@@ -81,6 +87,28 @@ class Outcome:
 
 Scenario: TypeAlias = Callable[[Simulation], Awaitable[object]]
 Check: TypeAlias = Callable[[Simulation], Iterator[str]]
+
+
+def raised(error: BaseException) -> str:
+    """Return an error of the user's code in words, with the line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def checked(check: Check, simulation: Simulation) -> Iterator[str]:
+    """Yield what a check finds; one that raises has found that."""
+    try:
+        found: Any = check(simulation)
+        if found is None:
+            return  # it asserts
+        if isinstance(found, str) or inspect.isawaitable(found):
+            what = "is a coroutine function" if inspect.isawaitable(found) else "returns a str"
+            yield f"the check {what}: it is a function that yields what is wrong"
+            return
+        yield from map(str, found)
+    except Exception as error:  # noqa: BLE001 - a check may raise anything
+        yield f"the check raised {raised(error)}"
 
 
 @contextmanager
@@ -159,8 +187,20 @@ class Run:
         if error is not None:
             self.findings.append(f"the engine let out {error!r}: {context.get('message')}")
 
+    def _ends(self) -> Counter[str]:
+        """Count how executions ended, and what was raised that no fault of ours explains."""
+        ends: Counter[str] = Counter()
+        for row in self.ledger.newest_rows():
+            ends[f"ended {row.status}" if not row.status.live else "not ended"] += 1
+            error = fold(self.ledger.records(row.key)).error
+            if error is not None and not error.business and INJECTED not in error.message:
+                ends[f"raised {error.type}"] += 1
+        return ends
+
     def _counts(self) -> dict[str, int]:
         return {
+            **self._ends(),
+            "dead letters": len(self.ledger.died),
             "executions": len(self.ledger.durable),
             "events": len(self.ledger.log()),
             "commits": self.ledger.commits,
@@ -196,9 +236,11 @@ class Run:
             async with asyncio.timeout(self.within):
                 await self.scenario(self.simulation)
         except TimeoutError:
-            self.findings.append(f"the scenario does not end within {self.within:g} s")
+            self.findings.append(
+                f"the scenario does not end within {timedelta(seconds=self.within)} of virtual time"
+            )
         except Exception as error:  # noqa: BLE001 - a scenario may raise anything
-            self.findings.append(f"the scenario met {type(error).__name__}: {error}")
+            self.findings.append(f"the scenario met {raised(error)}")
         with suppress(CounterpointError):
             await asyncio.gather(*self.clients.later)
 
@@ -249,8 +291,13 @@ class Run:
         yield from judge_events(self.ledger, registry, self.attempts)
         if self.life.node is not None and not self.ledger.letters_dead():
             yield from under_way(self.life.node)
+        if self.dice.struck["time ran out"]:
+            yield (
+                f"the app does not come to rest within {timedelta(seconds=self.within)} of virtual "
+                "time: give more of it with within="
+            )
         if self.check is not None:
-            yield from self.check(self.simulation)
+            yield from checked(self.check, self.simulation)
 
     def _found_so_far(self) -> list[str]:
         return [
