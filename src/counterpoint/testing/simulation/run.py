@@ -170,12 +170,12 @@ class Run:
             await asyncio.gather(living, return_exceptions=True)
             await self.life.end()
             self.life.move_out()
-        runs = Executions(self.ledger, self.life.app.registry, self.attempts).runs
+        executions = Executions(self.ledger, self.life.app.registry, self.attempts)
         return Outcome(
             self.stage.seed,
             self.findings,
             self.dice.struck,
-            covered(runs) + Counter(self._counts()),
+            covered(executions.runs) + Counter(self._counts(executions)),
             self.stage.trace,
             story,
             timedelta(seconds=self.loop.time()),
@@ -187,19 +187,20 @@ class Run:
         if error is not None:
             self.findings.append(f"the engine let out {error!r}: {context.get('message')}")
 
-    def _ends(self) -> Counter[str]:
+    def _ends(self, executions: Executions) -> Counter[str]:
         """Count how executions ended, and what was raised that no fault of ours explains."""
         ends: Counter[str] = Counter()
-        for row in self.ledger.newest_rows():
-            ends[f"ended {row.status}" if not row.status.live else "not ended"] += 1
-            error = fold(self.ledger.records(row.key)).error
+        for run in executions.newest.values():
+            status = run.known.status
+            ends["not ended" if status.live else f"ended {status}"] += 1
+            error = fold(run.records).error
             if error is not None and not error.business and INJECTED not in error.message:
                 ends[f"raised {error.type}"] += 1
         return ends
 
-    def _counts(self) -> dict[str, int]:
+    def _counts(self, executions: Executions) -> dict[str, int]:
         return {
-            **self._ends(),
+            **self._ends(executions),
             "dead letters": len(self.ledger.died),
             "executions": len(self.ledger.durable),
             "events": len(self.ledger.log()),

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.unit.testing.simulation.cafe import Ordered, an_evening, app, evening
 
-from counterpoint import DefinitionError
+from counterpoint import App, DefinitionError, Service
 from counterpoint.model.states import Status
 from counterpoint.testing.simulation import (
     Faults,
@@ -19,6 +21,7 @@ from counterpoint.testing.simulation import (
 )
 
 CALM = Faults.none()
+HOUR = timedelta(hours=1)
 
 
 async def a_call(simulation: Simulation) -> None:
@@ -71,7 +74,8 @@ def test_scenario_that_raises_is_a_finding() -> None:
 
     outcome = run_seed(app, scenario, 0, faults=CALM)
 
-    assert outcome.findings == ["the scenario met ValueError: no such guest"]
+    (finding,) = outcome.findings
+    assert finding.startswith("the scenario met ValueError: no such guest (test_simulate.py:")
 
 
 def test_scenario_that_never_ends_is_a_finding() -> None:
@@ -80,7 +84,7 @@ def test_scenario_that_never_ends_is_a_finding() -> None:
 
     outcome = run_seed(app, scenario, 0, faults=CALM, within=timedelta(hours=1))
 
-    assert outcome.findings == ["the scenario does not end within 3600 s"]
+    assert outcome.findings == ["the scenario does not end within 1:00:00 of virtual time"]
 
 
 def test_check_sees_statuses_results_errors_and_events() -> None:
@@ -152,3 +156,78 @@ def test_every_fault_strikes_and_is_counted() -> None:
         if set(Faults.rates()) <= struck:
             return
     pytest.fail(f"never struck: {set(Faults.rates()) - struck}")
+
+
+def test_check_that_asserts_is_a_finding_with_its_line() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        await simulation.start(evening, 0, id="guest")
+
+    def check(simulation: Simulation) -> Iterator[str]:
+        assert simulation.status("guest") == "failed", "it has not failed"
+        yield "never"
+
+    (finding,) = run_seed(app, scenario, 0, faults=CALM, check=check).findings
+
+    assert finding.startswith("the check raised AssertionError: it has not failed")
+    assert "test_simulate.py:" in finding
+
+
+@pytest.mark.parametrize("answer", ["wrong", None])
+def test_check_that_yields_nothing_is_told_how_to(answer: str | None) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        """Do nothing."""
+
+    def check(simulation: Simulation) -> Any:
+        return answer
+
+    findings = run_seed(app, scenario, 0, faults=CALM, check=check).findings
+
+    expected = ["the check returns a str: it is a function that yields what is wrong"]
+    assert findings == (expected if answer else [])
+
+
+def test_report_says_how_executions_ended_and_what_nobody_injected() -> None:
+    bar = Service("broken")
+
+    @bar.workflow
+    async def breaks() -> None:
+        raise NameError("workflow")
+
+    async def scenario(simulation: Simulation) -> None:
+        await simulation.start(breaks, id="one")
+
+    broken = App("broken", services=[bar], store="memory:")
+    report = simulate(broken, scenario, seeds=2, faults=CALM)
+
+    assert str(report).endswith("executions: failed 2; raised builtins.NameError 2")
+
+
+def test_failure_tells_what_happened_before_its_end() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        await simulation.start(evening, 0, id="guest")
+        simulation.crash()
+
+    with pytest.raises(SimulationFailed) as failed:
+        simulate(app, scenario, seeds=1, faults=CALM, check=lambda _: iter(["wrong"]))
+
+    assert "the node dies" in str(failed.value)
+    assert "Commit(" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seeds": 0}, {"seeds": []}, {"seeds": "abc"}, {"workers": 0}, {"failures_max": 0}]
+)
+def test_counts_below_one_are_refused(wrong: dict[str, Any]) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        """Do nothing."""
+
+    with pytest.raises(ValueError, match="not"):
+        simulate(app, scenario, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"crash": 1.5}, {"crash": "often"}, {"down": 5}, {"slow": -HOUR}, {"storm_max": -1}]
+)
+def test_faults_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Faults(**wrong)
