@@ -38,18 +38,6 @@ MUTANTS = (
         "Two clients start the same order at once, both are told that it exists, and it does not.",
     ),
     Mutant(
-        "read-on-after-the-store-has-failed",
-        "P10",
-        "runtime/node.py",
-        "        self.intake.drop()\n",
-        "",
-        (
-            f"{_READINGS}::test_load_that_fails_after_a_failure_of_the_store_leaves_the_node_alive",
-            "tests/unit/runtime/test_intake.py",
-        ),
-        "A letter is handed over from what was read before the failure, and again after it.",
-    ),
-    Mutant(
         "take-a-childs-start-for-that-of-another",
         "P9",
         "runtime/beginnings.py",
