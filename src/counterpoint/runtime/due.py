@@ -48,6 +48,8 @@ class DueScan:
         self._rested = rested
         self._began_at = 0
         self._cursor = BEGINNING
+        self._life = 0
+        """How often the store was opened again: a scan of before tells nothing about after."""
         self._woken = asyncio.Event()
         self._alarm: Alarm | None = None
         self._alarm_at = FAR_FUTURE
@@ -75,6 +77,7 @@ class DueScan:
         """
         self._began_at = max(self._began_at, newest)
         self._cursor = BEGINNING
+        self._life += 1
         asyncio.get_running_loop().call_later(MAIL_FIRST_SECONDS, self.poke)
 
     def poke(self) -> None:
@@ -124,6 +127,7 @@ class DueScan:
             self._alarm.cancel()
 
     async def _scan(self) -> None:
+        life = self._life
         while True:
             room = self._room()
             self.hungry = room <= 0
@@ -133,10 +137,14 @@ class DueScan:
             until = max(self.clock.now(), self._began_at)
             rows = await self.store.due(after=self._cursor, until=until, limit=limit)
             for first in range(0, len(rows), TOGETHER):
+                if life != self._life:
+                    return
                 group = rows[first : first + TOGETHER]
                 # Set before loading: what loading sends back below the cursor must stay there.
                 self._cursor = (group[-1].wake_at, group[-1].key)
                 await self._load(group)
+            if life != self._life:
+                return
             if len(rows) < limit:
                 break
             await asyncio.sleep(0)

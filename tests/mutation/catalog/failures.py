@@ -38,6 +38,18 @@ MUTANTS = (
         "Two clients start the same order at once, both are told that it exists, and it does not.",
     ),
     Mutant(
+        "scan-on-with-what-was-due-before-the-store-failed",
+        "P1",
+        "runtime/due.py",
+        "                if life != self._life:\n                    return\n",
+        "",
+        (
+            "tests/unit/runtime/test_due.py"
+            "::test_scan_that_loads_while_the_store_is_opened_again_begins_anew",
+        ),
+        "An order that was interrupted waits for the next start of a node.",
+    ),
+    Mutant(
         "take-a-childs-start-for-that-of-another",
         "P9",
         "runtime/beginnings.py",

@@ -1,17 +1,35 @@
 """The scan for due executions: whatever leaves memory, or was never in it, is met in time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+
+import pytest
 
 from counterpoint.errors import StoreError
 from counterpoint.model.rows import DueRow
+from counterpoint.runtime import due
 from counterpoint.runtime.due import DueScan
 from counterpoint.stores.memory import MemoryStore
+from counterpoint.testing import FaultyStore
 from counterpoint.testing.clock import VirtualClock
 from counterpoint.testing.conformance.store_case import execution, start
 
 HOUR = 3_600_000_000
+
+
+class Gated(FaultyStore):
+    """A store whose pages of what is due come when a test says so."""
+
+    def __init__(self, inner: MemoryStore) -> None:
+        super().__init__(inner)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
+        found = await super().due(after=after, until=until, limit=limit)
+        await self.gate.wait()
+        return found
 
 
 class Scan:
@@ -23,8 +41,10 @@ class Scan:
         self.sent_back: dict[int, int] = {}
         """Wake-ups of what leaves memory while it is being loaded, by key; each once."""
         self.failures: list[StoreError] = []
+        self.on_load: Callable[[], None] | None = None
+        self.store = Gated(store)
         self.due = DueScan(
-            store,
+            self.store,
             clock,
             room=lambda: 100,
             load=self._load,
@@ -34,6 +54,9 @@ class Scan:
 
     async def _load(self, rows: Sequence[DueRow]) -> None:
         self.loaded += [row.key for row in rows]
+        on_load, self.on_load = self.on_load, None
+        if on_load is not None:
+            on_load()
         for row in rows:
             wake_at = self.sent_back.pop(row.key, None)
             if wake_at is not None:
@@ -130,3 +153,30 @@ async def test_what_began_before_the_clock_was_set_back_is_due() -> None:
         scan.due.restart(scan.clock.now() + HOUR)
 
         assert await scan.look() == [1]
+
+
+async def test_page_that_was_read_before_the_store_was_opened_again_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due, "MAIL_FIRST_SECONDS", 0)
+    async with scanning(0, 0) as scan:
+        scan.store.gate.clear()
+        scan.due.poke()
+        await scan.rest()
+
+        scan.due.restart()
+        scan.store.gate.set()
+
+        assert await scan.rest() == [1, 2]
+        assert await scan.look() == []
+
+
+async def test_scan_that_loads_while_the_store_is_opened_again_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due, "MAIL_FIRST_SECONDS", 0)
+    monkeypatch.setattr(due, "TOGETHER", 1)
+    async with scanning(0, 0) as scan:
+        scan.on_load = scan.due.restart  # what it loads first is dropped again
+
+        assert await scan.look() == [1, 1, 2]
