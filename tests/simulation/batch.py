@@ -14,6 +14,16 @@ C = TypeVar("C")
 BATCH = 250
 
 
+def few(examples: int) -> settings:
+    """Return how a test runs so many cases: without a deadline, telling how to run one again."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+        print_blob=True,
+    )
+
+
 @dataclass
 class Result:
     """What one batch of cases, or many, came to."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tests.simulation import judge, leftovers, people
-from tests.simulation.ledger import LedgerStore
 from tests.simulation.plans import Act, Case, Moment
 from tests.simulation.services import AT_MOST_ONCE, ROOTS, app
 from tests.simulation.world import EngineErrors, World, enter
@@ -18,6 +17,7 @@ from tests.simulation.world import EngineErrors, World, enter
 from counterpoint import ExecutionNotFoundError, ExecutionRefusedError, NodeStoppedError
 from counterpoint.errors import StoreBrokenError, StoreError
 from counterpoint.testing import Harness
+from counterpoint.testing.simulation.ledger import LedgerStore
 
 RESTS_MAX = 600
 """Alarms after which a case is said to come to no rest."""

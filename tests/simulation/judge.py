@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from tests.simulation.ledger import LedgerStore
 from tests.simulation.services import app
 from tests.simulation.world import World
 
@@ -15,6 +14,7 @@ from counterpoint.testing.simulation.judge import (
     read,
     taken_over,
 )
+from counterpoint.testing.simulation.ledger import LedgerStore
 
 __all__ = ["Run", "in_words", "judge", "newest_rows", "read", "rows"]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 from tests.simulation.judge import Run, read, rows
-from tests.simulation.ledger import LedgerStore
 from tests.simulation.services import Asked, hear, name_of_spawned, spawn, tell
 from tests.simulation.world import World
 
@@ -16,6 +15,7 @@ from counterpoint.model.ids import idempotency_key
 from counterpoint.model.messages import EventRow
 from counterpoint.runtime.node import Node
 from counterpoint.stores.memory import MemoryStore
+from counterpoint.testing.simulation.ledger import LedgerStore
 
 ASKED = contract_of(Asked).type
 

@@ -1,16 +1,15 @@
 """A crash changes nothing but time: the same calls, the same end, wherever the node dies once."""
 
 import asyncio
-import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from tests.simulation import judge
+from tests.simulation.batch import few
 from tests.simulation.driver import Driver
 from tests.simulation.judge import read, rows
 from tests.simulation.plans import Case, Crash, even_cases
@@ -110,19 +109,7 @@ def check_every_crash(runner: asyncio.Runner, case: Case) -> int:
     return 1 + driver.commits_alone * len(WHENS)
 
 
-@pytest.fixture
-def runner(caplog: pytest.LogCaptureFixture) -> Iterator[asyncio.Runner]:
-    caplog.set_level(logging.ERROR, logger="counterpoint")
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@settings(
-    max_examples=PLANS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    print_blob=True,
-)
+@few(PLANS)
 @given(case=even_cases())
 def test_the_calls_and_the_end_are_the_same_wherever_the_node_dies(
     runner: asyncio.Runner, case: Case

@@ -1,14 +1,12 @@
 """A crash changes nothing but time: the same events, in the same order, wherever a node dies."""
 
 import asyncio
-import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from tests.simulation.batch import few
 from tests.simulation.choreographies import Case, Joins, Reacts, even_cases
 from tests.simulation.events import Driver
 from tests.simulation.events_judge import judge
@@ -78,19 +76,7 @@ def check_every_crash(runner: asyncio.Runner, case: Case) -> int:
     return commits
 
 
-@pytest.fixture
-def runner(caplog: pytest.LogCaptureFixture) -> Iterator[asyncio.Runner]:
-    caplog.set_level(logging.ERROR, logger="counterpoint")
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    print_blob=True,
-)
+@few(CASES)
 @given(case=even_cases)
 def test_the_events_and_their_order_are_the_same_wherever_the_node_dies(
     runner: asyncio.Runner, case: Case

@@ -4,7 +4,8 @@ import asyncio
 import logging
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
+from tests.simulation.batch import few
 from tests.simulation.choreographies import Case, Moment, Reacts, cases
 from tests.simulation.events_judge import run_case
 from tests.simulation.plans import Crash
@@ -18,12 +19,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "counterpoint")
 
 
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    print_blob=True,
-)
+@few(CASES)
 @given(case=cases())
 def test_every_event_reaches_everybody_in_order_and_every_effect_happens_once(case: Case) -> None:
     with asyncio.Runner() as runner:

@@ -1,12 +1,11 @@
 """Random sagas with random faults and crashes; `make simulate` runs many more of them."""
 
 import asyncio
-import logging
-from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from tests.simulation import judge
+from tests.simulation.batch import few
 from tests.simulation.driver import Driver
 from tests.simulation.plans import Case, cases
 from tests.simulation.run import run_batch
@@ -18,19 +17,7 @@ pytestmark = pytest.mark.filterwarnings(  # what `finally` makes at eviction and
 )
 
 
-@pytest.fixture
-def runner(caplog: pytest.LogCaptureFixture) -> Iterator[asyncio.Runner]:
-    caplog.set_level(logging.ERROR, "counterpoint")
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    print_blob=True,
-)
+@few(CASES)
 @given(case=cases(rehearsed=4))
 def test_services_keep_all_or_nothing_or_an_incident_says_what(
     runner: asyncio.Runner, case: Case

@@ -5,16 +5,15 @@ old, and what a replay would know otherwise is found although the code goes on a
 """
 
 import asyncio
-import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from tests.simulation import judge
+from tests.simulation.batch import few
 from tests.simulation.driver import Driver
 from tests.simulation.plans import Case, cases
 
@@ -96,19 +95,7 @@ def run(runner: asyncio.Runner, case: Case) -> tuple[Comparison, list[str], str]
     return comparison, verdict.violations, judge.in_words(driver.ledger)
 
 
-@pytest.fixture
-def runner(caplog: pytest.LogCaptureFixture) -> Iterator[asyncio.Runner]:
-    caplog.set_level(logging.ERROR, logger="counterpoint")
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    print_blob=True,
-)
+@few(CASES)
 @given(case=cases(rehearsed=1))
 def test_state_rebuilt_by_replay_equals_the_live_state_after_every_commit(
     runner: asyncio.Runner, case: Case

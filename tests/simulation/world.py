@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tests.simulation.ledger import Durable, LedgerStore
 from tests.simulation.plans import Case
 
 from counterpoint import BusinessError, NotDone, RetryAfter
@@ -20,6 +19,7 @@ from counterpoint.activity import info
 from counterpoint.authoring.attempt import AttemptInfo, current_attempt
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.testing import Harness
+from counterpoint.testing.simulation.ledger import Durable, LedgerStore
 from counterpoint.testing.simulation.run import EngineErrors as EngineErrors
 
 HANG = timedelta(hours=1)

@@ -193,7 +193,7 @@ class Run:
         for run in executions.newest.values():
             status = run.known.status
             ends["not ended" if status.live else f"ended {status}"] += 1
-            error = fold(run.records).error
+            error = None if run.known.error is None else fold(run.records).error
             if error is not None and not error.business and INJECTED not in error.message:
                 ends[f"raised {error.type}"] += 1
         return ends
