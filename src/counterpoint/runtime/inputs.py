@@ -40,7 +40,7 @@ def adopt(
 ) -> None:
     """Bring an execution from the store into memory, and recover what a dead node left of it."""
     if node.fault is not None:  # what it would record could not be written
-        _set(loaded, None)
+        tell_loaded(loaded, None)
         return
     there = node.residents.get(row.id)
     if there is not None and there.started is not None and not loaded.done():
@@ -48,11 +48,11 @@ def adopt(
         there.started.add_done_callback(lambda _: node.push(adopt, row, records, loaded))
         return
     if there is not None or loaded.done():
-        _set(loaded, there)
+        tell_loaded(loaded, there)
         return
     program = node.registry.program(row.name)
     if program is None:
-        _set(loaded, None)
+        tell_loaded(loaded, None)
         return
     resident = hold(node, row, records, program)
     resident.waits = {wait.wait: wait for wait in wait_rows(row, records)}
@@ -66,7 +66,7 @@ def adopt(
             node.messaging.awaited(resident, wait)
     node.arrived(resident)
     look(node, now, resident)
-    _set(loaded, resident)
+    tell_loaded(loaded, resident)
 
 
 def hold(node: Host, row: ExecutionRow, records: Sequence[r.Record], program: Program) -> Resident:
@@ -242,6 +242,7 @@ def policies(node: Host, resident: Resident) -> Callable[[int], StepPolicy | Non
     return policy_of
 
 
-def _set(future: Loaded, value: Resident | None) -> None:
+def tell_loaded(future: Loaded, value: Resident | None) -> None:
+    """Say what a load has come to; a failure of the store may have said so before."""
     if not future.done():
         future.set_result(value)

@@ -129,7 +129,7 @@ class Loading:
         """Tell those who wait for one execution that it will not come into memory."""
         loaded = self._loading.get(execution_id)
         if loaded is not None:
-            _give_up(loaded)
+            inputs.tell_loaded(loaded, None)
 
     def give_up(self) -> None:
         """Tell those who wait for an execution that it will not come into memory."""
@@ -148,12 +148,12 @@ class Loading:
         try:
             row = None if node.fault is not None else await node.store.execution(execution_id)
             if row is None or not row.status.live or not self.hosts(row):
-                _give_up(loaded)
+                inputs.tell_loaded(loaded, None)
             else:
                 records = await records_of(node.store, node.codec, row)
                 node.push(inputs.adopt, row, records, loaded)
         except StoreError as error:
-            _give_up(loaded)
+            inputs.tell_loaded(loaded, None)
             self._unreadable(execution_id, error)
         except BaseException:
             loaded.cancel()
@@ -170,9 +170,3 @@ class Loading:
             self.set_aside(execution_id, f"it cannot be read: {error}")
         else:
             self.node.store_failed(error)
-
-
-def _give_up(loaded: Loaded) -> None:
-    """Say that an execution does not come; a failure of the store may have said so before."""
-    if not loaded.done():
-        loaded.set_result(None)
