@@ -29,6 +29,7 @@
     + StoreFullError
     + StoreReadOnlyError
     + StoreBrokenError
+      x NodeLostError
   . ExecutionFailed
   . ActivityFailed
   . DeadlineExceeded
@@ -263,6 +264,16 @@ class StoreBrokenError(StoreError):
     """
 
     fatal: bool = False
+
+
+class NodeLostError(StoreBrokenError):
+    """Another node has declared this one dead: what it held in memory is not its own any more."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"{node} was declared dead by another node, because it did not renew its lease in "
+            "time; nothing was written, and it goes on as a new incarnation"
+        )
 
 
 class ExecutionFailed(CounterpointError):  # noqa: N818 - an outcome, not a mistake

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from counterpoint.model.cluster import Calls
 from counterpoint.model.messages import Messages
 from counterpoint.model.states import Status
 
@@ -87,6 +88,10 @@ class MailRow(NamedTuple):
     at: int
     codec: str
     body: bytes
+    about: str | None = None
+    """Whom it needs where no execution says so: a start's workflow, or the service of an act on a
+    dead letter. Stores with one node do not keep it, nor `slot`."""
+    slot: int | None = None
 
 
 class DueRow(NamedTuple):
@@ -112,6 +117,8 @@ class Commit:
     """Attributes that are set, replaced or deleted; of several for one name the last one counts."""
     messages: Messages | None = None
     """What it writes about events, if anything."""
+    calls: Calls | None = None
+    """What it writes about calls between nodes; only for stores with many."""
 
 
 @dataclass(frozen=True, slots=True)

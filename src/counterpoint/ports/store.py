@@ -1,7 +1,8 @@
 """What the runtime needs from a store, and what a store may decline.
 
-A store is one namespace: a file, a schema, an object in memory. One node hosts it at a time (until
-stores that fence several nodes exist); any number of clients read it and post mail to it.
+A store is one namespace: a file, a schema, an object in memory. One node hosts it at a time, or
+several where its features say `many_nodes` (see `ports.cluster`); any number of clients read it and
+post mail to it.
 
 *Commit.* `commit` is atomic and durable: when it returns, everything in it survives a crash of the
 process and, with the store's durable settings, of the machine. When it raises, the error says what
@@ -24,6 +25,7 @@ from typing import Protocol
 
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
+from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.messages import MessageStore, ReadableMessages
 
 
@@ -35,6 +37,10 @@ class StoreFeatures:
     """Committed data survives closing and reopening the store."""
     shared: bool = True
     """Other processes can open the same store as clients."""
+    many_nodes: bool = False
+    """Several nodes can host it at once: it is a `ports.cluster.ClusterStore`, too."""
+    transactions: bool = False
+    """Users can write to its database in the transaction of a commit: `begin` works."""
 
 
 class ReadableStore(ReadableMessages, Protocol):
@@ -127,6 +133,14 @@ class Store(ReadableStore, MessageStore, Protocol):
                 all of them; nothing is written.
             StoreBusyError, StoreFullError, StoreReadOnlyError: nothing is written.
             StoreBrokenError: whether it was written is unknown.
+        """
+        ...
+
+    async def begin(self) -> Transaction:
+        """Begin a transaction for a user's own statements; see `StoreFeatures.transactions`.
+
+        Raises:
+            StoreError: it cannot begin.
         """
         ...
 
