@@ -46,7 +46,9 @@ class Heard(Enum):
     """What another process has just done to the store."""
 
     MAIL = "mail"
-    """It posted a letter to this node, or one that is not routed yet."""
+    """It posted or routed a letter to this node."""
+    UNROUTED = "unrouted"
+    """It posted a letter for which nobody is responsible yet."""
     EVENTS = "events"
     CALLS = "calls"
     """It offered or cancelled a call."""
@@ -87,6 +89,10 @@ class Members(Protocol):
 
     async def route(self, limit: int) -> int:
         """Route at most *limit* letters for which nobody is responsible; return how many."""
+        ...
+
+    async def ended(self, ids: Sequence[str]) -> list[str]:
+        """Return those of *ids* whose newest run has ended, and does not continue as new."""
         ...
 
     async def nodes(self, *, dead_too: bool = False) -> list[NodeRow]:
