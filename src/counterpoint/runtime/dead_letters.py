@@ -224,7 +224,9 @@ class DeadLetters:
             raise ArgumentsError("say why a dead letter is discarded: reason=", fields=["reason"])
         access = self._access()
         letter = (await find_dead_letter(access, id)).letter
-        await access.post(id, DiscardMail(letter.subscription, letter.position, actor, reason))
+        place = (letter.subscription, letter.position)
+        mail = DiscardMail(*place, actor, reason, letter.service, letter.event_key)
+        await access.post(id, mail)
 
 
 # ---- finding ---------------------------------------------------------------------------------
@@ -344,7 +346,8 @@ async def _redrive(
     actor: str | None,
     reason: str | None,
 ) -> None:
-    mail = RedriveMail(letter.subscription, letter.position, data, actor, reason)
+    place = (letter.subscription, letter.position)
+    mail = RedriveMail(*place, data, actor, reason, letter.service, letter.event_key)
     await access.post(id, mail)
 
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from counterpoint.model.ids import generate_id
+from counterpoint.model.messages import slot_of
 from counterpoint.model.records import NULL, CausedBy, ChildOf, Continued, Failure, Payload
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
@@ -162,6 +163,9 @@ class RedriveMail(msgspec.Struct, frozen=True, tag="redrive"):
     """What its reaction gets instead of the event's own data; null for that."""
     actor: str | None = None
     reason: str | None = None
+    service: str | None = None
+    key: str | None = None
+    """Whose it is: the letter goes to the node that delivers the events of this key there."""
 
 
 class DiscardMail(msgspec.Struct, frozen=True, tag="discard"):
@@ -171,6 +175,9 @@ class DiscardMail(msgspec.Struct, frozen=True, tag="discard"):
     position: int
     actor: str | None = None
     reason: str | None = None
+    service: str | None = None
+    key: str | None = None
+    """Whose it is: the letter goes to the node that delivers the events of this key there."""
 
 
 class ReplayMail(msgspec.Struct, frozen=True, tag="replay"):
@@ -217,7 +224,19 @@ def mail_row(execution_id: str, mail: Mail, at: int, codec: Codec) -> MailRow:
     """Return the row that posts *mail*, with a request id of its own."""
     body = codec.encode(msgspec.json.encode(mail))
     kind = type(mail).__struct_config__.tag
-    return MailRow(0, generate_id(), str(kind), execution_id, at, codec.tag, body)
+    about, slot = _needs(mail)
+    return MailRow(0, generate_id(), str(kind), execution_id, at, codec.tag, body, about, slot)
+
+
+def _needs(mail: Mail) -> tuple[str | None, int | None]:
+    """Return what tells which node can take a letter, where its execution does not."""
+    match mail:
+        case StartMail():
+            return mail.workflow, None
+        case RedriveMail() | DiscardMail() if mail.key is not None:
+            return mail.service, slot_of(mail.key)
+        case _:
+            return None, None
 
 
 def read_mail(row: MailRow, codec: Codec) -> Mail:
