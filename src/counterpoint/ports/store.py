@@ -26,6 +26,7 @@ from typing import Protocol
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
 from counterpoint.ports.cluster import Transaction
+from counterpoint.ports.examination import ExaminedStore
 from counterpoint.ports.messages import MessageStore, ReadableMessages
 
 
@@ -96,7 +97,7 @@ class ReadableStore(ReadableMessages, Protocol):
         ...
 
 
-class Store(ReadableStore, MessageStore, Protocol):
+class Store(ReadableStore, MessageStore, ExaminedStore, Protocol):
     """Executions, their journals and attributes, and the mail that others send to them."""
 
     @property

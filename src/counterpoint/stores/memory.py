@@ -12,6 +12,7 @@ from counterpoint.errors import (
     StoreLockedError,
     StoreReadOnlyError,
 )
+from counterpoint.model.findings import Examination, Finding, Severity, WorkflowLoad
 from counterpoint.model.rows import (
     AttributeRow,
     Commit,
@@ -145,6 +146,31 @@ class MemoryStore(MemoryMessages):
         for row in self._executions.values():
             counts[row.status] = counts.get(row.status, 0) + 1
         return counts
+
+    async def examine(self) -> Examination:
+        self._check()
+        gone = Finding(
+            Severity.NOTE,
+            "durability",
+            "the store is in memory: what it holds goes with its process",
+            "this MemoryStore",
+            "use a file or a server for what has to last: store='sqlite:///shop.db'",
+        )
+        return Examination({"store": "memory"}, [gone])
+
+    async def workflow_loads(self) -> list[WorkflowLoad]:
+        self._check()
+        loads: dict[tuple[str, int], WorkflowLoad] = {}
+        for row in self._executions.values():
+            if row.status.live:
+                place = (row.name, row.version)
+                load = loads.get(place, WorkflowLoad(*place, 0, row.created_at))
+                since = min(load.since, row.created_at)
+                loads[place] = WorkflowLoad(*place, load.executions + 1, since)
+        return [loads[place] for place in sorted(loads)]
+
+    async def hosted_by(self) -> int | None:
+        return os.getpid() if self._node else None
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
         self._check(hosting=True)

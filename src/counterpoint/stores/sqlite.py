@@ -52,6 +52,7 @@ from counterpoint.stores.rows import (
     execution_row,
     only_node_writes,
 )
+from counterpoint.stores.sqlite_examination import SqliteExamination
 from counterpoint.stores.sqlite_messages import SqliteMessages
 from counterpoint.stores.sqlite_writes import SQL, is_one_step, remember_keys, write
 from counterpoint.stores.wal import Checkpoints, make_durable
@@ -62,7 +63,7 @@ _CONSTRAINT = 19  # SQLITE_CONSTRAINT, the primary code of every broken constrai
 _NOTHING: list[Value] = []
 
 
-class SqliteStore(SqliteMessages):
+class SqliteStore(SqliteMessages, SqliteExamination):
     """A store that one node and any number of clients on this machine share as one file.
 
     App("shop", services=[orders], store=SqliteStore("shop.db"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from counterpoint.model.findings import Examination, WorkflowLoad
 from counterpoint.model.messages import (
     ActRow,
     ContractRow,
@@ -155,3 +156,15 @@ class PassingStore:
     async def forget_contract(self, event_type: str) -> int:
         await self.before_read()
         return await self.inner.forget_contract(event_type)
+
+    async def examine(self) -> Examination:
+        await self.before_read()
+        return await self.inner.examine()
+
+    async def workflow_loads(self) -> list[WorkflowLoad]:
+        await self.before_read()
+        return await self.inner.workflow_loads()
+
+    async def hosted_by(self) -> int | None:
+        await self.before_read()
+        return await self.inner.hosted_by()
