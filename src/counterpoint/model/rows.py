@@ -90,8 +90,9 @@ class MailRow(NamedTuple):
     body: bytes
     about: str | None = None
     """Whom it needs where no execution says so: a start's workflow, or the service of an act on a
-    dead letter. Stores with one node do not keep it, nor `slot`."""
+    dead letter."""
     slot: int | None = None
+    """The slot of that dead letter's key."""
 
 
 class DueRow(NamedTuple):

@@ -15,6 +15,7 @@ MIGRATIONS = (
     "sqlite/001_first.sql",
     "sqlite/002_mail_by_execution.sql",
     "sqlite/003_messages.sql",
+    "sqlite/004_mail_says_whom_it_needs.sql",
 )
 
 

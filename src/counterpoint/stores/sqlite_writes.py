@@ -90,7 +90,7 @@ def write(execute: Execute, commit: Commit, *, first_position: int, last_key: in
     if commit.taken:
         execute(_DELETE_MAIL, [json.dumps(list(commit.taken))])
     if commit.mail:
-        _MAIL.write(execute, [row[1:7] for row in commit.mail])
+        _MAIL.write(execute, [row[1:] for row in commit.mail])
     if commit.attributes:
         kept, dropped = last_attributes(commit.attributes)
         _SET_ATTRIBUTES.write(execute, kept)
