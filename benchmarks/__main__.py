@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks import compare, machine, profiling, runner, tables
 from benchmarks.case import ROUNDS, Options
 from benchmarks.progress import Progress
+from benchmarks.rivals.environments import NotAvailableError
 from benchmarks.runner import Outcome
 from benchmarks.suite import CASES
 
@@ -102,6 +103,12 @@ def measure(words: list[str]) -> int:
         for name in names:
             try:
                 outcome = runner.measure(CASES[name](options), options, progress.begin(name))
+            except NotAvailableError as error:
+                progress.pause()
+                console.print(f"{name}: {error}", style="red")
+                broken.append(name)
+                report.failed(name)
+                continue
             except Exception:  # noqa: BLE001 - a case that breaks costs no other its figures
                 progress.pause()
                 traceback.print_exc()

@@ -6,6 +6,7 @@ show the median, the least and the most.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,8 @@ class Case:
     lines: Sequence[Line] = ()
     prepare: Callable[[Path], None] | None = None
     """Makes once, in a folder that all runs then get, what every round begins with."""
+    beside: Callable[[Path], AbstractContextManager[object]] | None = None
+    """Runs beside the whole case, for example a server; gets a folder of its own."""
     rounds: int = ROUNDS
     waits_for_disk: Sequence[str] = ()
     """Runs whose times are the disk's; those of the others are the processor's."""

@@ -1,12 +1,11 @@
 """The choreographed order: one published event, three reactions in a row, three more events."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.bare import Figures
-from benchmarks.load import keep_in_flight
+from benchmarks.load import Around, keep_in_flight
 from counterpoint import App, Event, Service
 from counterpoint.model.messages import EventRow
 
@@ -74,18 +73,21 @@ class Finish:
         await over
 
 
-def make_app(path: Path) -> App:
-    """Return the app on a database at *path*."""
-    return App("bench", services=[orders, payments, inventory], store=f"sqlite:///{path}")
+def make_app(where: Path | str) -> App:
+    """Return the app on the SQLite file at a path, or on the store of a URL."""
+    store = where if isinstance(where, str) else f"sqlite:///{where}"
+    return App("bench", services=[orders, payments, inventory], store=store)
 
 
 async def run_flows(
-    path: Path,
-    flows: int,
-    in_flight: int,
-    around: contextlib.AbstractContextManager[object] | None = None,
+    path: Path, flows: int, in_flight: int, around: Around | None = None
 ) -> Figures:
     """Run *flows* on the database at *path* and return the figures."""
     async with make_app(path) as app:
-        finish = Finish(app)
-        return await keep_in_flight(lambda name: finish.flow(app, name), flows, in_flight, around)
+        return await flows_of(app, flows, in_flight, around)
+
+
+async def flows_of(app: App, flows: int, in_flight: int, around: Around | None = None) -> Figures:
+    """Run *flows* on an app that runs and return the figures."""
+    finish = Finish(app)
+    return await keep_in_flight(lambda name: finish.flow(app, name), flows, in_flight, around)

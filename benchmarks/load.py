@@ -11,13 +11,14 @@ from benchmarks.case import Numbers
 
 WARM_UP = 50
 """The first ones compile statements and codecs."""
+Around = contextlib.AbstractContextManager[object]
 
 
 async def keep_in_flight(
     run: Callable[[str], Awaitable[None]],
     count: int,
     in_flight: int,
-    around: contextlib.AbstractContextManager[object] | None = None,
+    around: Around | None = None,
 ) -> Figures:
     """Run *count* units, each with a name of its own, after some that warm up; inside *around*."""
     numbers = iter(range(count))

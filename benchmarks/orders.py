@@ -52,9 +52,10 @@ async def place_order(order_id: str, amount: float, in_stock: bool) -> dict[str,
     return {"order_id": order_id, "authorization": authorization["authorization"]}
 
 
-def make_app(path: Path) -> App:
-    """Return the app on a database at *path*."""
-    return App("orders", services=[orders, payments, inventory], store=f"sqlite:///{path}")
+def make_app(where: Path | str) -> App:
+    """Return the app on the SQLite file at a path, or on the store of a URL."""
+    store = where if isinstance(where, str) else f"sqlite:///{where}"
+    return App("orders", services=[orders, payments, inventory], store=store)
 
 
 async def run_saga(app: App, order_id: str) -> None:

@@ -1,5 +1,6 @@
 """Runs cases: rounds in turns, the machine's speed beside them, every number kept."""
 
+import contextlib
 import gc
 import os
 import tempfile
@@ -64,7 +65,11 @@ def measure(case: Case, options: Options, tell: Tell) -> Outcome:
     started, cpu_started = time.perf_counter(), _cpu_seconds()
     rounds = 1 if options.quick or case.rounds == 1 else options.rounds or case.rounds
     found: list[Round] = []
-    with tempfile.TemporaryDirectory(dir=options.directory) as shared:
+    with (
+        tempfile.TemporaryDirectory(dir=options.directory) as shared,
+        tempfile.TemporaryDirectory(dir=options.directory, ignore_cleanup_errors=True) as served,
+        case.beside(Path(served)) if case.beside else contextlib.nullcontext(),
+    ):
         if case.prepare:
             tell("preparing")
             case.prepare(Path(shared))

@@ -8,6 +8,7 @@ from benchmarks import (
     disk,
     fan_out,
     poison,
+    postgres,
     reactions,
     recovery,
     replay,
@@ -38,4 +39,5 @@ CASES: dict[str, Callable[[Options], Case]] = {
     "burst": burst.case,
     "waiting": waiting.case,
     "waiting-started": waiting.case_started,
+    "postgres": postgres.case,
 }

@@ -117,13 +117,21 @@ def postgres(folder: Path) -> Generator[Served]:
     found = sorted((HOME / "postgres").glob("lib/python*/site-packages/*/pginstall18/bin"))
     if not found:
         raise NotAvailableError("the wheel has no PostgreSQL 18 for this system")
+    with postgres_of(found[0], folder) as (port, pid):
+        url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/orders"
+        yield Served({"url": url}, (pid,))
+
+
+@contextlib.contextmanager
+def postgres_of(programs: Path, folder: Path) -> Generator[tuple[int, int]]:
+    """Run PostgreSQL as its `initdb` sets it, on new data in *folder*; yield its port and pid."""
     data, user = folder / "postgres", UNPRIVILEGED if os.geteuid() == 0 else None
     data.mkdir()
     if user:
         folder.chmod(0o711)
         shutil.chown(data, user)
     made = subprocess.run(
-        [found[0] / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8"],
+        [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=utf8"],
         capture_output=True,
         text=True,
         user=user,
@@ -133,11 +141,10 @@ def postgres(folder: Path) -> Generator[Served]:
     if made.returncode:
         raise NotAvailableError(f"initdb: {made.stderr.strip().splitlines()[-1:]}")
     port = free_port()
-    command = [str(found[0] / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
+    command = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
     command += ["-c", "unix_socket_directories="]
     with process(command, folder / "postgres.log", port, user=user) as pid:
-        url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/orders"
-        yield Served({"url": url}, (pid,))
+        yield port, pid
 
 
 @contextlib.contextmanager

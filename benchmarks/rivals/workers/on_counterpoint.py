@@ -1,4 +1,4 @@
-"""Counterpoint on SQLite, as it comes: WAL, `synchronous=FULL`."""
+"""Counterpoint as it comes: on SQLite (WAL, `synchronous=FULL`), or on the database of a URL."""
 
 import sqlite3
 from importlib.metadata import version
@@ -10,13 +10,15 @@ from benchmarks.rivals.workers.protocol import serve, work
 
 async def main(settings: dict[str, str]) -> None:
     """Measure."""
-    named = f"{version('counterpoint')}, SQLite {sqlite3.sqlite_version}"
-    async with make_app(Path(settings["folder"], "engine.db")) as app:
+    url = settings.get("url")
+    store = "PostgreSQL" if url else f"SQLite {sqlite3.sqlite_version}"
+    sync = "fsync=on, synchronous_commit=on" if url else "WAL, synchronous=FULL"
+    async with make_app(url or Path(settings["folder"], "engine.db")) as app:
 
         async def run(order_id: str, twin: bool) -> None:
             await (run_twin if twin else run_saga)(app, order_id)
 
-        await serve(run, version=named, sync="WAL, synchronous=FULL")
+        await serve(run, version=f"{version('counterpoint')}, {store}", sync=sync)
 
 
 if __name__ == "__main__":
