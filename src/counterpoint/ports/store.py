@@ -42,6 +42,12 @@ class StoreFeatures:
     """Several nodes can host it at once: it is a `ports.cluster.ClusterStore`, too."""
     transactions: bool = False
     """Users can write to its database in the transaction of a commit: `begin` works."""
+    connection: str = ""
+    """What `Transaction.connection` is: "sqlite" or "postgres", as the module of that name says."""
+    transactions_at_once: int = 0
+    """How many of them may be open; commits and reads find a connection all the same."""
+    transactions_alone: bool = False
+    """While one is open nothing else is committed."""
 
 
 class ReadableStore(ReadableMessages, Protocol):
