@@ -23,6 +23,7 @@ from counterpoint.runtime.access import Access, ClientAccess, NodeAccess
 from counterpoint.runtime.client import Client, refuse_in_workflow
 from counterpoint.runtime.clock import SystemClock
 from counterpoint.runtime.health import Health, health_of
+from counterpoint.runtime.log import logger
 from counterpoint.runtime.node import Node
 from counterpoint.stores.locks import UNKNOWN_PROCESS, hosting_pid
 from counterpoint.stores.memory import MemoryStore
@@ -39,11 +40,14 @@ class App(Client):
         async with app:                      # this process is now a node
             receipt = await app.run(place_order, order, id=f"order-{order.id}")
 
+    With `hosts=["payments"]` this process knows all definitions and, as a node, hosts those of the
+    named services only: other nodes host the rest.
+
     Settings are keyword arguments, or `COUNTERPOINT_*` variables, or defaults; see `Settings`.
 
     Raises:
-        DefinitionError: the services do not fit together, a choreography cannot work with them, or
-            a setting is wrong.
+        DefinitionError: the services do not fit together, a choreography cannot work with them,
+            `hosts` names what is none of them, or a setting is wrong.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class App(Client):
         services: Sequence[Service],
         choreographies: Sequence[Choreography] = (),
         store: str | Store | None = None,
+        hosts: Sequence[str] | None = None,
         clock: Clock | None = None,
         **settings: Any,
     ) -> None:
@@ -61,12 +66,18 @@ class App(Client):
         self.name = name
         if isinstance(store, str):
             settings["store"] = store
+        if hosts is not None:
+            _check_hosts(hosts)
+            settings["hosts"] = tuple(hosts)
         self.settings = Settings.load(settings)
         self.registry = Registry(services, payload_bytes_max=self.settings.payload_bytes_max)
         self.choreographies: dict[str, Choreography] = check_choreographies(
             choreographies, self.registry
         )
         """By name."""
+        self._hosts: tuple[str, ...] = ()
+        if services:  # else it is a client of a store, and hosts nothing
+            self.hosts = self.settings.hosts
         self.store: str | Store = self.settings.store if store is None else store
         if isinstance(self.store, str) and self.store != MEMORY:
             store_from_url(self.store)  # refused here rather than when the app is entered
@@ -87,9 +98,11 @@ class App(Client):
         """
         if self._node is not None:
             raise NodeStoppedError(f"the app {self.name!r} is running already")
+        store = self._open_store()
+        self._warn_of_unhosted(store)
         node = Node(
-            self.registry,
-            self._open_store(),
+            self.registry.hosted_by(self._hosts),
+            store,
             self.clock or SystemClock(),
             self.codec,
             self.settings,
@@ -178,6 +191,21 @@ class App(Client):
         return hosting_pid(store.path) if isinstance(store, SqliteStore) else UNKNOWN_PROCESS
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the services that this process hosts when the app is entered.
+
+        Raises:
+            DefinitionError: when it is set: the app has no such service.
+        """
+        return self._hosts or tuple(self.registry.services)
+
+    @hosts.setter
+    def hosts(self, names: Sequence[str]) -> None:
+        names = tuple(dict.fromkeys(names))
+        self.registry.hosted_by(names)
+        self._hosts = names
+
+    @property
     def node(self) -> Node:
         """The running node.
 
@@ -194,6 +222,21 @@ class App(Client):
     def _access(self) -> Access:
         refuse_in_workflow()
         return NodeAccess(self.node)
+
+    def _warn_of_unhosted(self, store: Store) -> None:
+        """Say what will wait for a node that cannot come as long as this one is there."""
+        if store.features.many_nodes:
+            return
+        rest = [name for name in self.registry.services if name not in self.hosts]
+        if rest:
+            logger.warning(
+                "%s hosts only %s, on a store that one node hosts at a time: what needs %s waits "
+                "until a node that hosts it runs in its place; use a postgresql:// store to run "
+                "both at once",
+                self.name,
+                ", ".join(self.hosts),
+                ", ".join(rest),
+            )
 
     def _open_store(self) -> Store:
         if not isinstance(self.store, str):
@@ -212,6 +255,14 @@ class _StoreClient(Client):
     def _access(self) -> Access:
         refuse_in_workflow()
         return self._given
+
+
+def _check_hosts(hosts: object) -> None:
+    if isinstance(hosts, str) or not isinstance(hosts, Sequence) or not hosts:
+        raise DefinitionError(
+            f"hosts={hosts!r} is no list of the services that this process hosts: "
+            'hosts=["payments"]; leave it out to host all, use `app.client()` to host none'
+        )
 
 
 def store_from_url(url: str) -> Store:

@@ -1,5 +1,11 @@
-"""All definitions of an app by recorded name, and its workflows as the kernel's programs."""
+"""All definitions of an app by recorded name, and its workflows as the kernel's programs.
 
+A node may host some services of an app only: `Registry.hosted_by` is what is its own, and `whole`
+what all nodes together have. Workflows call activities, and start workflows, of the whole app.
+"""
+
+import copy
+import difflib
 import warnings
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -71,11 +77,10 @@ class WorkflowProgram:
         return failure_of(error, self.workflow.service)
 
     def knows(self, activity: str) -> bool:
-        return activity in self.registry.activities or activity in self.registry.workflows
+        return self.registry.knows(activity)
 
     def compensation_of(self, activity: str) -> str | None:
-        found = self.registry.compensation(activity)
-        return None if found is None else found.name
+        return self.registry.compensation_name(activity)
 
 
 class Registry:
@@ -97,11 +102,49 @@ class Registry:
         """By type: the events of these services, and others that these react to or publish."""
         self._contract_of: dict[type[Event], Contract] = {}
         self.reactions: dict[str, AnyReaction] = {}
+        self.narrowed_from: Registry | None = None
+        """The registry of the whole app, if this one is what a node hosts of it."""
         for service in services:
             if service.name in self.services:
                 raise DefinitionError(f"two services are called {service.name!r}")
             self.services[service.name] = service
             self._add(service)
+
+    @property
+    def whole(self) -> "Registry":
+        """All definitions of the app, whichever of them this registry was narrowed to."""
+        return self.narrowed_from or self
+
+    def hosted_by(self, names: Sequence[str]) -> "Registry":
+        """Return what a node has that hosts these services, or all if none is named.
+
+        Its workflows, activities, compensations and reactions are those of these services; its
+        contracts are the whole app's.
+
+        Raises:
+            DefinitionError: the app has no such service; lists those that it has.
+        """
+        whole = self.whole
+        for name in names:
+            if name not in whole.services:
+                near = difflib.get_close_matches(name, whole.services, n=1)
+                raise DefinitionError(
+                    f"the app has no service {name!r} to host"
+                    + (f"; did you mean {near[0]!r}?" if near else "")
+                    + f"; its services are {', '.join(sorted(whole.services)) or 'none'}"
+                )
+        here = {*(names or whole.services)}
+        view = copy.copy(whole)
+        view.narrowed_from = whole
+        view.services = {n: one for n, one in whole.services.items() if n in here}
+        view.activities = {n: one for n, one in whole.activities.items() if one.service in here}
+        view.workflows = {n: one for n, one in whole.workflows.items() if one.service in here}
+        view.programs = {n: one for n, one in whole.programs.items() if n in view.workflows}
+        view.reactions = {n: one for n, one in whole.reactions.items() if one.service in here}
+        view.compensations = {
+            n: one for n, one in whole.compensations.items() if one.service in here
+        }
+        return view
 
     def _add(self, service: Service) -> None:
         for name, activity in service.activities.items():
@@ -194,9 +237,19 @@ class Registry:
         return program if program is not None and program.version >= version else None
 
     def activity(self, name: str) -> AnyActivity | None:
-        """Return the activity of a recorded name, or None if this app has none."""
+        """Return the activity of a recorded name, or None if none is hosted."""
         return self.activities.get(name)
 
     def compensation(self, activity: str) -> Compensation | None:
         """Return the compensation of an activity's or workflow's recorded name, or None."""
         return self.compensations.get(activity)
+
+    def knows(self, name: str) -> bool:
+        """Whether the whole app has an activity or workflow of that recorded name."""
+        whole = self.whole
+        return name in whole.activities or name in whole.workflows
+
+    def compensation_name(self, activity: str) -> str | None:
+        """Return the recorded name of what undoes calls of an activity or workflow of the app."""
+        found = self.whole.compensation(activity)
+        return None if found is None else found.name

@@ -34,6 +34,16 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+HostOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="SERVICE",
+        show_default=False,
+        help="A service that this process hosts, one of several where it is given several times; "
+        "default: the app's hosts, or COUNTERPOINT_HOSTS, or all.",
+    ),
+]
 UntilIdleOption: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -75,6 +85,7 @@ def run(
         ),
     ],
     store: StoreOption = None,
+    host: HostOption = None,
     until_idle: UntilIdleOption = False,
     stop_within: StopWithinOption = None,
     log_level: LogLevelOption = LogLevel.INFO,
@@ -89,13 +100,15 @@ def run(
     Example: counterpoint run shop:app
     """
     target = required(app, store)
+    if host:
+        target.app.hosts = tuple(host)
     with user_input(f"--stop-within {stop_within} is no time"):
         within = None if stop_within is None else timedelta(seconds=stop_within)
-    host = Host(target.app, within, as_json=as_json)
+    hosting = Host(target.app, within, as_json=as_json)
     with progress(target.app) as console:
         log_to_stderr(console, log_level.value.upper())
         try:
-            asyncio.run(host.run(until_idle=until_idle))
+            asyncio.run(hosting.run(until_idle=until_idle))
         except StoreLockedError as error:
             who = f"process {error.pid}" if error.pid else "another process"
             raise CommandError(
@@ -158,6 +171,7 @@ class Host:
         incidents = live.pop(Status.INCIDENT)
         interrupted = sum(live.values())
         dead = sum(group.count for group in await app.dead_letter_groups())
+        hosted = app.node.registry
         if self.as_json:
             say_json(
                 {
@@ -165,8 +179,9 @@ class Host:
                     "app": app.name,
                     "pid": os.getpid(),
                     "store": store_words(app),
-                    "workflows": sorted(app.registry.workflows),
-                    "activities": sorted(app.registry.activities),
+                    "hosts": sorted(hosted.services),
+                    "workflows": sorted(hosted.workflows),
+                    "activities": sorted(hosted.activities),
                     "interrupted": interrupted,
                     "incidents": incidents,
                     "dead_letters": dead,
@@ -174,7 +189,7 @@ class Host:
             )
             return
         say(f"{app.name} is hosted by process {os.getpid()}")
-        for service in app.registry.services.values():
+        for service in hosted.services.values():
             owned = [
                 _count(len(service.workflows), "workflow"),
                 _count(len(service.activities), "activity"),
@@ -182,6 +197,8 @@ class Host:
             ]
             said = [count for count in owned if not count.startswith("0 ")]
             say(f"  {service.name}: {', '.join(said) or 'events only'}")
+        if rest := [name for name in app.registry.services if name not in hosted.services]:
+            say(f"  not here: {', '.join(rest)}")
         say(f"store: {store_words(app)}")
         say(f"{_count(interrupted, 'interrupted execution')} to go on with")
         if incidents:

@@ -13,10 +13,15 @@ PREFIX = "COUNTERPOINT_"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What can be tuned; each also comes from `COUNTERPOINT_<NAME>` (durations in seconds)."""
+    """What can be tuned; each also comes from `COUNTERPOINT_<NAME>`.
+
+    There, durations are seconds, and names are divided by commas.
+    """
 
     store: str = "sqlite:///counterpoint.db"
     """Where executions live: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory:`."""
+    hosts: tuple[str, ...] = ()
+    """The services that this process hosts as a node, by name; none given: all of the app."""
     payload_bytes_max: int = 1024 * 1024
     """The most bytes that one argument list, result, signal or heartbeat may take."""
     max_running: int = 1_000
@@ -72,17 +77,32 @@ def _parse(variable: str, text: str, default: object) -> object:
             return int(text)
         if isinstance(default, timedelta):
             return timedelta(seconds=float(text))
+        if isinstance(default, tuple):
+            return _names(variable, text)
     except (ValueError, OverflowError):
         kind = "a whole number" if isinstance(default, int) else "a number of seconds"
         raise DefinitionError(f"{variable}={text!r} is not {kind}") from None
     return text
 
 
+def _names(variable: str, text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise DefinitionError(f"{variable} names nothing: write names with commas, or unset it")
+    return names
+
+
 def _check(name: str, value: object, default: object) -> None:
     if not isinstance(value, type(default)) or isinstance(value, bool):
         kind = type(default).__name__
         raise DefinitionError(f"{name} takes a {kind}, not {value!r}")
+    if isinstance(value, tuple) and not _are_names(value):
+        raise DefinitionError(f"{name} takes names, not {value!r}")
     if isinstance(value, int) and value < 1:
         raise DefinitionError(f"{name} is at least 1, not {value}")
     if isinstance(value, timedelta) and value < timedelta(0):
         raise DefinitionError(f"{name} cannot be negative")
+
+
+def _are_names(values: Any) -> bool:
+    return all(isinstance(one, str) for one in values)

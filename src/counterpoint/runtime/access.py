@@ -94,7 +94,7 @@ class NodeAccess:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.registry = node.registry
+        self.registry = node.registry.whole
         self.codec = node.codec
         self.entrance = node.entrance
 
@@ -117,6 +117,10 @@ class NodeAccess:
         begins_at: int | None,
     ) -> None:
         node = self.node
+        if node.registry.program(workflow.name) is None:  # another node begins it
+            node.check_accepting()
+            await _post_start(self, workflow, execution_id, arguments, correlation_id, begins_at)
+            return
         now = node.clock.now()
         key = await node.next_key()
         row = execution_row(
@@ -203,13 +207,7 @@ class ClientAccess:
         correlation_id: str | None,
         begins_at: int | None,
     ) -> None:
-        row = await self.store.execution(execution_id)
-        if row is not None:
-            await check_same_start(self.store, self.codec, row, workflow, arguments)
-            return
-        await self.post(
-            execution_id, StartMail(workflow.name, arguments, correlation_id, begins_at)
-        )
+        await _post_start(self, workflow, execution_id, arguments, correlation_id, begins_at)
 
     async def post(self, execution_id: str, mail: Mail) -> None:
         row = mail_row(execution_id, mail, self.clock.now(), self.codec)
@@ -247,6 +245,23 @@ class ClientAccess:
                     if not row.status.live:
                         return await read_end(self.store, self.codec, row)
                 await asyncio.sleep(self._poll_seconds)
+
+
+async def _post_start(
+    access: Access,
+    workflow: AnyWorkflow,
+    execution_id: str,
+    arguments: Payload,
+    correlation_id: str | None,
+    begins_at: int | None,
+) -> None:
+    """Ask whichever node hosts a workflow to start it, unless the id was started before."""
+    row = await access.store.execution(execution_id)
+    if row is not None:
+        await check_same_start(access.store, access.codec, row, workflow, arguments)
+        return
+    mail = StartMail(workflow.name, arguments, correlation_id, begins_at)
+    await access.post(execution_id, mail)
 
 
 async def existing(store: Store, execution_id: str) -> ExecutionRow:

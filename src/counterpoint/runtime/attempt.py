@@ -178,7 +178,7 @@ class Attempt:
         """Take a workflow that is started if the step is committed; return its id."""
         assert self.registry is not None  # noqa: S101 - set by whoever starts it
         if not isinstance(workflow, Workflow) or (
-            self.registry.workflows.get(workflow.name) is not workflow
+            self.registry.whole.workflows.get(workflow.name) is not workflow
         ):
             raise DefinitionError(f"activity.start takes a workflow of this app, not {workflow!r}")
         try:
