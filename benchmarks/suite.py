@@ -7,8 +7,10 @@ from benchmarks import (
     catching_up,
     disk,
     fan_out,
+    nodes,
     poison,
     postgres,
+    postgres_writes,
     reactions,
     recovery,
     replay,
@@ -40,4 +42,6 @@ CASES: dict[str, Callable[[Options], Case]] = {
     "waiting": waiting.case,
     "waiting-started": waiting.case_started,
     "postgres": postgres.case,
+    "postgres-writes": postgres_writes.case,
+    "nodes": nodes.case,
 }
