@@ -32,6 +32,7 @@ from counterpoint.runtime.description import time_of
 from counterpoint.runtime.event_log import EventLog
 from counterpoint.runtime.flows import Flows
 from counterpoint.runtime.handle import Execution
+from counterpoint.runtime.operations import Operations
 from counterpoint.runtime.publisher import Publisher
 from counterpoint.runtime.subscribers import Subscribers
 
@@ -67,7 +68,7 @@ class PostedRequest:
     and `value`, an operator's `actor` and `reason`."""
 
 
-class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers, Flows):
+class Client(Publisher, CloudEvents, EventLog, DeadLetters, Subscribers, Flows, Operations):
     """Starts executions, finds them and waits for them; publishes events, and looks after them."""
 
     def _access(self) -> Access:
