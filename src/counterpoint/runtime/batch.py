@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from counterpoint.model.cluster import Calls
 from counterpoint.model.messages import (
     ActRow,
     ContractRow,
@@ -24,6 +25,7 @@ from counterpoint.model.rows import (
     JournalRow,
     MailRow,
 )
+from counterpoint.runtime.call_changes import CallChanges
 from counterpoint.runtime.resident import Resident
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class Note:
 
     __slots__ = (
         "acts",
+        "calls",
         "changed",
         "dead",
         "done",
@@ -83,6 +86,7 @@ class Note:
         self.mail: Sequence[MailRow] = ()
         self.journal: JournalRow | None = None
         self.taken: Sequence[int] = ()
+        self.calls: CallChanges | None = None
 
 
 class _Gathered:
@@ -141,6 +145,8 @@ class Batch:
 
     __slots__ = (
         "attributes_of",
+        "calls",
+        "calls_of",
         "events_of",
         "journal",
         "mail",
@@ -171,6 +177,10 @@ class Batch:
         """Events by the execution that publishes them."""
         self.waits_of: dict[int, list[EventWaitRow]] = {}
         self.waits_over_of: dict[int, list[tuple[int, int]]] = {}
+        self.calls_of: dict[int, CallChanges] = {}
+        """What is written about attempts elsewhere, by the execution whose records decide it."""
+        self.calls = CallChanges()
+        """The same of executions that record nothing."""
         self.mail: list[MailRow] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.stored: dict[int, asyncio.Future[None]] = {}
@@ -181,8 +191,22 @@ class Batch:
     def empty(self) -> bool:
         """Whether nothing would be written."""
         return not (
-            self.performed or self.mail or self.taken or self.starts or self.notes or self.journal
+            self.performed
+            or self.mail
+            or self.taken
+            or self.starts
+            or self.notes
+            or self.journal
+            or self.calls
         )
+
+    def add_unrecorded(self, resident: Resident) -> None:
+        """Add what an execution that records nothing writes: letters that came too late."""
+        self.taken += resident.taken
+        resident.taken = []
+        if resident.changes is not None:
+            self.calls.add(resident.changes)
+            resident.changes = None
 
     def commit(self, contracts: Callable[[Sequence[EventRow]], list[ContractRow]]) -> Commit:
         """Return everything as the store takes it; *contracts* finds those of first events."""
@@ -199,7 +223,20 @@ class Batch:
         if self.notes or self.events_of or self.waits_of or self.waits_over_of:
             messages = self._messages(contracts)
         attributes = [row for rows in self.attributes_of.values() for row in rows]
-        return Commit(self.starts, journal, self.updates, taken, mail, attributes, messages)
+        calls = self._calls()
+        return Commit(self.starts, journal, self.updates, taken, mail, attributes, messages, calls)
+
+    def _calls(self) -> Calls | None:
+        if not (self.calls_of or self.notes or self.calls):
+            return None
+        gathered = CallChanges()
+        gathered.add(self.calls)
+        for changes in self.calls_of.values():
+            gathered.add(changes)
+        for note in self.notes:
+            if note.calls is not None:
+                gathered.add(note.calls)
+        return gathered.calls()
 
     def _messages(
         self, contracts: Callable[[Sequence[EventRow]], list[ContractRow]]
@@ -258,6 +295,7 @@ class Batch:
         for key in keys:
             for of in (self.mail_of, self.attributes_of, self.events_of, self.waits_of):
                 of.pop(key, None)
+            self.calls_of.pop(key, None)
             self.waits_over_of.pop(key, None)
 
     def parts(self) -> "Iterator[Batch]":
@@ -279,6 +317,7 @@ class Batch:
             one.events_of = _only(self.events_of, key)
             one.waits_of = _only(self.waits_of, key)
             one.waits_over_of = _only(self.waits_over_of, key)
+            one.calls_of = _only(self.calls_of, key)
             yield one
         for note in self.notes:
             alone = Batch()
@@ -286,6 +325,7 @@ class Batch:
             yield alone
         rest = Batch()
         rest.mail, rest.taken, rest.waiters = self.mail, self.taken, self.waiters
+        rest.calls = self.calls
         yield rest
 
 

@@ -31,7 +31,7 @@ from counterpoint.errors import (
     StoreReadOnlyError,
 )
 from counterpoint.model.messages import ContractRow, EventRow, EventWaitRow
-from counterpoint.model.records import AttributesSet, Record
+from counterpoint.model.records import Record
 from counterpoint.model.rows import (
     AttributeRow,
     ExecutionRow,
@@ -45,6 +45,7 @@ from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
 from counterpoint.runtime.batch import Batch, Note
+from counterpoint.runtime.call_changes import CallChanges
 from counterpoint.runtime.event_rows import event_waits, published_by, wait_rows
 from counterpoint.runtime.journals import journal_row
 from counterpoint.runtime.letters import letters
@@ -65,6 +66,7 @@ UNWRITABLE = (
 """What a store says when nobody could write now, whatever the commit holds."""
 
 Perform = Callable[[Resident, list[Record]], None]
+CallsOf = Callable[[Resident, Sequence[Record], int, int], CallChanges | None]
 
 
 class Committer:
@@ -95,6 +97,9 @@ class Committer:
         self._posted = posted
         self._appended = appended
         self._contracts = contracts
+        self.calls_of: CallsOf | None = None
+        """What an execution's records, from a number on, decide now about attempts elsewhere; None
+        on stores with one node."""
         self._settle = microseconds(settle)
         """Microseconds after which a call that does not end is told to a person."""
         self._dirty: dict[Resident, None] = {}
@@ -290,8 +295,7 @@ class Committer:
         execution = resident.execution
         records = execution.take_pending()
         if not records:
-            batch.taken += resident.taken
-            resident.taken = []
+            batch.add_unrecorded(resident)
             return
         try:
             row_of_records = journal_row(resident.key, resident.seq + 1, records, self.codec)
@@ -303,6 +307,10 @@ class Committer:
         if resident.taken:
             batch.taken_of[resident.key] = resident.taken
             resident.taken = []
+        if self.calls_of is not None and (
+            changes := self.calls_of(resident, records, resident.seq + 1, now)
+        ):
+            batch.calls_of[resident.key] = changes
         resident.seq += len(records)
         state = execution.state
         status = state.status
@@ -311,7 +319,7 @@ class Committer:
             if sent:
                 batch.mail_of[resident.key] = sent
         if state.attributed or resident.attributes:
-            batch.attributes_of[resident.key] = _attribute_rows(resident, records)
+            batch.attributes_of[resident.key] = resident.take_attributes(records)
         if execution.events.used or resident.outbox or resident.waits:
             self._add_events(batch, resident, records, now)
         self._add_row(batch, resident, status, now)
@@ -451,15 +459,6 @@ class Committer:
         if life == self._life:  # else the store has failed since, and is being opened again
             self.drop(error)
             self._failed(error)
-
-
-def _attribute_rows(resident: Resident, records: Sequence[Record]) -> list[AttributeRow]:
-    """Return what *records* say about their execution; the last word on each name."""
-    said, resident.attributes = resident.attributes, {}
-    for record in records:
-        if isinstance(record, AttributesSet):
-            said.update(record.values)
-    return [AttributeRow(resident.key, name, value) for name, value in said.items()]
 
 
 def _left_behind(how: str) -> NodeStoppedError:

@@ -9,6 +9,7 @@ from counterpoint.model.messages import slot_of
 from counterpoint.model.records import NULL, CausedBy, ChildOf, Continued, Failure, Payload
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
+from counterpoint.runtime.remote_call import Ending, Policy
 
 EVENTS = "events"
 """Whom letters are addressed to that are about no single execution."""
@@ -147,6 +148,30 @@ class ChildUndoneMail(msgspec.Struct, frozen=True, tag="child-undone"):
     stays: str | None = None
 
 
+class AttemptEndedMail(msgspec.Struct, frozen=True, tag="attempt-ended"):
+    """To the owner of an execution: how an attempt ended that another node had claimed."""
+
+    key: int
+    """The execution's, with `step` and `began` the name of the claim."""
+    step: int
+    began: int
+    ending: Ending
+    policy: Policy | None = None
+    """How the step is tried, as whoever hosts it says; None if who writes does not host it."""
+    beat: Payload = NULL
+    beats: bool = False
+    """`beat` is a heartbeat's detail that was not sent yet."""
+
+
+class AttemptBeatMail(msgspec.Struct, frozen=True, tag="attempt-beat"):
+    """To the owner of an execution: an attempt elsewhere goes on, and how far it got."""
+
+    key: int
+    step: int
+    began: int
+    detail: Payload
+
+
 class PublishMail(msgspec.Struct, frozen=True, tag="publish"):
     """Append events to the log; from a process that does not host the store."""
 
@@ -202,6 +227,8 @@ class UnsubscribeMail(msgspec.Struct, frozen=True, tag="unsubscribe"):
 
 EventMail: TypeAlias = PublishMail | RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
 """Letters that are about events, not about one execution."""
+AttemptMail: TypeAlias = AttemptEndedMail | AttemptBeatMail
+"""Letters from nodes that have claimed a call to the execution that made it."""
 Mail: TypeAlias = (
     StartMail
     | SignalMail
@@ -214,6 +241,7 @@ Mail: TypeAlias = (
     | ChildEndedMail
     | UndoMail
     | ChildUndoneMail
+    | AttemptMail
     | EventMail
 )
 

@@ -8,10 +8,12 @@ from counterpoint.kernel.program import Program
 from counterpoint.model.messages import EventWaitRow
 from counterpoint.model.outcomes import Outgoing
 from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
-from counterpoint.model.rows import ExecutionRow
+from counterpoint.model.rows import AttributeRow, ExecutionRow
 from counterpoint.model.states import Cause, Status
 from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.attempt import NEVER, Attempt
+from counterpoint.runtime.call_changes import CallChanges
+from counterpoint.runtime.remote_call import Elsewhere
 
 STOPPED_BY_CODE = frozenset({Cause.NON_DETERMINISM.value, Cause.UNKNOWN_ACTIVITY.value})
 """Incidents in which nothing may happen before somebody deploys other code."""
@@ -26,6 +28,8 @@ class Resident:
         "attempts",
         "attributes",
         "beats",
+        "changes",
+        "elsewhere",
         "execution",
         "history",
         "id",
@@ -65,6 +69,11 @@ class Resident:
         self.started: asyncio.Future[None] | None = None
         """Set once the start is durable; None if it was before."""
         self.attempts: dict[int, Attempt] = {}
+        """Those that run on this node, by step."""
+        self.elsewhere: dict[int, Elsewhere] = {}
+        """Those that other nodes look after, by step."""
+        self.changes: CallChanges | None = None
+        """What its next commit writes about those, besides what follows from its records."""
         self.beats: dict[int, Payload] = {}
         """Newest heartbeat by step that is not recorded yet."""
         self.attributes: dict[str, str | None] = {}
@@ -89,6 +98,12 @@ class Resident:
         """The flow that it belongs to."""
         return self.row.correlation_id or self.id
 
+    def change_calls(self) -> CallChanges:
+        """Return what is to be written about attempts elsewhere, to be added to."""
+        if self.changes is None:
+            self.changes = CallChanges()
+        return self.changes
+
     def take_back_attributes(self, records: Sequence[Record]) -> None:
         """Note which attributes in the store a retry may have taken back."""
         if not any(isinstance(one, RetryRequested) for one in records):
@@ -97,6 +112,14 @@ class Resident:
         for one in records:
             if isinstance(one, AttributesSet):
                 self.attributes |= {name: true.get(name) for name in one.values}
+
+    def take_attributes(self, records: Sequence[Record]) -> list[AttributeRow]:
+        """Return what is to be written of its attributes with *records*: each name's last word."""
+        said, self.attributes = self.attributes, {}
+        for one in records:
+            if isinstance(one, AttributesSet):
+                said.update(one.values)
+        return [AttributeRow(self.key, name, value) for name, value in said.items()]
 
     def release(self) -> None:
         """Drop the code's frames and the alarm: nobody wakes what is not in memory."""
@@ -107,22 +130,35 @@ class Resident:
 
     @property
     def idle(self) -> bool:
-        """Whether it may be evicted: nothing runs, nothing waits for a commit."""
-        return not self.attempts and not self.execution.pending and self.started is None
+        """Whether it may be evicted: nothing runs here, nothing waits for a commit."""
+        if self.attempts or self.execution.pending or self.started is not None:
+            return False
+        if self.changes is not None:
+            return False
+        return not (self.elsewhere and any(one.withdrawing for one in self.elsewhere.values()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way that nobody else looks after."""
+        under_way = self.execution.state.under_way
+        if not self.elsewhere:
+            return bool(under_way)
+        return any(step not in self.elsewhere for step in under_way)
 
     def next_wake(self, now: int, settle: int) -> int | None:
         """Return the execution's wake-up time for its row.
 
-        While an attempt is under way, or a call that was given up is about to settle, or the code
-        is about to go on after a retry, it is a time in the past, so that a node that starts finds
-        it; the same time is kept, so that a busy execution does not write its row at every step.
+        While an attempt is under way here, or a call that was given up is about to settle, or the
+        code is about to go on after a retry, it is a time in the past, so that a node that starts
+        finds it; the same time is kept, so that a busy execution does not write its row at every
+        step. An attempt elsewhere needs nobody here: a letter comes when it has ended.
         """
         state = self.execution.state
         if not state.status.live:
             return None
         if any(incident.cause in STOPPED_BY_CODE for incident in state.incidents.values()):
             return None
-        if state.busy or state.settling or self.reload:
+        if self.busy or state.settling or self.reload:
             known = self.wake_at
             return known if known is not None and known <= now else now
         times = (state.next_wake(), state.overdue_at(settle))
