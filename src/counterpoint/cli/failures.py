@@ -20,11 +20,12 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The execution ended without a result, or what was asked of it was refused."""
+    """The execution ended without a result, what was asked of it was refused, or `doctor` found an
+    error."""
     USAGE = 2
     """The command line, its values or the app that it names cannot be used."""
     NOT_FOUND = 3
-    """There is no such execution, workflow, event type, dead letter or subscription."""
+    """There is no such execution, workflow, event type, dead letter, subscription or node."""
     STORE = 4
     """The store does not exist, belongs to another node, or failed."""
     TIMEOUT = 5
@@ -36,11 +37,11 @@ class Exit(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 done; 1 the execution failed, or the request was refused; 2 wrong usage, or the "
-    "app cannot be loaded; 3 no such execution, workflow, event type, dead letter or subscription, "
-    "or nothing to replay; 4 the store does not exist, is hosted by another node, or failed; 5 "
-    "timed out, the execution goes on; 6 recorded executions do not agree with the code; 130 "
-    "interrupted."
+    "Exit codes: 0 done; 1 the execution failed, the request was refused, or doctor found an "
+    "error; 2 wrong usage, or the app cannot be loaded; 3 no such execution, workflow, event type, "
+    "dead letter, subscription or node, or nothing to replay; 4 the store does not exist, is "
+    "hosted by another node, or failed; 5 timed out, the execution goes on; 6 recorded executions "
+    "do not agree with the code; 130 interrupted."
 )
 
 

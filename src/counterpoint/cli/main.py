@@ -15,12 +15,15 @@ from counterpoint.cli.contracts_commands import commands as contracts
 from counterpoint.cli.deadletters_commands import commands as deadletters
 from counterpoint.cli.debug import debug
 from counterpoint.cli.demo import demo
+from counterpoint.cli.doctor import doctor
+from counterpoint.cli.drain import drain
 from counterpoint.cli.draw import draw
 from counterpoint.cli.events_commands import commands as events
 from counterpoint.cli.failures import EPILOG, CommandError, Exit, exit_code
 from counterpoint.cli.flow import flow
 from counterpoint.cli.journal_commands import commands as journal
 from counterpoint.cli.list import list_executions
+from counterpoint.cli.nodes import nodes
 from counterpoint.cli.output import hint, one_line
 from counterpoint.cli.replay import replay
 from counterpoint.cli.reset import reset
@@ -81,6 +84,9 @@ _COMMANDS: dict[str, typer.Typer | Callable[..., None]] = {
     "deadletters": deadletters,
     "subscriptions": subscriptions,
     "contracts": contracts,
+    "nodes": nodes,
+    "drain": drain,
+    "doctor": doctor,
     "replay": replay,
     "debug": debug,
     "draw": draw,
