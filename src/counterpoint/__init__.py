@@ -6,6 +6,7 @@ from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.choreography import Choreography
 from counterpoint.authoring.event import Event
 from counterpoint.authoring.service import Service
+from counterpoint.authoring.transactions import Transaction
 from counterpoint.errors import (
     ActivityFailed,
     ArgumentsError,
@@ -108,6 +109,7 @@ __all__ = [
     "StoreError",
     "StoreLockedError",
     "SubscriptionInfo",
+    "Transaction",
     "WorkflowRefusedError",
     "replay",
 ]

@@ -11,6 +11,7 @@ from counterpoint.authoring.compensation import Compensation, check_reserved
 from counterpoint.authoring.event import Event
 from counterpoint.authoring.functions import check_function, check_limits, name_of
 from counterpoint.authoring.signature import Signature, recorded_name
+from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError
 from counterpoint.model.policies import OnUnknown, Retry, StepPolicy
 from counterpoint.model.times import microseconds
@@ -59,7 +60,12 @@ class Activity(Generic[P, R]):
         self.timeout_us = None if timeout is None else microseconds(timeout)
         self.concurrency = concurrency
         self.is_async = check_function(function, self.name)
-        self.signature = Signature(function, self.name)
+        self.transaction: TransactionParameter | None = transaction_of(
+            function, self.name, first=True
+        )
+        """The parameter that is written together with the result, if it has one."""
+        given = None if self.transaction is None else self.transaction.name
+        self.signature = Signature(function, self.name, given=given)
         self.undo: Compensation | None = None
         check_reserved(self.name, self.signature)
 

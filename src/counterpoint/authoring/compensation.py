@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from counterpoint.authoring.functions import check_function, check_limits, name_of
 from counterpoint.authoring.signature import Codec, Signature, object_codec, recorded_name
+from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError
 from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.records import Payload
@@ -57,7 +58,9 @@ class Compensation:
         self.concurrency: int | None = None
         self.policy = StepPolicy(self.retry)
         self.is_async = check_function(function, self.name)
-        self.signature = Signature(function, self.name)
+        self.transaction: TransactionParameter | None = transaction_of(function, self.name)
+        given = None if self.transaction is None else self.transaction.name
+        self.signature = Signature(function, self.name, given=given)
         self._codecs: tuple[Codec, Codec | None] | None = None
         self._defaults: dict[str, Any] = {}
         own = activity.signature.parameters

@@ -1,14 +1,17 @@
 """What `@service.activity(...)`, `@service.workflow(...)` and `@service.on(...)` return, typed."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import inspect
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.event import Contract, Event, declare
 from counterpoint.authoring.functions import name_of
 from counterpoint.authoring.reaction import OnDead, Reaction, Start
 from counterpoint.authoring.started_by import StartedBy
+from counterpoint.authoring.transactional import Elsewhere, Executes, TransactionalActivity
+from counterpoint.authoring.transactions import transaction_of
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
 from counterpoint.model.policies import OnUnknown, Retry
@@ -17,6 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 X = TypeVar("X")
 E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=Executes)
 Ts = TypeVarTuple("Ts")
 
 
@@ -46,13 +50,23 @@ class ActivityDecorator:
         self.on_unknown: OnUnknown = on_unknown
 
     @overload
+    def __call__(
+        self, function: Callable[Concatenate[Elsewhere, P], Coroutine[Any, Any, R]], /
+    ) -> Activity[Concatenate[Any, P], R]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[T, P], Coroutine[Any, Any, R]], /
+    ) -> TransactionalActivity[T, P, R]: ...
+
+    @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> Activity[P, R]: ...
 
-    def __call__(self, function: Callable[P, Awaitable[R]] | Callable[P, R], /) -> Activity[P, R]:
-        activity: Activity[P, R] = Activity(
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        activity: Activity[..., Any] = _activity_class(function)(
             self.service,
             function,
             name=self.name,
@@ -67,6 +81,13 @@ class ActivityDecorator:
             raise DefinitionError(f"two activities are called {activity.name}; pass name= to one")
         self.declared[activity.name] = activity
         return activity
+
+
+def _activity_class(function: Callable[..., Any]) -> type[Activity[..., Any]]:
+    """Return the class that says how a function is called."""
+    if inspect.isfunction(function) and transaction_of(function, name_of(function)) is not None:
+        return TransactionalActivity
+    return Activity
 
 
 class WorkflowDecorator:
@@ -158,12 +179,16 @@ class ReactionDecorator(Generic[E]):
     def __call__(self, function: Callable[[E], Coroutine[Any, Any, X]], /) -> Reaction[E, X]: ...
 
     @overload
+    def __call__(self, function: Callable[[E, T], Coroutine[Any, Any, X]], /) -> Reaction[E, X]: ...
+
+    @overload
+    def __call__(self, function: Callable[[T, E], Coroutine[Any, Any, X]], /) -> Reaction[E, X]: ...
+
+    @overload
     def __call__(self, function: Callable[[E], X], /) -> Reaction[E, X]: ...
 
-    def __call__(
-        self, function: Callable[[E], Awaitable[X]] | Callable[[E], X], /
-    ) -> Reaction[E, X]:
-        reaction: Reaction[E, X] = Reaction(
+    def __call__(self, function: Callable[..., Any], /) -> Reaction[E, Any]:
+        reaction: Reaction[E, Any] = Reaction(
             self.service,
             function,
             self.event,

@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from counterpoint.authoring.event import Contract, Event, contract_of
 from counterpoint.authoring.functions import check_function, check_limits, name_of
 from counterpoint.authoring.signature import recorded_name
+from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError, PayloadError
 from counterpoint.model.ids import check_name
 from counterpoint.model.policies import Retry, StepPolicy
@@ -131,13 +132,19 @@ class Reaction(Generic[E, X]):
         self.start: Start = start
         self.concurrency = concurrency
         self.is_async = check_function(function, self.name)
+        self.transaction: TransactionParameter | None = transaction_of(function, self.name)
+        """The parameter that is written together with the mark and the events, if it has one."""
         self.parameter = self._only_parameter()
         self._shape: Shape | None = None
         with suppress(NameError):  # it names what comes further down in the module: see `resolve`
             self._shape = self._read_shape()
 
-    def __call__(self, event: E) -> Coroutine[Any, Any, X]:
+    def __call__(self, event: E, transaction: Any = None) -> Coroutine[Any, Any, X]:
         function: Any = self.function
+        if self.transaction is not None:
+            given = {self.parameter: event, self.transaction.name: transaction}
+            in_transaction: Coroutine[Any, Any, X] = function(**given)
+            return in_transaction
         if self.is_async:
             coroutine: Coroutine[Any, Any, X] = function(event)
             return coroutine
@@ -176,7 +183,8 @@ class Reaction(Generic[E, X]):
         parameters = [
             p
             for p in inspect.signature(self.function).parameters.values()
-            if p.default is p.empty or p.name == "event"
+            if (p.default is p.empty or p.name == "event")
+            and (self.transaction is None or p.name != self.transaction.name)
         ]
         if len(parameters) != 1 or parameters[0].kind not in (
             inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 
 from counterpoint.authoring.activity import DEFAULT_TIMEOUT, Activity
 from counterpoint.authoring.decorators import (
@@ -15,6 +15,7 @@ from counterpoint.authoring.decorators import (
 from counterpoint.authoring.event import Contract, Event, contract_of
 from counterpoint.authoring.reaction import OnDead, Reaction, Start
 from counterpoint.authoring.started_by import EventId, started_by
+from counterpoint.authoring.transactional import Elsewhere, Executes, TransactionalActivity
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
 from counterpoint.model.ids import check_name
@@ -23,6 +24,7 @@ from counterpoint.model.policies import OnUnknown, Retry
 P = ParamSpec("P")
 R = TypeVar("R")
 E = TypeVar("E", bound=Event)
+T = TypeVar("T", bound=Executes)
 Ts = TypeVarTuple("Ts")
 Code = Callable[[Unpack[Ts]], Coroutine[Any, Any, R]]
 
@@ -59,6 +61,16 @@ class Service:
         return f"<service {self.name}>"
 
     # ---- activities ---------------------------------------------------------------------------
+
+    @overload
+    def activity(
+        self, function: Callable[Concatenate[Elsewhere, P], Coroutine[Any, Any, R]], /
+    ) -> Activity[Concatenate[Any, P], R]: ...
+
+    @overload
+    def activity(
+        self, function: Callable[Concatenate[T, P], Coroutine[Any, Any, R]], /
+    ) -> TransactionalActivity[T, P, R]: ...
 
     @overload
     def activity(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -103,6 +115,9 @@ class Service:
         with `resolve`; with `on_unknown="fail"` the workflow gets `ActivityFailed` instead.
 
         `emits` names the events that it may publish (`activity.publish`); without it, any.
+
+        If its first parameter is a `counterpoint.Transaction`, what it writes in it is committed
+        together with its result; a workflow calls it without that parameter.
 
         Raises:
             DefinitionError: a parameter has no annotation or name, or a limit makes no sense.

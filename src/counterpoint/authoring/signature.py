@@ -98,10 +98,15 @@ class Codec:
 class Signature:
     """The parameters and the result of one function, in recorded form."""
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(
+        self, function: Callable[..., Any], name: str, *, given: str | None = None
+    ) -> None:
+        """*given* names a parameter that is no argument: whoever runs the function gives it."""
         self.function = function
         self.name = name
-        self.signature = inspect.signature(function)
+        declared = inspect.signature(function)
+        kept = [p for p in declared.parameters.values() if p.name != given]
+        self.signature = declared if given is None else declared.replace(parameters=kept)
         self.parameters = self.signature.parameters
         self._codecs: tuple[Codec, Codec] | None = None
         self.names = tuple(self.parameters)

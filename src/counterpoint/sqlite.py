@@ -1,0 +1,13 @@
+"""For activities, compensations and reactions on an SQLite store: the transaction.
+
+    from counterpoint.sqlite import Transaction
+
+    @payments.activity
+    async def charge(tx: Transaction, order_id: str, cents: int) -> None:
+        await tx.execute("INSERT INTO charges VALUES (?, ?)", order_id, cents)
+"""
+
+from counterpoint.authoring.transactions import Row
+from counterpoint.authoring.transactions import SqliteTransaction as Transaction
+
+__all__ = ["Row", "Transaction"]
