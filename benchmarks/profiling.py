@@ -1,6 +1,7 @@
 """Where one loaded run spends its CPU, by module and by function.
 
     python -m benchmarks profile [saga|twin|flow|replay] [--count N] [--in-flight N] [--cumulative]
+    python -m benchmarks profile postgres-saga|postgres-twin|postgres-flow ...
 
 The time comes from samples: every few milliseconds of CPU a signal looks at the stack, which
 changes nothing about a run that lasts seconds. Python delivers a signal between two instructions,
@@ -21,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -28,12 +30,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import choreographed, replay, sagas
+from benchmarks import choreographed, postgres, replay, sagas
 from benchmarks.bare import Figures
+from benchmarks.load import Around
 from benchmarks.orders import run_saga, run_twin
+from benchmarks.postgres_server import Server
 from benchmarks.units import in_short
 
-Around = contextlib.AbstractContextManager[object]
 Load = Callable[[Path, int, int, Around], Coroutine[Any, Any, Figures]]
 EVERY_SECONDS = 0.001
 """Of CPU; the system's clock may make it four times as long."""
@@ -55,11 +58,23 @@ async def _replay(_: Path, count: int, in_flight: int, around: Around) -> Figure
     return replay.replay_often(count, around)
 
 
+async def _on_postgres(
+    path: Path, count: int, in_flight: int, around: Around, *, kind: str
+) -> Figures:
+    server = Server()
+    with server.running(path.parent), server.database() as name:
+        url = server.url(name)
+        return await postgres.run_engine(url, kind, count, in_flight, lambda _: around)
+
+
 LOADS: dict[str, Load] = {
     "saga": _saga,
     "twin": _twin,
     "flow": choreographed.run_flows,
     "replay": _replay,
+    "postgres-saga": partial(_on_postgres, kind=postgres.SAGA),
+    "postgres-twin": partial(_on_postgres, kind=postgres.TWIN),
+    "postgres-flow": partial(_on_postgres, kind=postgres.FLOW),
 }
 COUNTS = {"replay": 300_000}
 """Units of work, where they are smaller than an order."""
