@@ -14,13 +14,15 @@ import time
 import types
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bare, sagas
+from benchmarks import bare, bare_postgres, postgres, sagas
 from benchmarks.case import Case, Line, Numbers, Options, Round
 from benchmarks.orders import run_saga
+from benchmarks.postgres_server import Server
 
 START, LOOP, TURNS = "start: validation, fingerprint, handle, result", "loop and task", "turns"
 CODING, ACTIVITIES, COMMIT = "encoding and decoding", "three activity tasks", "commit"
@@ -46,6 +48,7 @@ ENTRANCES = {
 }
 
 
+IN_FLIGHT = 100
 BARE, PLAIN, STAGED = "bare loop", "engine", "engine, watched by stage"
 
 
@@ -142,19 +145,18 @@ def cost_of_wrapping() -> tuple[float, float]:
     return watch.seconds["inner"] / count, watch.seconds["outer"] / count
 
 
-def _bare(folder: Path, *, count: int) -> Numbers:
-    return {"cpu_us": bare.measure(folder, sagas=count).cpu_us_per_saga}
+Cpu = Callable[[Path, int], float]
+"""Runs so many order sagas on new data and returns the µs of CPU of each."""
 
 
-def _plain(folder: Path, *, count: int) -> Numbers:
-    run = sagas.run_engine(folder / "plain.db", run_saga, count, 100)
-    return {"cpu_us": asyncio.run(run).cpu_us_per_saga}
+def _plain(folder: Path, *, cpu: Cpu, count: int) -> Numbers:
+    return {"cpu_us": cpu(folder, count)}
 
 
-def _staged(folder: Path, *, count: int) -> Numbers:
+def _staged(folder: Path, *, cpu: Cpu, count: int) -> Numbers:
     watch = Stopwatch()
     with wrapped(watch):
-        asyncio.run(sagas.run_engine(folder / "wrapped.db", run_saga, count, 100))
+        cpu(folder, count)
     inside, around = cost_of_wrapping()
     return {
         f"{stage.partition(':')[0]}_cpu_us": max(
@@ -184,13 +186,50 @@ def _together(found: Round) -> float:
 
 def case(options: Options) -> Case:
     """Print the budget table."""
-    count = options.count(3_000, 300)
+
+    def bare_cpu(folder: Path, count: int) -> float:
+        return bare.measure(folder, sagas=count).cpu_us_per_saga
+
+    def engine_cpu(folder: Path, count: int) -> float:
+        run = sagas.run_engine(folder / "engine.db", run_saga, count, IN_FLIGHT)
+        return asyncio.run(run).cpu_us_per_saga
+
+    return _case("SQLite", options.count(3_000, 300), bare_cpu, engine_cpu)
+
+
+def case_postgres(options: Options) -> Case:
+    """Print the same table on PostgreSQL; the server's CPU is not in it."""
+    server = Server()
+
+    def bare_cpu(_: Path, count: int) -> float:
+        with server.database() as name:
+            run = bare_postgres.run(
+                server.url(name),
+                sagas=count,
+                rows=bare.SAGA_ROWS,
+                in_flight=IN_FLIGHT,
+                watch=lambda _: contextlib.nullcontext(),
+            )
+            return asyncio.run(run).cpu_us_per_saga
+
+    def engine_cpu(_: Path, count: int) -> float:
+        with server.database() as name:
+            url, watch = server.url(name), contextlib.nullcontext()
+            run = postgres.run_engine(url, postgres.SAGA, count, IN_FLIGHT, lambda _: watch)
+            return asyncio.run(run).cpu_us_per_saga
+
+    made = _case("PostgreSQL", options.count(3_000, 300), bare_cpu, engine_cpu)
+    server.notes += made.notes
+    return replace(made, beside=server.running, notes=server.notes)
+
+
+def _case(where: str, count: int, bare_cpu: Cpu, engine_cpu: Cpu) -> Case:
     return Case(
-        "CPU of one order saga by stage, 100 in flight; the bare loop's saga is 100 units",
+        f"CPU of one order saga on {where} by stage, 100 in flight; the bare loop's is 100 units",
         {
-            BARE: partial(_bare, count=count),
-            PLAIN: partial(_plain, count=count),
-            STAGED: partial(_staged, count=count),
+            BARE: partial(_plain, cpu=bare_cpu, count=count),
+            PLAIN: partial(_plain, cpu=engine_cpu, count=count),
+            STAGED: partial(_staged, cpu=engine_cpu, count=count),
         },
         [
             *(

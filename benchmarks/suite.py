@@ -42,6 +42,7 @@ CASES: dict[str, Callable[[Options], Case]] = {
     "waiting": waiting.case,
     "waiting-started": waiting.case_started,
     "postgres": postgres.case,
+    "postgres-stages": stages.case_postgres,
     "postgres-writes": postgres_writes.case,
     "nodes": nodes.case,
 }
