@@ -33,9 +33,15 @@ from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import DiscardMail, RedriveMail, ReplayMail, UnsubscribeMail
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
-from counterpoint.runtime.messaging.queues import Stream, Subscription
+from counterpoint.runtime.messaging.queues import Subscription
+from counterpoint.runtime.messaging.shares import Shares
 from counterpoint.runtime.messaging.streams import Streams
-from counterpoint.runtime.messaging.targets import contract_of_target, lane_name, target_of
+from counterpoint.runtime.messaging.targets import (
+    Target,
+    contract_of_target,
+    lane_name,
+    target_of,
+)
 
 EventAct = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
 Place = tuple[int, int]
@@ -52,7 +58,8 @@ class EventActs:
         dispatcher: Dispatcher,
         streams: Streams,
         subscriptions: Mapping[int, Subscription],
-        subscribed: Callable[[Subscription], None],
+        subscribed: Callable[[SubscriptionRow, Target], None],
+        shares: Shares | None,
     ) -> None:
         self.node = node
         self.registry = registry
@@ -60,6 +67,7 @@ class EventActs:
         self.streams = streams
         self.subscriptions = subscriptions
         self._subscribed = subscribed
+        self._shares = shares
         self._acting: set[Place] = set()
         """Dead letters about which an act is being written."""
 
@@ -85,6 +93,8 @@ class EventActs:
         events = await store.events(
             EventQuery(after=mail.position - 1, until=mail.position, limit=1)
         )
+        if events and subscription is not None and self._is_elsewhere(row, subscription, events[0]):
+            return None
         generation = self.dispatcher.generation
         dead = await self._dead(mail)
         while dead and subscription is not None and self._is_read_now(subscription, events):
@@ -107,6 +117,14 @@ class EventActs:
         elif isinstance(mail, DiscardMail):
             self._discard(row, mail, dead, events[0], records)
         return None
+
+    def _is_elsewhere(self, row: MailRow, subscription: Subscription, event: EventRow) -> bool:
+        """Hand a letter on if another node delivers the events of its slot, or soon will."""
+        service, shares = subscription.row.service, self._shares
+        if shares is None or shares.has(service, event.slot):
+            return False
+        shares.hand_on(service, event.slot, row._replace(about=service, slot=event.slot))
+        return True
 
     async def _dead(self, mail: RedriveMail | DiscardMail) -> ReactionRow | None:
         """Return the row of what a letter is about, if that is a dead letter."""
@@ -226,16 +244,9 @@ class EventActs:
             mail.first - 1,
         )
 
-        def written(_: object) -> None:
-            lane = self.dispatcher.lane(new.service, new.lane)
-            lane.types[new.type] = None
-            subscription = Subscription(new, target, lane)
-            stream = Stream(new.position, new.until)
-            stream.add(subscription)
-            self._subscribed(subscription)
-            self.streams.add(stream)
-
-        note = Note(written, functools.partial(self._refused, row, None))
+        note = Note(
+            lambda _: self._subscribed(new, target), functools.partial(self._refused, row, None)
+        )
         note.subscriptions = (new,)
         detail = {"first": mail.first, "last": mail.last, "key": mail.key, "publish": mail.publish}
         note.acts = (self._act(row, mail.name, mail, {**detail, "replay": number}),)
@@ -246,7 +257,8 @@ class EventActs:
     async def _unsubscribe(self, row: MailRow, mail: UnsubscribeMail) -> str | None:
         rows = await self.node.store.subscriptions()
         numbers = [one.number for one in rows if one.name == mail.name]
-        if not numbers or any(number in self.subscriptions for number in numbers):
+        here = any(number in self.subscriptions for number in numbers)
+        if not numbers or here or await self._is_hosted(mail.name):
             self._refuse(row, "no such subscription, or the app still has its reaction")
             return None
         gone = {(one.service, one.lane) for one in rows if one.name == mail.name}
@@ -263,6 +275,12 @@ class EventActs:
         note.taken = (row.position,)
         self.node.committer.add(note)
         return None
+
+    async def _is_hosted(self, name: str) -> bool:
+        """Whether another node still has a reaction."""
+        if self._shares is None:
+            return False
+        return any(name in node.subscriptions for node in await self._shares.store.nodes())
 
     async def _holds(self, service: str, lane: str) -> list[HoldRow]:
         found: list[HoldRow] = []

@@ -311,7 +311,9 @@ class Deliveries:
     def try_again(self, delivery: Delivery) -> None:
         """Begin the next attempt of what waits for one."""
         queue = delivery.queue
-        if queue.blocked is not delivery or self.node.stopping or self.node.fault is not None:
+        if queue.blocked is not delivery or queue.leaving:
+            return
+        if self.node.stopping or self.node.fault is not None:
             return
         self.retrying.pop(delivery, None)
         self.queues.unblock(delivery)

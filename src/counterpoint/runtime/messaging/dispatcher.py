@@ -5,12 +5,12 @@ See `queues` for the order, `deliveries` for the attempts, `streams` for where e
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from counterpoint.errors import StoreError
 from counterpoint.model import records as r
-from counterpoint.model.messages import EventRow, ReactionRow
+from counterpoint.model.messages import EventRow, ReactionRow, slot_of
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.deliveries import Deliveries
@@ -35,8 +35,12 @@ CAREFUL_MAX = 2 * PENDING_MAX
 class Dispatcher:
     """The queues of a node's lanes, and what is under way in them."""
 
-    def __init__(self, node: Host, progressed: Callable[[], None]) -> None:
+    def __init__(
+        self, node: Host, progressed: Callable[[], None], left: Callable[[], None] = lambda: None
+    ) -> None:
         self.node = node
+        self._left = left
+        """Called when a queue that leaves may be at rest."""
         self.lanes: dict[tuple[str, str], Lane] = {}
         self.pending = 0
         """Events in memory, counted once for each lane; those that block their key do not count:
@@ -70,7 +74,7 @@ class Dispatcher:
 
     def be_careful(self, until: int) -> None:
         """Record the attempts at events up to a position before they begin."""
-        self.careful_until = until
+        self.careful_until = max(self.careful_until, until)
         self.careful_left = CAREFUL_MAX
 
     def lane(self, service: str, name: str) -> Lane:
@@ -87,7 +91,40 @@ class Dispatcher:
         self.lanes.clear()
         self.held.clear()
         self.unmet.clear()
-        self.pending = self.reading = self.moved = 0
+        self.pending = self.reading = self.moved = self.careful_until = 0
+
+    # ---- slots go to other nodes --------------------------------------------------------------
+
+    def leave(self, service: str, slots: Container[int]) -> None:
+        """Begin nothing more of the events of some slots; what is under way goes on."""
+        for queue in self._queues_of(service, slots):
+            queue.leaving = True
+            if queue.blocked is not None:
+                self.deliveries.retrying.pop(queue.blocked, None)
+
+    def under_way(self, service: str, slots: Container[int]) -> set[int]:
+        """Return the slots, among some, of which something is under way."""
+        return {
+            slot_of(queue.key) for queue in self._queues_of(service, slots) if not queue.at_rest
+        }
+
+    def forget(self, service: str, slots: Container[int]) -> None:
+        """Forget the queues of slots in which nothing is under way: they are another node's."""
+        for queue in self._queues_of(service, slots):
+            self.pending -= len(queue.items) - (queue.blocked is not None)
+            self.held.pop(queue, None)
+            if queue.unmet:
+                self.unmet.remove(queue)
+            del queue.lane.queues[queue.key]
+
+    def _queues_of(self, service: str, slots: Container[int]) -> list[KeyQueue]:
+        return [
+            queue
+            for lane in self.lanes.values()
+            if lane.service == service
+            for queue in lane.queues.values()
+            if slot_of(queue.key) in slots
+        ]
 
     # ---- events come --------------------------------------------------------------------------
 
@@ -102,6 +139,8 @@ class Dispatcher:
         *known* has the rows of their reactions to it that are in the store.
         """
         for lane, takers in stream.routes.get(event.type, ()):
+            if stream.slots is not None and not stream.brings(lane.service, event):
+                continue
             left = takers
             if stream.selective:
                 left = tuple(s for s in left if s.takes(event.position, event.key))
@@ -121,6 +160,9 @@ class Dispatcher:
     def advance(self, queue: KeyQueue) -> None:
         """Begin the next delivery of a queue, if it may begin."""
         if queue.active is not None or queue.blocked is not None or self.node.stopping:
+            return
+        if queue.leaving:
+            self._left()
             return
         if queue.thread is not None:
             return  # and when it is back this is called again
@@ -156,6 +198,8 @@ class Dispatcher:
         if delivery.holds_from is not None:
             queue.hold = delivery.holds_from
         self.pending -= queue.leave_in_log() + 1
+        if queue.leaving:
+            self._left()
         self._progressed()
 
     def unblock(self, delivery: Delivery) -> None:
@@ -187,7 +231,7 @@ class Dispatcher:
     ) -> None:
         """Try a dead letter again, for which the store says that it waits for a retry now."""
         subscription.passed_over.discard(event.position)
-        stream = subscription.stream_of(event.position) or stream
+        stream = subscription.stream_of(event) or stream
         queue = subscription.lane.queue(event.key)
         queue.hold = event.position if queue.hold is None else min(queue.hold, event.position)
         blocked = queue.blocked
@@ -281,7 +325,7 @@ class Dispatcher:
         """Read what the store holds, one key after the other."""
         while self.held:
             queue, _ = self.held.popitem()
-            if queue.cursors and not (queue.reading or queue.items):
+            if queue.cursors and not (queue.reading or queue.items or queue.leaving):
                 queue.reading = True
                 self.reading += 1
                 await self._safely(queue, self.generation)

@@ -30,9 +30,11 @@ async def page(
     limit: int,
 ) -> tuple[list[EventRow], Known]:
     """Return the next events of some types, at most *limit*, and the reactions to them."""
+    if not types or until <= after:
+        return [], {}
     query = EventQuery(after=after, until=until, types=types, limit=limit)
     events = await store.events(query)
-    if not events:
+    if not events or not subscriptions:
         return events, {}
     first, last = events[0].position, events[-1].position
     return events, _by_place(await store.reactions(subscriptions, first, last))

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import EventExistsError, NodeStoppedError, StoreError
-from counterpoint.model.messages import ContractRow, EventRow
+from counterpoint.model.messages import ContractRow, EventRow, SubscriptionRow
 from counterpoint.model.records import EventAwaited
 from counterpoint.model.rows import Commit, MailRow
 from counterpoint.ports.clock import Alarm
 from counterpoint.runtime.batch import Note
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import EventMail, PublishMail
@@ -19,6 +20,7 @@ from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
 from counterpoint.runtime.messaging.log_pages import all_holds
 from counterpoint.runtime.messaging.opening import (
     check_contracts,
+    enlist,
     new_subscriptions,
     open_subscriptions,
     redeclared,
@@ -33,8 +35,10 @@ from counterpoint.runtime.messaging.positions import (
     position_of,
 )
 from counterpoint.runtime.messaging.publishing import Publishing, posted_row
-from counterpoint.runtime.messaging.queues import Subscription
+from counterpoint.runtime.messaging.queues import Stream, Subscription
+from counterpoint.runtime.messaging.sharing import Sharing
 from counterpoint.runtime.messaging.streams import Streams
+from counterpoint.runtime.messaging.targets import Target
 from counterpoint.runtime.messaging.waits import EventWaits
 from counterpoint.runtime.resident import Resident
 
@@ -47,12 +51,27 @@ class Messaging:
         self.registry = registry
         self.subscriptions: dict[int, Subscription] = {}
         self.contracts = ContractBook(registry)
-        self.dispatcher = Dispatcher(node, self._progressed)
+        self.dispatcher = Dispatcher(node, self._progressed, self._left)
         self.streams = Streams(node, self.dispatcher, replayed=self._progressed)
         self.waits = EventWaits(node)
         self.publishing = Publishing(node)
+        cluster = cluster_of(node.store)
+        self.sharing: Sharing | None = None
+        """None on a store that one node hosts."""
+        if cluster is not None:
+            self.sharing = Sharing(
+                node, cluster, registry, self.dispatcher, self.streams, self.subscriptions
+            )
+            self.streams.awaited = lambda: self.waits.types
+            self.streams.met = self._met
         self.acts = EventActs(
-            node, registry, self.dispatcher, self.streams, self.subscriptions, self._subscribed
+            node,
+            registry,
+            self.dispatcher,
+            self.streams,
+            self.subscriptions,
+            self._subscribed,
+            None if self.sharing is None else self.sharing.shares,
         )
         self._alarm: Alarm | None = None
         self._queues = 0
@@ -63,7 +82,8 @@ class Messaging:
         """Whether every event has been taken as far as it can be without time or people."""
         if self.node.fault is not None:
             return True  # everything is read again after the recovery, which waits for time to pass
-        return self.dispatcher.quiet and self.streams.quiet and self.waits.quiet
+        parts = (self.dispatcher, self.streams, self.waits)
+        return all(one.quiet for one in parts) and (self.sharing is None or self.sharing.quiet)
 
     @property
     def waits_for_retry(self) -> bool:
@@ -91,15 +111,26 @@ class Messaging:
         changed = redeclared(self.registry, rows, holds)
         if new or changed.redeclared:
             await store.commit(Commit(messages=replace(changed, subscriptions=new)))
-            rows = [row for row in await store.subscriptions() if row not in new]
+            rows = await store.subscriptions()
+            new = [row for row in new if row in rows]  # another node may have been quicker
+            rows = [row for row in rows if row not in new]
         if changed.held or changed.released:
             holds = await all_holds(store)
         opened = await open_subscriptions(
-            store, self.registry, self.dispatcher, [*rows, *new], new, holds, last
+            store,
+            self.registry,
+            self.dispatcher,
+            [*rows, *new],
+            new,
+            holds,
+            last,
+            shared=self.sharing is not None,
         )
         self.subscriptions.update(opened.subscriptions)
         await self.waits.open()
         self.streams.begin(opened.live, opened.others, opened.last_position)
+        if self.sharing is not None:
+            self.sharing.begin()
 
     def begin(self) -> None:
         """Deliver what was left over: called once the node's tasks run."""
@@ -113,6 +144,8 @@ class Messaging:
         self.dispatcher.forget_all()
         self.acts.forget_all()
         self.subscriptions.clear()
+        if self.sharing is not None:
+            self.sharing.shares.forget_all()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -124,6 +157,25 @@ class Messaging:
         self.contracts.published(events)
         self.streams.appended(events)
         self.waits.appended(events)
+        if self.sharing is not None:
+            self._progressed()
+
+    def _met(self, events: Sequence[EventRow]) -> None:
+        """The live stream has read on in a log to which other nodes append."""
+        self.waits.appended(events)
+        self._progressed()
+
+    def adopted(self) -> None:
+        """Look whether what executions wait for that came to this node is in the log already."""
+        self.node.spawn(self._look_for_adopted())
+
+    async def _look_for_adopted(self) -> None:
+        try:
+            await self.waits.open()
+        except StoreError as error:
+            self.node.store_failed(error)
+            return
+        await self.waits.scan()
 
     def new_contracts(self, events: Sequence[EventRow]) -> list[ContractRow]:
         """Return the contracts that *events* are the first of."""
@@ -153,8 +205,33 @@ class Messaging:
 
     # ---- positions ----------------------------------------------------------------------------
 
-    def _subscribed(self, subscription: Subscription) -> None:
-        self.subscriptions[subscription.number] = subscription
+    def _subscribed(self, row: SubscriptionRow, target: Target) -> None:
+        """A replay is in the store: begin it, or with other nodes each its share of it."""
+        if self.sharing is not None:
+            self.node.spawn(self._refresh())
+            return
+        subscription = enlist(self.dispatcher, row, target)
+        stream = Stream(row.position, row.until)
+        stream.add(subscription)
+        self.subscriptions[row.number] = subscription
+        self.streams.add(stream)
+
+    async def _refresh(self) -> None:
+        assert self.sharing is not None  # noqa: S101 - who calls this shares the log
+        try:
+            await self.sharing.refresh()
+        except StoreError as error:
+            self.node.store_failed(error)
+
+    def members_changed(self) -> None:
+        """Nodes, slots or subscriptions have changed: look what that means for this one."""
+        if self.sharing is not None:
+            self.sharing.shares.poke()
+            self.node.spawn(self._refresh())
+
+    def _left(self) -> None:
+        if self.sharing is not None:
+            self.sharing.shares.poke()
 
     def _progressed(self) -> None:
         dispatcher = self.dispatcher
@@ -175,9 +252,19 @@ class Messaging:
         if self.node.fault is None and not self.node.stopping:
             self.write_positions()
 
+    async def last_positions(self) -> None:
+        """Write how far the subscriptions have come before the node stops."""
+        if self.sharing is not None:
+            await self.sharing.advance()
+        else:
+            self.write_positions()
+
     def write_positions(self) -> None:
         """Write how far the subscriptions have come, and end the replays that are over."""
         if not self.streams.ready:
+            return
+        if self.sharing is not None:
+            self.node.spawn(self.sharing.advance())
             return
         self.dispatcher.moved = 0
         lanes = self.dispatcher.lanes.values()

@@ -12,6 +12,7 @@ from counterpoint.runtime.log import logger
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.queues import Cursor, Stream, Subscription
 from counterpoint.runtime.messaging.targets import (
+    Target,
     contract_of_target,
     lane_name,
     starts_at_beginning,
@@ -67,9 +68,15 @@ async def open_subscriptions(
     new: Sequence[SubscriptionRow],
     holds: Sequence[HoldRow],
     last_position: int,
+    *,
+    shared: bool,
 ) -> Opened:
-    """Put the subscriptions into lanes and streams, and queue what is held."""
-    opened = Opened(Stream(0), [], {}, last_position=last_position)
+    """Put the subscriptions into lanes and streams, and queue what is held.
+
+    Of a log that is *shared* with other nodes this one delivers nothing yet: see `shares`.
+    """
+    live = Stream(last_position, slots={}) if shared else Stream(0)
+    opened = Opened(live, [], {}, last_position=last_position)
     old: list[Subscription] = []
     numbers_of_new = {row.number for row in new}
     for row in rows:
@@ -78,20 +85,31 @@ async def open_subscriptions(
             dispatcher.lane(row.service, row.lane).keeps_holds = True
             logger.warning("no service of this app has %s: its events wait", row.name)
             continue
-        lane = dispatcher.lane(target.service, lane_name(target))
-        lane.types[contract_of_target(target).type] = None
-        subscription = Subscription(row, target, lane)
+        subscription = enlist(dispatcher, row, target)
         opened.subscriptions[row.number] = subscription
         if row.replay:
             subscription.passed_over |= await _dead_of(store, row.number)
+            if shared:
+                continue
             stream = Stream(row.position, row.until)
             stream.add(subscription)
             opened.others.append(stream)
         else:
             old.append(subscription)
+    if shared:
+        for one in old:
+            live.add(one)
+        return opened
     _make_streams(opened, old, numbers_of_new)
-    _take_holds(holds, dispatcher, [opened.live, *opened.others])
+    take_holds(holds, dispatcher, [opened.live, *opened.others])
     return opened
+
+
+def enlist(dispatcher: Dispatcher, row: SubscriptionRow, target: Target) -> Subscription:
+    """Put a subscription into its lane."""
+    lane = dispatcher.lane(target.service, lane_name(target))
+    lane.types[contract_of_target(target).type] = None
+    return Subscription(row, target, lane)
 
 
 async def _dead_of(store: Store, number: int) -> set[int]:
@@ -161,9 +179,8 @@ def _make_streams(opened: Opened, all_of_them: Sequence[Subscription], new: set[
         stream.add(one)
 
 
-def _take_holds(
-    holds: Sequence[HoldRow], dispatcher: Dispatcher, streams: Sequence[Stream]
-) -> None:
+def take_holds(holds: Sequence[HoldRow], dispatcher: Dispatcher, streams: Sequence[Stream]) -> None:
+    """Queue what is held, to be read from the log for these streams."""
     for row in holds:
         lane = dispatcher.lanes.get((row.service, row.lane))
         if lane is None or not lane.types:

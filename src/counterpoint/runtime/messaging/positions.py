@@ -49,7 +49,7 @@ def position_of(subscription: Subscription, low: dict[Stream, int]) -> int:
     streams = subscription.streams
     if not streams:
         return subscription.position
-    reached = streams[-1].frontier
+    reached = min((one.offered for one in streams if not one.merged), default=NOWHERE)
     for stream in streams:
         reached = min(reached, low.get(stream, NOWHERE))
     return max(subscription.position, reached)
@@ -57,11 +57,17 @@ def position_of(subscription: Subscription, low: dict[Stream, int]) -> int:
 
 def is_over(subscription: Subscription, lanes: Iterable[Lane]) -> bool:
     """Whether a replay has delivered everything that it had to, and left no dead letter."""
-    stream = subscription.streams[-1]
-    if stream.backlog or stream.ends_at is None or subscription.passed_over:
+    streams = subscription.streams
+    if subscription.passed_over or any(one.backlog or one.ends_at is None for one in streams):
         return False
-    return not any(
-        stream in queue.cursors or any(item.stream is stream for item in queue.items)
-        for lane in lanes
-        for queue in lane.queues.values()
-    )
+    return used(lanes).isdisjoint(streams)
+
+
+def used(lanes: Iterable[Lane]) -> set[Stream]:
+    """Return the streams of which any queue has something left to do."""
+    found: set[Stream] = set()
+    for lane in lanes:
+        for queue in lane.queues.values():
+            found.update(queue.cursors)
+            found.update(item.stream for item in queue.items)
+    return found

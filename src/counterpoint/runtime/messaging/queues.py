@@ -79,12 +79,14 @@ class Subscription:
         """Whether it replays events that were delivered before."""
         return self.row.replay > 0
 
-    def stream_of(self, position: int) -> "Stream | None":
-        """Return the stream that brings it the event at a position."""
-        for stream in self.streams:
-            if stream.joined.get(self, -1) < position <= stream.offered:
+    def stream_of(self, event: EventRow) -> "Stream | None":
+        """Return the stream that brings it an event."""
+        service = self.row.service
+        streams = [one for one in self.streams if one.brings(service, event)]
+        for stream in streams:
+            if stream.joined.get(self, -1) < event.position <= stream.offered:
                 return stream
-        return self.streams[-1] if self.streams else None
+        return streams[-1] if streams else None
 
     def takes(self, position: int, key: str) -> bool:
         """Whether an event of its type is meant for it."""
@@ -107,12 +109,19 @@ class Stream:
         "ends_at",
         "frontier",
         "joined",
+        "merged",
         "routes",
         "selective",
+        "slots",
         "subscriptions",
     )
 
-    def __init__(self, frontier: int, ends_at: int | None = None) -> None:
+    def __init__(
+        self,
+        frontier: int,
+        ends_at: int | None = None,
+        slots: "dict[str, set[int]] | None" = None,
+    ) -> None:
         self.frontier = frontier
         """Everything up to this position was offered to the queues."""
         self.ends_at = ends_at
@@ -127,11 +136,19 @@ class Stream:
         """Whether a subscription does not take every event of its type from here on."""
         self.backlog = True
         """There may be more in the log."""
+        self.slots = slots
+        """By service, the slots whose events it brings; None for all of them."""
+        self.merged = False
+        """Another stream has taken over what it brought, from its frontier on."""
+
+    def brings(self, service: str, event: EventRow) -> bool:
+        """Whether events of this one's slot come to a service from here."""
+        return self.slots is None or event.slot in self.slots.get(service, ())
 
     def add(self, subscription: Subscription) -> None:
         """Offer to a subscription what comes from now on."""
         self.subscriptions.append(subscription)
-        if subscription.streams:
+        if subscription.streams and self.slots is None:
             self.joined[subscription] = self.frontier
         subscription.streams.append(self)
         self.refresh()
@@ -162,7 +179,7 @@ class Stream:
     def takers(self, lane: "Lane", event: EventRow) -> tuple[Subscription, ...]:
         """Return the subscriptions of a lane that take an event from this stream."""
         for of, found in self.routes.get(event.type, ()):
-            if of is lane:
+            if of is lane and self.brings(lane.service, event):
                 place = event.position
                 return tuple(
                     s for s in found if s.takes(place, event.key) and place > self.joined.get(s, -1)
@@ -219,6 +236,7 @@ class KeyQueue:
         "items",
         "key",
         "lane",
+        "leaving",
         "reading",
         "thread",
         "unmet",
@@ -240,6 +258,13 @@ class KeyQueue:
         self.unmet = False
         """No stream has come to its hold since the node started: it is not to be released."""
         self.reading = False
+        self.leaving = False
+        """Its slot goes to another node: nothing of it begins here any more."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it is under way, here and now."""
+        return not (self.active or self.reading or self.thread)
 
     @property
     def resting(self) -> bool:

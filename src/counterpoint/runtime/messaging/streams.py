@@ -7,7 +7,7 @@ memory, so that a million events are caught up with in the memory of a few thous
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from counterpoint.errors import StoreError
 from counterpoint.model.messages import EventRow
@@ -43,6 +43,10 @@ class Streams:
         """It goes on reading when attempts have ended."""
         self.ready = False
         """Whether the subscriptions were read from the store since it was opened."""
+        self.awaited: Callable[[], Collection[str]] = tuple
+        """Returns the types of events that workflows here wait for, whoever appends them."""
+        self.met: Callable[[Sequence[EventRow]], None] = _nobody
+        """Hears of events in the log that another node may have appended."""
 
     @property
     def quiet(self) -> bool:
@@ -93,6 +97,18 @@ class Streams:
             if event.type in routes:
                 offer(live, event)
 
+    def grew(self) -> None:
+        """Another node has appended to the log."""
+        if self.ready:
+            self.live.backlog = self._grew = True
+            self.poke()
+
+    def merge(self, stream: Stream) -> None:
+        """Let the live stream go on with the slots of one that has caught up with it."""
+        for service, slots in (stream.slots or {}).items():
+            assert self.live.slots is not None  # noqa: S101 - several nodes share the log
+            self.live.slots.setdefault(service, set()).update(slots)
+
     async def run(self) -> None:
         """Read for streams that are behind, until cancelled."""
         while True:
@@ -134,11 +150,14 @@ class Streams:
         elif stream is not self.live:
             until = min(until, self.live.frontier)
         numbers = [one.number for one in stream.subscriptions]
-        events, known = await page(
-            store, tuple(stream.routes), numbers, stream.frontier, until, PAGE
-        )
+        types = list(stream.routes)
+        if stream is self.live and stream.slots is not None:
+            types += [of for of in self.awaited() if of not in stream.routes]
+        events, known = await page(store, types, numbers, stream.frontier, until, PAGE)
         if generation != dispatcher.generation or not self.ready:
             return False
+        if stream is self.live and stream.slots is not None:
+            self.met(events)
         for event in events:
             stream.frontier = event.position
             dispatcher.offer(stream, event, known.get(event.position, NOTHING_KNOWN))
@@ -164,6 +183,14 @@ class Streams:
         if stream.frontier >= self.live.frontier:
             self.others.remove(stream)
             stream.backlog = False
-            for one in stream.subscriptions:
-                self.live.add(one)
+            stream.merged = True
+            if stream.slots is not None:
+                self.merge(stream)
+            else:
+                for one in stream.subscriptions:
+                    self.live.add(one)
         return True
+
+
+def _nobody(_: Sequence[EventRow]) -> None:
+    """Nobody waits for events here."""
