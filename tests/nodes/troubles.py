@@ -1,0 +1,106 @@
+"""What happens to the nodes and the server of a round while it works, every few seconds.
+
+A node is killed (SIGKILL), and another process takes its place at once or after its lease; or it
+stands still (SIGSTOP), for less or for longer than its lease, at any moment or just before one of
+its commits reaches the server. One node at least is left alone at any time. The server is restarted
+as its users restart it, and as a machine does that fails.
+"""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.nodes.cluster import Cluster, Member
+from tests.nodes.server import MODES, Server
+
+TROUBLES = ("nodes", "server", "both")
+PAUSE_SECONDS = (0.6, 2.4)
+SERVER_PAUSE_SECONDS = (1.5, 5.0)
+KILLS = "nodes killed"
+LONG_STOPS = "nodes stopped for longer than their lease"
+COMMIT_STOPS = "  of these, just before a commit"
+"""Counted by what the processes say: one that has nothing to commit goes on."""
+SHORT_STOPS = "nodes stopped for a moment"
+RESTARTS = {mode: f"restarts of the server, {mode}" for mode in MODES}
+FIGURES = (KILLS, LONG_STOPS, COMMIT_STOPS, SHORT_STOPS, *RESTARTS.values())
+
+
+@dataclass
+class Troubles:
+    """Makes trouble for a cluster; `step` is called again and again."""
+
+    cluster: Cluster
+    server: Server
+    kind: str
+    lease: float
+    dice: random.Random
+    figures: Counter[str]
+    _ends: dict[str, float] = field(default_factory=dict[str, float])
+    """When members that stand still go on, by their names."""
+    _next: dict[str, float] = field(default_factory=dict[str, float])
+
+    def __post_init__(self) -> None:
+        for name in FIGURES:
+            self.figures[name] += 0
+        if self.kind in ("nodes", "both"):
+            self._put_off("nodes", PAUSE_SECONDS)
+        if self.kind in ("server", "both"):
+            self._put_off("server", SERVER_PAUSE_SECONDS)
+
+    def step(self) -> None:
+        """Do what it is time for."""
+        self.mend(at_once=False)
+        now = time.monotonic()
+        if now > self._next.get("nodes", now):
+            self._put_off("nodes", PAUSE_SECONDS)
+            self._meet_a_node()
+        if now > self._next.get("server", now):
+            self._put_off("server", SERVER_PAUSE_SECONDS)
+            mode = self.dice.choice(MODES)
+            self.server.restart(mode)
+            self.figures[RESTARTS[mode]] += 1
+
+    def mend(self, *, at_once: bool = True) -> None:
+        """Continue what stands still and begin what is not there, now or when its time has come."""
+        now = time.monotonic()
+        for member in self.cluster.members:
+            if member.stands and (at_once or now > self._ends[member.name]):
+                self.cluster.go_on(member)
+            if member.child is None and (at_once or now > member.begins_at):
+                self.cluster.start(member)
+
+    def _put_off(self, what: str, seconds: tuple[float, float]) -> None:
+        self._next[what] = time.monotonic() + self.dice.uniform(*seconds)
+
+    def _meet_a_node(self) -> None:
+        there = [one for one in self.cluster.members if one.child is not None and not one.stands]
+        if len(there) < 2:
+            return
+        member = self.dice.choice(there)
+        does: list[Callable[[Member], None]] = [self._kill, self._kill, self._stop, self._stop]
+        self.dice.choice([*does, self._stop_in_commit, self._stop_for_a_moment])(member)
+
+    def _kill(self, member: Member) -> None:
+        self.cluster.kill(member)
+        self.figures[KILLS] += 1
+        again = self.dice.choice((0.0, self.dice.uniform(1.0, 2.0) * self.lease))
+        member.begins_at = time.monotonic() + again
+
+    def _stop(self, member: Member) -> None:
+        self._stand(member, self.lease + self.dice.uniform(1.2, 3.0))
+        self.figures[LONG_STOPS] += 1
+
+    def _stop_in_commit(self, member: Member) -> None:
+        self._stand(member, self.lease + self.dice.uniform(1.5, 3.0), signal.SIGUSR1)
+        self.figures[LONG_STOPS] += 1
+
+    def _stop_for_a_moment(self, member: Member) -> None:
+        self._stand(member, self.dice.uniform(0.05, 0.7) * self.lease)
+        self.figures[SHORT_STOPS] += 1
+
+    def _stand(self, member: Member, seconds: float, number: int = signal.SIGSTOP) -> None:
+        self.cluster.stop(member, number)
+        self._ends[member.name] = time.monotonic() + seconds
