@@ -41,6 +41,31 @@ async def void(order_id: str, result: int | None) -> None: ...
 async def release(order_id: str) -> None: ...
 
 
+@shop.stub
+async def insure(order_id: str, value: Decimal, *, days: int = 1) -> int:
+    return 1
+
+
+@insure.compensation
+async def end_insurance(order_id: str, result: int | None) -> None: ...
+
+
+@shop.stub(name="shop.print")
+def print_elsewhere(text: str) -> bool:
+    return bool(text)
+
+
+@shop.saga
+async def calls_what_is_elsewhere(order_id: str) -> int:
+    assert_type(await insure(order_id, Decimal(1), days=2), int)
+    assert_type(await print_elsewhere("hello"), bool)
+    await insure(order_id)  # type: ignore[call-arg]
+    await insure(order_id, "1")  # type: ignore[arg-type]
+    workflow.compensate_with(print_elsewhere, "bye")
+    workflow.compensate_with(print_elsewhere)  # type: ignore[call-arg]
+    return 1
+
+
 @shop.saga
 async def place_order(order_id: str, amount: Decimal) -> int:
     assert_type(await authorize(order_id, amount), int)

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 from counterpoint.authoring.call import Call, await_call, encode_call, execution_of
 from counterpoint.authoring.compensation import Compensation, check_reserved
@@ -30,6 +30,9 @@ class Activity(Generic[P, R]):
 
         authorization = await authorize(order.id, order.total)
     """
+
+    is_stub: ClassVar[bool] = False
+    """Its code is elsewhere: `authoring.stub`."""
 
     def __init__(
         self,
@@ -114,6 +117,11 @@ class Activity(Generic[P, R]):
         def declare(decorated: F) -> F:
             if self.undo is not None:
                 raise DefinitionError(f"{self.name} already has a compensation: {self.undo.name}")
+            if self.is_stub and (retry is not None or timeout is not DEFAULT_TIMEOUT):
+                raise DefinitionError(
+                    f"{self.name} is a stub: retry= and timeout= stand where the code of its "
+                    "compensation does"
+                )
             self.undo = Compensation(self, decorated, name=name, retry=retry, timeout=timeout)
             return decorated
 

@@ -1,7 +1,7 @@
 """What `@service.activity(...)`, `@service.workflow(...)` and `@service.on(...)` return, typed."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, Unpack, overload
 
@@ -38,9 +38,11 @@ class ActivityDecorator:
         at_most_once: bool,
         on_unknown: OnUnknown,
         emits: tuple[type[Event], ...] | None,
+        taken: Container[str] = (),
     ) -> None:
         self.service = service
         self.declared = declared
+        self.taken = taken
         self.emits = emits
         self.name = name
         self.retry = retry
@@ -79,6 +81,10 @@ class ActivityDecorator:
         )
         if activity.name in self.declared:
             raise DefinitionError(f"two activities are called {activity.name}; pass name= to one")
+        if activity.name in self.taken:
+            raise DefinitionError(
+                f"{activity.name} is declared twice: a service has an activity or a stub of a name"
+            )
         self.declared[activity.name] = activity
         return activity
 

@@ -24,6 +24,7 @@ from counterpoint.authoring.event import (
 from counterpoint.authoring.failures import failure_of
 from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.service import Service
+from counterpoint.authoring.stub import Stub
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import (
     DefinitionError,
@@ -33,6 +34,7 @@ from counterpoint.errors import (
 from counterpoint.model.records import Failure, Payload
 
 AnyActivity = Activity[..., Any]
+AnyStub = Stub[..., Any]
 AnyReaction = Reaction[Any, Any]
 AnyWorkflow = Workflow[Any, *tuple[Any, ...]]
 
@@ -94,6 +96,8 @@ class Registry:
         self.payload_bytes_max = payload_bytes_max
         self.services: dict[str, Service] = {}
         self.activities: dict[str, AnyActivity] = {}
+        self.stubs: dict[str, AnyStub] = {}
+        """Activities whose code is elsewhere; no node of this app hosts them."""
         self.workflows: dict[str, AnyWorkflow] = {}
         self.compensations: dict[str, Compensation] = {}
         """By the recorded name of the activity or workflow whose calls they undo."""
@@ -119,7 +123,7 @@ class Registry:
         """Return what a node has that hosts these services, or all if none is named.
 
         Its workflows, activities, compensations and reactions are those of these services; its
-        contracts are the whole app's.
+        contracts and stubs are the whole app's. A service that has stubs only is hosted elsewhere.
 
         Raises:
             DefinitionError: the app has no such service; lists those that it has.
@@ -136,7 +140,9 @@ class Registry:
         here = {*(names or whole.services)}
         view = copy.copy(whole)
         view.narrowed_from = whole
-        view.services = {n: one for n, one in whole.services.items() if n in here}
+        view.services = {
+            n: one for n, one in whole.services.items() if n in here and not _is_elsewhere(one)
+        }
         view.activities = {n: one for n, one in whole.activities.items() if one.service in here}
         view.workflows = {n: one for n, one in whole.workflows.items() if one.service in here}
         view.programs = {n: one for n, one in whole.programs.items() if n in view.workflows}
@@ -147,13 +153,7 @@ class Registry:
         return view
 
     def _add(self, service: Service) -> None:
-        for name, activity in service.activities.items():
-            if name in self.activities:
-                raise DefinitionError(f"two activities are called {name}; pass name= to one")
-            activity.resolve()
-            self.activities[name] = activity
-            if activity.undo is not None:
-                self.compensations[name] = activity.undo
+        self._add_activities(service)
         for name, workflow in service.workflows.items():
             if name in self.workflows:
                 raise DefinitionError(f"two workflows are called {name}; pass name= to one")
@@ -169,6 +169,22 @@ class Registry:
                     raise DefinitionError(f"a reaction and a workflow are both called {name}")
                 self._know(workflow.on.contract)
         self._add_messages(service)
+
+    def _add_activities(self, service: Service) -> None:
+        for name, activity in service.activities.items():
+            if name in self.activities:
+                raise DefinitionError(f"two activities are called {name}; pass name= to one")
+            activity.resolve()
+            self.activities[name] = activity
+            if activity.undo is not None:
+                self.compensations[name] = activity.undo
+        for name, stub in service.stubs.items():
+            if name in self.stubs:
+                raise DefinitionError(f"two stubs are called {name}; pass name= to one")
+            stub.resolve()
+            self.stubs[name] = stub
+        for name in self.stubs.keys() & self.activities.keys():
+            raise DefinitionError(f"an activity and a stub are both called {name}")
 
     def _add_messages(self, service: Service) -> None:
         for contract in service.contracts.values():
@@ -244,12 +260,24 @@ class Registry:
         """Return the compensation of an activity's or workflow's recorded name, or None."""
         return self.compensations.get(activity)
 
+    def callee(self, name: str) -> AnyActivity | None:
+        """Return the activity, or the stub of one, of a recorded name in the whole app, or None."""
+        return self.whole.activities.get(name) or self.stubs.get(name)
+
     def knows(self, name: str) -> bool:
-        """Whether the whole app has an activity or workflow of that recorded name."""
+        """Whether the whole app has an activity, stub or workflow of that recorded name."""
         whole = self.whole
-        return name in whole.activities or name in whole.workflows
+        return name in whole.activities or name in whole.workflows or name in whole.stubs
 
     def compensation_name(self, activity: str) -> str | None:
         """Return the recorded name of what undoes calls of an activity or workflow of the app."""
-        found = self.whole.compensation(activity)
+        stub = self.stubs.get(activity)
+        found = self.whole.compensation(activity) if stub is None else stub.undo
         return None if found is None else found.name
+
+
+def _is_elsewhere(service: Service) -> bool:
+    """Whether all that is known of a service is how others call it."""
+    return bool(service.stubs) and not (
+        service.activities or service.workflows or service.reactions
+    )

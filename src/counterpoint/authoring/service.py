@@ -15,6 +15,7 @@ from counterpoint.authoring.decorators import (
 from counterpoint.authoring.event import Contract, Event, contract_of
 from counterpoint.authoring.reaction import OnDead, Reaction, Start
 from counterpoint.authoring.started_by import EventId, started_by
+from counterpoint.authoring.stub import Stub, StubDecorator
 from counterpoint.authoring.transactional import Elsewhere, Executes, TransactionalActivity
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
@@ -53,6 +54,7 @@ class Service:
             )
         self.name = name
         self.activities: dict[str, Activity[..., Any]] = {}
+        self.stubs: dict[str, Stub[..., Any]] = {}
         self.workflows: dict[str, Workflow[Any, Unpack[tuple[Any, ...]]]] = {}
         self.contracts: dict[str, Contract] = {}
         self.reactions: dict[str, Reaction[Any, Any]] = {}
@@ -132,7 +134,41 @@ class Service:
             at_most_once,
             on_unknown,
             _declared(f"an activity of {self.name}", emits),
+            self.stubs,
         )
+        return decorate if function is None else decorate(function)
+
+    @overload
+    def stub(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Stub[P, R]: ...
+
+    @overload
+    def stub(self, function: Callable[P, R], /) -> Stub[P, R]: ...
+
+    @overload
+    def stub(self, /, *, name: str | None = None) -> StubDecorator: ...
+
+    def stub(
+        self, function: Callable[..., Any] | None = None, /, *, name: str | None = None
+    ) -> Any:
+        """Declare an activity of this service whose code is in another repository.
+
+        The name and the types are those of the implementation; the body is never run. In a workflow
+        it is called as the activity is, and a node that hosts the service does it. What undoes it
+        is declared on it as on the implementation, also without a body:
+
+            payments = Service("payments")
+
+            @payments.stub
+            async def authorize(order_id: str, amount: Decimal) -> Authorization: ...
+
+            @authorize.compensation
+            async def void(order_id: str, result: Authorization | None) -> None: ...
+
+        Raises:
+            DefinitionError: a parameter has no annotation or name, or the service has an activity
+                of that name.
+        """
+        decorate = StubDecorator(self.name, self.stubs, self.activities, name)
         return decorate if function is None else decorate(function)
 
     # ---- workflows ----------------------------------------------------------------------------

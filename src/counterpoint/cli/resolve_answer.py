@@ -119,7 +119,7 @@ async def send(
         ExecutionRefusedError, ExecutionNotFoundError, PayloadError: as `Execution.resolve`.
     """
     check_fits(target, execution.id, call, answer)
-    activity = target.app.registry.activities.get(call.name)
+    activity = target.app.registry.callee(call.name)
     number = call.call
     match answer.outcome:
         case Outcome.RESULT:
@@ -143,7 +143,8 @@ def check_activity(target: Target, name: str) -> None:
     if target.name is None:
         return
     registry = target.app.registry
-    known = {*registry.activities, *(undo.name for undo in registry.compensations.values())}
+    known = {*registry.activities, *registry.stubs}
+    known |= {undo.name for undo in registry.compensations.values()}
     parts = {full.rpartition(".")[2]: full for full in known}
     if name in known or name in parts:
         return
@@ -166,7 +167,7 @@ def check_fits(target: Target, id: str, call: CallDescription, answer: Answer) -
     Raises:
         CommandError: says which answers fit.
     """
-    activity = target.app.registry.activities.get(call.name)
+    activity = target.app.registry.callee(call.name)
     if being_undone(call):
         if answer.outcome in (Outcome.RESULT, Outcome.ERROR):
             raise CommandError(

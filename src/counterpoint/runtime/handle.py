@@ -288,7 +288,7 @@ class Execution(Generic[R]):
         if error is not None:
             return ResolveMail(number, error=failure_of(error, found.name.partition(".")[0]))
         value = None if done else result
-        activity = access.registry.activities.get(found.name)
+        activity = access.registry.callee(found.name)
         payload = _encode(value) if activity is None else _result_of(activity, value)
         limit = access.registry.payload_bytes_max
         if len(payload) > limit:

@@ -151,7 +151,11 @@ class Injection:
         elif isinstance(target, str):
             name = target
         else:
-            found = [n for n, original in self._originals.items() if original is target]
+            found = [
+                name
+                for name, original in self._originals.items()
+                if target in (original, getattr(original, "__wrapped__", None))
+            ]
             name = found[0] if found else getattr(target, "__qualname__", repr(target))
         if name not in self._works:
             near = difflib.get_close_matches(name, self._works) or sorted(self._works)
