@@ -69,9 +69,9 @@ async def _examine(target: Target) -> tuple[Exit, Diagnosis]:
 
 
 def _show(found: Diagnosis) -> None:
-    width = max((len(name) for name in found.facts), default=0)
+    width = max((len(_label(name)) for name in found.facts), default=0)
     for name, value in found.facts.items():
-        say(f"{_label(name):{width}}  {_fact(value)}")
+        say(f"{_label(name):{width}}  {_fact(name, value)}")
     console = out()
     for finding in found.findings:
         head = Text(f"{finding.severity}: ", STYLES[finding.severity])
@@ -82,16 +82,25 @@ def _show(found: Diagnosis) -> None:
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ")
+    return name.removesuffix("_bytes").replace("_", " ")
 
 
-def _fact(value: Fact) -> str:
+def _fact(name: str, value: Fact) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
+        case int() if name.endswith("_bytes"):
+            return _bytes(value)
         case int():
             return f"{value:,}"
         case None:
             return "unknown"
         case _:
             return clean(str(value))
+
+
+def _bytes(count: int) -> str:
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:,.1f} {unit}"
+    return f"{count} B"

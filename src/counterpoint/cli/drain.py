@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -120,10 +121,9 @@ async def _stopped(client: Client, asked: NodeInfo, timeout: float | None, tell:
 
 
 def _same(asked: NodeInfo, found: Sequence[NodeInfo]) -> NodeInfo:
-    for node in found:
-        if node.incarnation == asked.incarnation:
-            return node
-    raise CommandError(f"{_name(asked)} is not remembered any more: it has ended", Exit.OK)
+    """Return the node as it stands now; one that nobody remembers has ended."""
+    ended = replace(asked, state=NodeState.STOPPED, alive=False)
+    return next((node for node in found if node.incarnation == asked.incarnation), ended)
 
 
 @contextlib.contextmanager

@@ -108,13 +108,17 @@ def _services(found: Sequence[NodeInfo]) -> Table:
     table.add_column("nodes", overflow="fold")
     table.add_column("slots", overflow="fold")
     for service in sorted({service for node in found for service in node.services}):
-        hosts = [node for node in found if service in node.services]
-        counts = {node.incarnation: node.slots.get(service, 0) for node in hosts}
-        owned = sum(counts.values())
-        shares = ", ".join(f"{count} of node {number}" for number, count in counts.items() if count)
-        left = f", {len(ALL_SLOTS) - owned} of nobody" if owned < len(ALL_SLOTS) else ""
+        counts = {
+            node.incarnation: node.slots.get(service, 0)
+            for node in found
+            if service in node.services
+        }
+        shares = [f"{count} of node {number}" for number, count in counts.items() if count]
+        left = len(ALL_SLOTS) - sum(counts.values())
+        if left:
+            shares.append(f"{left} of nobody")
         table.add_row(
-            clean(service), ", ".join(str(number) for number in counts), (shares + left) or ""
+            clean(service), ", ".join(str(number) for number in counts), ", ".join(shares)
         )
     return table
 

@@ -77,12 +77,17 @@ def presence(survey: Survey) -> Iterator[Finding]:
     if survey.alive:
         return
     live = sum(survey.counts.get(status, 0) for status in LIVE)
-    waiting = live + len(survey.letters)
-    what = f"no node hosts this store; {_count(live, 'execution')} and "
-    what += f"{_count(len(survey.letters), 'request')} wait"
-    start = "start one: counterpoint run MODULE:APP"
-    severity = Severity.WARNING if waiting else Severity.NOTE
-    yield Finding(severity, "no-node", what, "the store", start)
+    requests = len(survey.letters)
+    events = sum(lag.behind for lag in survey.lags)
+    counts = ((live, "execution"), (requests, "request"), (events, "event"))
+    waiting = ", ".join(_count(count, noun) for count, noun in counts if count)
+    yield Finding(
+        Severity.WARNING if waiting else Severity.NOTE,
+        "no-node",
+        "no node hosts this store" + (f": {waiting} wait for one" if waiting else ""),
+        "the store",
+        "start one: counterpoint run MODULE:APP",
+    )
 
 
 def leases(survey: Survey) -> Iterator[Finding]:
@@ -227,8 +232,8 @@ def letters(survey: Survey) -> Iterator[Finding]:
         oldest = min(old, key=lambda letter: letter.at)
         yield _warning(
             "letters",
-            f"no node has taken over {len(old)}{more} requests that are older than a minute "
-            f"({words}), the oldest of {_at(time_of(oldest.at))} for {oldest.execution_id}",
+            f"no node takes over what is older than a minute: {words}{more}; the oldest is of "
+            f"{_at(time_of(oldest.at))}, for {oldest.execution_id}",
             "the mailbox",
             "the log of a node that hosts what they are for says why; starts wait for a node that "
             "hosts their workflow",
