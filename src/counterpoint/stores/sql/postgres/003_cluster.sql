@@ -20,14 +20,6 @@ CREATE FUNCTION {schema}.now_v1() RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
--- Whether an incarnation may commit; not, if there is none of that number.
-CREATE FUNCTION {schema}.alive_v1(asked bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (
-    SELECT FROM {schema}.nodes
-    WHERE incarnation = asked AND stopped_at IS NULL AND lost_at IS NULL
-  )
-$$;
-
 -- Incarnations that may not commit any more and may still own something.
 CREATE FUNCTION {schema}.dead_v1() RETURNS bigint[] LANGUAGE sql STABLE AS $$
   SELECT coalesce(array_agg(incarnation), '{}') FROM {schema}.nodes
