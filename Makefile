@@ -9,7 +9,7 @@ SEEDS ?= 20000
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check demo trip crash simulate rehearse mutate bench rivals diagrams
+.PHONY: help install test check demo trip crash nodes failover simulate rehearse mutate bench rivals diagrams
 
 help:  ## print this list
 	@sed -n 's/^\([a-z][a-z]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) \
@@ -39,6 +39,14 @@ trip: install  ## book seven trips: people who answer or not, a pivot, an unknow
 
 crash: install  ## kill nodes in N rounds (N=200) of each style, in N/2 stop them, fill disks, cut the power
 	$(BIN)/python -m tests.crash.run --rounds $(N)
+
+nodes: install  ## kill, stop and continue three nodes on PostgreSQL in N rounds (N=50), restart its server
+	$(BIN)/python -m tests.nodes.run --rounds $(if $(filter file,$(origin N)),50,$(N)) $(NODES)
+
+failover: install  ## measure how long others take over from a killed node, and what an idle cluster costs
+	$(BIN)/python -m tests.nodes.failover
+	$(BIN)/python -m tests.nodes.failover --lease 2
+	$(BIN)/python -m tests.nodes.idle
 
 simulate: install  ## run SEEDS (20000) random sagas, choreographies and days of the shop with faults, and judge them
 	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS)
