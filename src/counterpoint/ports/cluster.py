@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
+from counterpoint.errors import StoreError
 from counterpoint.model.cluster import (
     Adopted,
     CallRow,
@@ -176,6 +177,13 @@ class Transaction(Protocol):
     @property
     def connection(self) -> Any:
         """The driver's connection, for the user."""
+        ...
+
+    def expires(self, expired: Callable[[StoreError], None]) -> None:
+        """Call *expired* if the store rolls it back by itself, because it is open for too long.
+
+        Only before `check` was called: what follows that does not wait for the user.
+        """
         ...
 
     async def check(self) -> None:
