@@ -1,6 +1,6 @@
 """What the attempts of a step do to its execution: how they end, are lost, and begin again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.incidents import (
@@ -13,6 +13,7 @@ from counterpoint.kernel.incidents import (
 )
 from counterpoint.kernel.retry import (
     CANCELLED,
+    LOST,
     after_failed_attempt,
     after_failed_compensation,
     after_lost_attempt,
@@ -67,17 +68,24 @@ def settle_cancelled(execution: Execution, number: int, outcome: Raised | None, 
 
 
 def recover_attempts(
-    execution: Execution, policy_of: Callable[[int], StepPolicy | None], now: int
+    execution: Execution,
+    policy_of: Callable[[int], StepPolicy | None],
+    now: int,
+    elsewhere: Collection[int] | None = None,
 ) -> None:
     """Record the attempts that were under way when the execution's node died.
 
     A call that may be made only once is not made again because its end was taken back, either.
-    *policy_of* returns a step's policy, or None where nobody here hosts it (it never began).
+    *policy_of* returns a step's policy, or None where nobody here hosts it (it never began). Where
+    several nodes share a store, *elsewhere* are the steps that another one looks after: they are
+    not lost; and what nobody here hosts is no reason to ask for a person.
     """
     state = execution.state
     new = _decided_now(execution)  # by an execution that was only stored so far: nothing is lost
     for number, step in list(state.open_steps.items()):
         if number not in state.open_steps or number in new or step.remote:
+            continue
+        if elsewhere is not None and number in elsewhere:
             continue
         at = execution.stamp(now)
         waits = step.retry_at is not None or step.stuck
@@ -87,19 +95,35 @@ def recover_attempts(
             continue
         policy = policy_of(number)
         if policy is None:
-            if number < 0:
+            if number < 0 and elsewhere is None:
                 open_for_unknown(execution, number, at)
-            continue
-        close_unknown(execution, number, at)
-        if waits:
+        elif waits:
+            close_unknown(execution, number, at)
             ask_before_again(execution, number, policy, at)
-            continue
-        record = after_lost_attempt(number, step, policy, at, pivoted=state.pivoted)
-        if isinstance(record, r.CallFailed):
-            execution.deliver(record)
-            continue
-        execution.note(record)
-        open_for_stuck(execution, number, policy, at)
+        else:
+            lose_attempt(execution, number, policy, at)
+
+
+def lose_attempt(execution: Execution, number: int, policy: StepPolicy, now: int) -> None:
+    """Record that the node died that ran the current attempt of a step: it counts like a timeout.
+
+    A call that nobody waits for settles.
+    """
+    state = execution.state
+    step = state.open_steps.get(number)
+    if step is None:
+        return
+    if number > 0 and state.calls[number].cancelled:
+        settle_cancelled(execution, number, Raised(LOST), now)
+        return
+    at = execution.stamp(now)
+    close_unknown(execution, number, at)
+    record = after_lost_attempt(number, step, policy, at, pivoted=state.pivoted)
+    if isinstance(record, r.CallFailed):
+        execution.deliver(record)
+        return
+    execution.note(record)
+    open_for_stuck(execution, number, policy, at)
 
 
 def begin_due_attempts(execution: Execution, now: int) -> None:

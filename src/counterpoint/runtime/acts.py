@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from counterpoint.authoring.failures import safe_str
-from counterpoint.kernel import attempts, incidents
+from counterpoint.kernel import incidents
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import NoProgram, Program
 from counterpoint.kernel.replay import fold
@@ -19,11 +19,13 @@ from counterpoint.model import records as r
 from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Cause, Status
-from counterpoint.runtime import inputs
+from counterpoint.runtime import inputs, remote_calls
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.letters import is_step
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import (
+    AttemptBeatMail,
+    AttemptEndedMail,
     CancelMail,
     ChildEndedMail,
     ChildUndoneMail,
@@ -75,10 +77,10 @@ def _take(node: Host, now: int, resident: Resident, request_id: str, mail: Mail)
             terminate(execution, r.TerminateRequested(at, request_id, mail.actor, mail.reason))
         case ResolveMail():
             resolve(node, now, resident, request_id, mail)
-        case ChildEndedMail():
-            child_ended(execution, mail, at)
-        case ChildUndoneMail():
-            child_undone(execution, mail, at)
+        case ChildEndedMail() | ChildUndoneMail():
+            child_answered(execution, mail, at)
+        case AttemptEndedMail() | AttemptBeatMail():
+            remote_calls.take_letter(node, now, resident, mail)
         case StartMail() if mail.child is not None:  # the parent tries again what still runs
             execution.note(mail.child.of)
         case _:
@@ -141,14 +143,22 @@ def resolve(node: Host, now: int, resident: Resident, request_id: str, mail: Res
                 safe_str(error),
             )
             return
-    attempt = resident.attempts.pop(number, None)
-    if attempt is not None:
-        node.activities.forget(attempt)
+    _forget(node, resident, number)
     at = execution.stamp(now)
     execution.record(r.StepResolved(at, number, request_id, mail.actor, mail.reason))
     incidents.close(execution, number, at)
     _state_outcome(execution, call, number, mail, value, at)
     inputs.look(node, now, resident)
+
+
+def _forget(node: Host, resident: Resident, number: int) -> None:
+    """Let nobody hear how the current attempt of a step ends."""
+    attempt = resident.attempts.pop(number, None)
+    if attempt is not None:
+        node.activities.forget(attempt)
+    there = resident.elsewhere.pop(number, None)
+    if there is not None:
+        resident.change_calls().cancelled.append((resident.key, number, there.began))
 
 
 def _state_outcome(
@@ -183,6 +193,14 @@ def open_step(call: Call) -> int | None:
 
 
 # ---- children ------------------------------------------------------------------------------------
+
+
+def child_answered(execution: Execution, mail: ChildEndedMail | ChildUndoneMail, at: int) -> None:
+    """A child has ended, or has undone itself."""
+    if isinstance(mail, ChildEndedMail):
+        child_ended(execution, mail, at)
+    else:
+        child_undone(execution, mail, at)
 
 
 def child_ended(execution: Execution, mail: ChildEndedMail, at: int) -> None:
@@ -269,7 +287,7 @@ def retry_failed(
             execution, Cause.NON_DETERMINISM, str(execution.divergence), None, execution.now
         )
     else:  # a call that was cancelled when the end came has to settle
-        attempts.recover_attempts(execution, inputs.policies(node, resident), now)
+        inputs.recover_attempts(node, resident, now)
     resident.taken.append(letter.position)
     node.committer.touch(resident)
     inputs.look(node, now, resident)

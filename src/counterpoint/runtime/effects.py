@@ -48,18 +48,25 @@ class Effects:
 
     def call_scheduled(self, resident: Resident, record: r.CallScheduled) -> None:
         call = resident.execution.state.calls.get(record.call)
+        if self._is_elsewhere(resident, record.call):
+            return
         if call is not None and call.step is not None and not call.cancelled:
             self._start_call(resident, record.call, 1)
 
     def call_cancelled(self, resident: Resident, record: r.CallCancelled) -> None:
         attempt = resident.attempts.get(record.call)
         step = resident.execution.state.open_steps.get(record.call)
+        there = resident.elsewhere.get(record.call)
         if attempt is not None:
             self.node.activities.cancel(attempt)
+        elif there is not None:
+            self.node.remote.withdraw(resident, record.call, there)
         elif step is not None and not step.remote:
             self.node.push(inputs.cancel_unstarted, resident, record.call)
 
     def compensation_scheduled(self, resident: Resident, record: r.CompensationScheduled) -> None:
+        if self._is_elsewhere(resident, -record.call):
+            return
         if -record.call in resident.execution.state.open_steps:
             self._start_compensation(resident, record.call, 1)
 
@@ -67,6 +74,8 @@ class Effects:
         state = resident.execution.state
         step = state.open_steps.get(record.step)
         if step is None or step.remote or record.step in resident.attempts:
+            return
+        if self._is_elsewhere(resident, record.step):
             return
         if record.step > 0:
             if not state.calls[record.step].cancelled:
@@ -123,6 +132,7 @@ class Effects:
         for attempt in list(resident.attempts.values()):
             self.node.activities.forget(attempt)
         resident.attempts.clear()
+        resident.elsewhere.clear()
         state = resident.execution.state
         if not state.status.live:
             self.node.finish(resident, Finished(state.status, state.result, state.error))
@@ -151,6 +161,14 @@ class Effects:
         resident.alarm = node.clock.call_at(at, lambda: node.push(inputs.alarm, resident, at))
 
     # ---- attempts -----------------------------------------------------------------------------
+
+    def _is_elsewhere(self, resident: Resident, step: int) -> bool:
+        """Whether the attempt of a step was offered to other nodes, in the commit just written."""
+        there = resident.elsewhere.get(step)
+        if there is None:
+            return False
+        self.node.remote.offered(there)
+        return True
 
     def _start_call(self, resident: Resident, number: int, attempt: int) -> None:
         call = resident.execution.state.calls[number]
@@ -196,7 +214,10 @@ class Effects:
         self.node.activities.start(attempt)
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Hand an attempt's outcome to its execution in the next turn."""
+        """Hand an attempt's outcome to its execution in the next turn, or to who asked for it."""
+        if not isinstance(attempt.owner, Resident):
+            self.node.remote.attempt_ended(attempt, outcome)
+            return
         self.node.push(inputs.attempt_ended, attempt.owner, attempt, outcome)
 
     def heartbeat(self, attempt: Attempt, detail: r.Payload) -> None:

@@ -10,6 +10,7 @@ from counterpoint.kernel import attempts, incidents
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
 from counterpoint.model import records as r
+from counterpoint.model.cluster import CallRow
 from counterpoint.model.outcomes import Outcome, Returned
 from counterpoint.model.policies import StepPolicy
 from counterpoint.model.rows import ExecutionRow
@@ -37,15 +38,19 @@ def adopt(
     row: ExecutionRow,
     records: list[r.Record],
     loaded: Loaded,
+    calls: Sequence[CallRow] = (),
 ) -> None:
-    """Bring an execution from the store into memory, and recover what a dead node left of it."""
+    """Bring an execution from the store into memory, and recover what a dead node left of it.
+
+    *calls* are its attempts that other nodes look after.
+    """
     if node.fault is not None:  # what it would record could not be written
         tell_loaded(loaded, None)
         return
     there = node.residents.get(row.id)
     if there is not None and there.started is not None and not loaded.done():
         # A second start of the id, about to be refused.
-        there.started.add_done_callback(lambda _: node.push(adopt, row, records, loaded))
+        there.started.add_done_callback(lambda _: node.push(adopt, row, records, loaded, calls))
         return
     if there is not None or loaded.done():
         tell_loaded(loaded, there)
@@ -59,14 +64,21 @@ def adopt(
     revive(resident, records, now)
     resident.take_back_attributes(records)
     execution = resident.execution
+    node.remote.recall(resident, records, calls, now)
     if execution.divergence is None:
-        attempts.recover_attempts(execution, policies(node, resident), now)
+        recover_attempts(node, resident, now)
     if any(isinstance(record, r.ResetFrom) for record in records):
         for wait in execution.state.event_waits.values():  # what it is about may be in the log
             node.messaging.awaited(resident, wait)
     node.arrived(resident)
     look(node, now, resident)
     tell_loaded(loaded, resident)
+
+
+def recover_attempts(node: Host, resident: Resident, now: int) -> None:
+    """Record the attempts of an execution that were cut off."""
+    elsewhere = resident.elsewhere if node.remote.active else None
+    attempts.recover_attempts(resident.execution, policies(node, resident), now, elsewhere)
 
 
 def hold(node: Host, row: ExecutionRow, records: Sequence[r.Record], program: Program) -> Resident:
@@ -216,8 +228,11 @@ def reload(node: Host, now: int, resident: Resident) -> None:
 
 
 def postpone(node: Host, now: int, attempt: Attempt) -> None:
-    """Record that a stopping node never began an attempt."""
-    resident: Resident = attempt.owner
+    """Record that a stopping node never began an attempt, or tell that to who asked for it."""
+    if not isinstance(attempt.owner, Resident):
+        node.remote.give_back(attempt)
+        return
+    resident = attempt.owner
     execution = resident.execution
     step = execution.state.open_steps.get(attempt.step)
     if step is None:
