@@ -27,6 +27,7 @@ from counterpoint.runtime.log import logger
 from counterpoint.runtime.node import Node
 from counterpoint.stores.locks import UNKNOWN_PROCESS, hosting_pid
 from counterpoint.stores.memory import MemoryStore
+from counterpoint.stores.postgres import PostgresStore
 from counterpoint.stores.sqlite import SqliteStore
 
 MEMORY = "memory:"
@@ -274,8 +275,10 @@ def store_from_url(url: str) -> Store:
     scheme, separator, path = url.partition("://")
     if scheme == "sqlite" and separator and path.startswith("/") and len(path) > 1:
         return SqliteStore(unquote(path[1:]))
+    if scheme in ("postgresql", "postgres") and separator:
+        return PostgresStore(url)
     guess = f"; did you mean sqlite:///{url}" if url.endswith(".db") and not separator else ""
     raise DefinitionError(
-        f"{url!r} is not a store: use sqlite:///relative.db, sqlite:////absolute.db or memory:"
-        + guess
+        f"{url!r} is not a store: use sqlite:///relative.db, sqlite:////absolute.db, "
+        "postgresql://user@host/database or memory:" + guess
     )

@@ -24,6 +24,7 @@ from counterpoint.model.rows import (
     Query,
 )
 from counterpoint.model.states import Status
+from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.memory_messages import MemoryMessages
 from counterpoint.stores.message_rows import twice_or_there
@@ -171,6 +172,9 @@ class MemoryStore(MemoryMessages):
 
     async def hosted_by(self) -> int | None:
         return os.getpid() if self._node else None
+
+    async def begin(self) -> Transaction:
+        raise StoreError("this store has no transactions for users: StoreFeatures.transactions")
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
         self._check(hosting=True)

@@ -38,6 +38,7 @@ from counterpoint.errors import (
 )
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
+from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.failures import BINDING_ERRORS, error_code, translate, translate_commit
 from counterpoint.stores.filters import select_executions
@@ -199,6 +200,9 @@ class SqliteStore(SqliteMessages, SqliteExamination):
 
     async def counts(self) -> dict[Status, int]:
         return {Status(status): count for status, count in self._read(SQL["count_executions"])}
+
+    async def begin(self) -> Transaction:
+        raise StoreError("this store has no transactions for users: StoreFeatures.transactions")
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
         def delete(execute: Execute) -> int:

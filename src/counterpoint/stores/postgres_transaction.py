@@ -1,0 +1,105 @@
+"""A transaction in which a user writes, and the store commits: all or nothing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from counterpoint.errors import StoreError
+from counterpoint.model.rows import Commit
+from counterpoint.stores.postgres_connections import Connections
+
+
+class Writer(Protocol):
+    """What a transaction needs of its store."""
+
+    async def write_on(self, connection: Any, commit: Commit) -> int:
+        """Write on a connection that is in a transaction; the driver's errors."""
+        ...
+
+    async def failed_commit(self, error: BaseException, commit: Commit) -> BaseException:
+        """Return what an error of a commit means; the transaction was rolled back."""
+        ...
+
+
+class PostgresTransaction:
+    """See `ports.cluster.Transaction`. One caller uses it, and ends it."""
+
+    def __init__(self, writer: Writer, connections: Connections, connection: Any) -> None:
+        self._writer = writer
+        self._connections = connections
+        self._connection = connection
+        self._transaction = connection.transaction(isolation="read_committed")
+        self._over = False
+
+    async def start(self) -> None:
+        """Begin."""
+        await self._guarded(self._transaction.start)
+
+    @property
+    def connection(self) -> Any:
+        return self._connection
+
+    def expires(self, expired: Callable[[StoreError], None]) -> None:
+        """Never: PostgreSQL has room for others beside it."""
+
+    async def check(self) -> None:
+        await self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    async def commit(self, commit: Commit) -> int:
+        if not self._connection.is_in_transaction():
+            await self.rollback()
+            raise StoreError(
+                "the transaction was ended by the function that was given it: leave COMMIT and "
+                "ROLLBACK to the caller"
+            )
+        try:
+            first = await self._guarded(lambda: self._writer.write_on(self._connection, commit))
+            await self._guarded(self._transaction.commit)
+        except Exception as error:
+            await self.rollback()
+            raise await self._writer.failed_commit(error, commit) from error
+        await self._give_back()
+        return int(first)
+
+    async def rollback(self) -> None:
+        if self._over:
+            return
+        try:
+            if self._connection.is_in_transaction():
+                await self._transaction.rollback()
+        except Exception:  # noqa: BLE001 - cut off, it is rolled back by the server
+            self._connection.terminate()
+        except BaseException:
+            self._cut()
+            raise
+        await self._give_back()
+
+    async def _guarded(self, act: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await act()
+        except Exception:
+            raise
+        except BaseException:  # cancelled in the middle of a statement: nobody may use it again
+            self._cut()
+            raise
+
+    async def _give_back(self) -> None:
+        """Leave nothing of the user's settings to the next one."""
+        if self._over:
+            return
+        self._over = True
+        try:
+            if not self._connection.is_closed():
+                await self._connection.reset()
+        except Exception:  # noqa: BLE001 - another one is made
+            self._connection.terminate()
+        except BaseException:
+            self._connection.terminate()
+            raise
+        finally:
+            self._connections.give_back(self._connection)
+
+    def _cut(self) -> None:
+        self._connection.terminate()
+        if not self._over:
+            self._over = True
+            self._connections.give_back(self._connection)
