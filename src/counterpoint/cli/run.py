@@ -23,6 +23,12 @@ from counterpoint.errors import StoreBrokenError, StoreError, StoreLockedError
 from counterpoint.model.states import LIVE, Status
 
 _FAULT_POLL_SECONDS = 0.2
+_STOPPED = {
+    "signal": "stopped",
+    "drained": "asked to hand over (counterpoint drain), so stopped",
+    "idle": "idle, so stopped",
+    "fault": "stopped by a fault",
+}
 
 
 class LogLevel(StrEnum):
@@ -127,7 +133,7 @@ class Host:
         self.as_json = as_json
 
     async def run(self, *, until_idle: bool) -> None:
-        """Host the app until a signal, idleness or the end of its store.
+        """Host the app until a signal, `counterpoint drain`, idleness or the end of its store.
 
         Raises:
             StoreLockedError: another process hosts it; names the process.
@@ -143,6 +149,7 @@ class Host:
                 ends: dict[str, Coroutine[Any, Any, None]] = {
                     "signal": _wait(told),
                     "fault": self._fatal_fault(),
+                    "drained": _wait(self.app.node.drained),
                 }
                 if until_idle:
                     ends["idle"] = self.app.idle()
@@ -208,7 +215,7 @@ class Host:
 
     async def _say_stopping(self, reason: str) -> None:
         running = self.app.health().running
-        if reason == "signal" and running and not self.as_json:
+        if reason in ("signal", "drained") and running and not self.as_json:
             within = self.stop_within or self.app.settings.stop_within
             attempts = _count(running, "attempt")
             say(f"stopping: {attempts} may take {within.total_seconds():g} s to finish")
@@ -221,10 +228,7 @@ class Host:
             say_json({"event": "stopped", "reason": reason, "executions": plain})
             return
         words = ", ".join(f"{count} {status.value}" for status, count in counts.items())
-        why = {"signal": "stopped", "idle": "idle, so stopped", "fault": "stopped by a fault"}[
-            reason
-        ]
-        say(f"{why}; in the store: {words or 'no executions'}")
+        say(f"{_STOPPED[reason]}; in the store: {words or 'no executions'}")
 
     async def _counts_beside(self) -> dict[Status, int]:
         with contextlib.suppress(StoreError):

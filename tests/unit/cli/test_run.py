@@ -53,6 +53,19 @@ async def test_a_signal_stops_the_node_cleanly(capsys: pytest.CaptureFixture[str
     assert "stopped; in the store: " in written
 
 
+async def test_a_node_that_is_drained_stops_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = memory_app()
+    hosting = asyncio.ensure_future(Host(app, timedelta(0), as_json=False).run(until_idle=False))
+    async with asyncio.timeout(30):
+        await hosted(app)
+        app.node.drained.set()
+        await hosting
+
+    assert "asked to hand over (counterpoint drain), so stopped" in capsys.readouterr().out
+
+
 async def test_an_idle_node_stops_where_it_was_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
     await Host(memory_app(), None, as_json=True).run(until_idle=True)
 
