@@ -21,6 +21,7 @@ from counterpoint.cli.progress import log_to_stderr, progress
 from counterpoint.cli.target import required, store_words
 from counterpoint.errors import StoreBrokenError, StoreError, StoreLockedError
 from counterpoint.model.states import LIVE, Status
+from counterpoint.runtime.nodes import cluster_of
 
 _FAULT_POLL_SECONDS = 0.2
 _STOPPED = {
@@ -179,11 +180,13 @@ class Host:
         interrupted = sum(live.values())
         dead = sum(group.count for group in await app.dead_letter_groups())
         hosted = app.node.registry
+        cluster = cluster_of(app.node.store)
         if self.as_json:
             say_json(
                 {
                     "event": "hosting",
                     "app": app.name,
+                    "node": None if cluster is None else cluster.incarnation,
                     "pid": os.getpid(),
                     "store": store_words(app),
                     "hosts": sorted(hosted.services),
@@ -207,7 +210,12 @@ class Host:
         if rest := [name for name in app.registry.services if name not in hosted.services]:
             say(f"  not here: {', '.join(rest)}")
         say(f"store: {store_words(app)}")
-        say(f"{_count(interrupted, 'interrupted execution')} to go on with")
+        if cluster is None:
+            say(f"{_count(interrupted, 'interrupted execution')} to go on with")
+        else:
+            others = len(await app.nodes()) - 1
+            say(f"this is node {cluster.incarnation}, beside {_count(others, 'other')}")
+            say(f"{_count(interrupted, 'execution')} under way or interrupted")
         if incidents:
             say(f"{_count(incidents, 'incident')} to look at: counterpoint list --status incident")
         if dead:
