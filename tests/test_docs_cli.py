@@ -13,17 +13,24 @@ from counterpoint.cli.demo import Verdict
 from counterpoint.cli.failures import Exit
 from counterpoint.cli.main import cli
 from counterpoint.cli.replay import ReplaySummary
+from counterpoint.model.findings import Finding, Severity
 from counterpoint.model.states import Status
 from counterpoint.runtime.client import ExecutionSummary, PostedRequest
 from counterpoint.runtime.dead_letters import DeadLetter, DeadLetterGroup
 from counterpoint.runtime.description import CallDescription, Description, JournalEntry
+from counterpoint.runtime.doctor import Diagnosis
 from counterpoint.runtime.event_log import ContractInfo, PublishedEvent
 from counterpoint.runtime.exports import Export
 from counterpoint.runtime.imports import ImportReport
+from counterpoint.runtime.lags import SubscriptionLag
+from counterpoint.runtime.nodes import NodeInfo, NodeState
 from counterpoint.runtime.rehearsal import ArgumentDifference, Rehearsal
 from counterpoint.runtime.subscribers import SubscriptionInfo
+from counterpoint.runtime.unhosted import UnhostedWork
 
-PAGE = (Path(__file__).parent.parent / "docs/reference/cli.md").read_text()
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src/counterpoint"
+PAGE = (ROOT / "docs/reference/cli.md").read_text()
 GROUP: Any = get_command(cli)
 COMMANDS: dict[str, Any] = GROUP.commands
 
@@ -83,6 +90,11 @@ def test_the_page_has_all_exit_codes_and_statuses() -> None:
         ("deadletters", DeadLetterGroup),
         ("subscriptions", SubscriptionInfo),
         ("contracts", ContractInfo),
+        ("nodes", NodeInfo),
+        ("nodes", SubscriptionLag),
+        ("nodes", UnhostedWork),
+        ("doctor", Diagnosis),
+        ("doctor", Finding),
         ("replay", ReplaySummary),
         ("replay", Rehearsal),
         ("replay", ArgumentDifference),
@@ -94,3 +106,15 @@ def test_the_section_of_a_command_has_its_json_keys(command: str, kind: Any) -> 
     keys = [field.name for field in fields(kind)]
 
     assert [key for key in keys if f"`{key}`" not in section(command)] == []
+
+
+def test_the_section_of_doctor_has_all_kinds_of_findings_and_that_of_nodes_all_states() -> None:
+    sources = [SOURCE / "runtime/doctor.py", *(SOURCE / "stores").glob("*.py")]
+    sources.append(SOURCE / "cli/doctor.py")
+    made = r'(?:Finding\(\s*[^,]+,|_warning\()\s*f?"([a-z-]+)(?:\{one\.kind\})?",'
+    kinds = {kind for path in sources for kind in re.findall(made, path.read_text())}
+
+    assert len(kinds) > 15
+    assert [kind for kind in kinds if f"`{kind}" not in section("doctor")] == []
+    assert [severity for severity in Severity if f"`{severity}`" not in section("doctor")] == []
+    assert [state for state in NodeState if f"`{state}`" not in section("nodes")] == []

@@ -91,6 +91,15 @@ FOLLOWING = [
     counterpoint.ReceivedEvent,
     counterpoint.AwaitedEvent,
 ]
+OPERATING = [
+    counterpoint.NodeInfo,
+    counterpoint.NodeState,
+    counterpoint.SubscriptionLag,
+    counterpoint.UnhostedWork,
+    counterpoint.Diagnosis,
+    counterpoint.Finding,
+    counterpoint.Severity,
+]
 REPLAYING = [ReplayReport, Rehearsal, ArgumentDifference, Verdict]
 CONSTRUCTED = {
     "App",
@@ -107,7 +116,9 @@ INTERNAL = {
     "App": {"node"},
     "Activity": {"resolve", "direct", "call_inside"},
     "Workflow": {"resolve", "kind"},
+    "NodeState": {state.name for state in counterpoint.NodeState},
     "Retry": {"delay_after"},
+    "Severity": {severity.name for severity in counterpoint.Severity},
     "BusinessError": {"take_facts", "from_payload", "recorded_facts", "recorded_name"},
     "ReplayReport": {"add"},
     "Event": {"model_config"},
@@ -174,6 +185,13 @@ MEANINGS = {
     "pivot_passed": "whether it has passed its pivot: nothing is undone any more",
     "ContractInfo.version": "the version of the contract",
     "DeadLetter.attempts": "how many there were",
+    "NodeInfo.activities": "recorded names of the activities that it hosts",
+    "NodeInfo.app": "the name of its app",
+    "NodeInfo.host": "the name of its machine",
+    "NodeInfo.services": "the services that it hosts",
+    "NodeInfo.started_at": "when it opened the store (UTC)",
+    "NodeInfo.state": "how it stands: a [`NodeState`](#nodestate)",
+    "Finding.severity": "how much it matters: a [`Severity`](#severity)",
     "Flow.started_at": "when its first step began (UTC)",
     "FlowEvent.data": "as plain JSON values",
     "FlowEvent.id": "unique together with `source`",
@@ -287,6 +305,26 @@ contracts](../guides/events-and-contracts.md).
 
 More in [reactions](../guides/reactions.md).
 """,
+    "NodeState": """
+Its members are strings:
+
+| state | meaning |
+|---|---|
+| `alive` | it works |
+| `draining` | somebody has asked it to hand over and stop |
+| `late` | its lease is over; it goes on unless another node declares it lost |
+| `stopped` | it handed over and stopped by itself |
+| `lost` | another node declared it dead: it does not commit any more |
+""",
+    "Severity": """
+Its members are strings:
+
+| severity | meaning |
+|---|---|
+| `note` | good to know; nothing has to be done |
+| `warning` | something waits, or may be lost or stand still later: somebody should look |
+| `error` | something stands still, and does not go on by itself |
+""",
     "Verdict": """
 Its members are strings:
 
@@ -347,7 +385,7 @@ def errors_page() -> str:
 
 def api_page() -> str:
     """Return the page of everything public: signatures, what they do, what they raise."""
-    shown = {cls.__name__ for cls in (*HOSTING, *DECLARING, *FOLLOWING)}
+    shown = {cls.__name__ for cls in (*HOSTING, *DECLARING, *FOLLOWING, *OPERATING)}
     others = [
         name
         for name in counterpoint.__all__
@@ -372,6 +410,9 @@ def api_page() -> str:
         "## Events, dead letters and flows",
         "",
         *_classes(FOLLOWING),
+        "## Nodes and health",
+        "",
+        *_classes(OPERATING),
         "## Replaying",
         "",
         *_one("replay", counterpoint.replay, "### replay"),
@@ -403,6 +444,7 @@ def _contents() -> list[str]:
         "Apps and executions": [cls.__name__ for cls in HOSTING],
         "Services": [cls.__name__ for cls in DECLARING],
         "Events, dead letters and flows": [cls.__name__ for cls in FOLLOWING],
+        "Nodes and health": [cls.__name__ for cls in OPERATING],
         "Replaying": ["replay", *(cls.__name__ for cls in REPLAYING)],
         "`counterpoint.workflow`": workflow.__all__,
         "`counterpoint.activity`": activity.__all__,

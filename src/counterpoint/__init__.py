@@ -31,6 +31,7 @@ from counterpoint.errors import (
     StoreLockedError,
     WorkflowRefusedError,
 )
+from counterpoint.model.findings import Finding, Severity
 from counterpoint.model.policies import Retry
 from counterpoint.model.settings import Settings
 from counterpoint.model.states import Cause, Status
@@ -42,6 +43,7 @@ from counterpoint.runtime.description import (
     IncidentDescription,
     JournalEntry,
 )
+from counterpoint.runtime.doctor import Diagnosis
 from counterpoint.runtime.event_log import ContractInfo, OperatorAct, PublishedEvent
 from counterpoint.runtime.flow import (
     AwaitedEvent,
@@ -53,8 +55,11 @@ from counterpoint.runtime.flow import (
 )
 from counterpoint.runtime.handle import Execution, ResetReport
 from counterpoint.runtime.health import Health
+from counterpoint.runtime.lags import SubscriptionLag
+from counterpoint.runtime.nodes import NodeInfo, NodeState
 from counterpoint.runtime.rehearsal import replay
 from counterpoint.runtime.subscribers import SubscriptionInfo
+from counterpoint.runtime.unhosted import UnhostedWork
 
 __all__ = [
     "ActivityFailed",
@@ -74,6 +79,7 @@ __all__ = [
     "DeadlineExceeded",
     "DefinitionError",
     "Description",
+    "Diagnosis",
     "Event",
     "EventExistsError",
     "EventFormatError",
@@ -84,6 +90,7 @@ __all__ = [
     "ExecutionNotFoundError",
     "ExecutionRefusedError",
     "ExecutionSummary",
+    "Finding",
     "Flow",
     "FlowEvent",
     "FlowExecution",
@@ -92,6 +99,8 @@ __all__ = [
     "IncidentDescription",
     "InvalidEventError",
     "JournalEntry",
+    "NodeInfo",
+    "NodeState",
     "NodeStoppedError",
     "NonDeterminismError",
     "NonDeterminismWarning",
@@ -105,11 +114,14 @@ __all__ = [
     "RetryAfter",
     "Service",
     "Settings",
+    "Severity",
     "Status",
     "StoreError",
     "StoreLockedError",
     "SubscriptionInfo",
+    "SubscriptionLag",
     "Transaction",
+    "UnhostedWork",
     "WorkflowRefusedError",
     "replay",
 ]
