@@ -42,6 +42,8 @@ class StoreFeatures:
     """Several nodes can host it at once: it is a `ports.cluster.ClusterStore`, too."""
     transactions: bool = False
     """Users can write to its database in the transaction of a commit: `begin` works."""
+    nul: bool = True
+    """Texts may hold the character NUL; else a commit that has one raises `StoreError`."""
     connection: str = ""
     """What `Transaction.connection` is: "sqlite" or "postgres", as the module of that name says."""
     transactions_at_once: int = 0

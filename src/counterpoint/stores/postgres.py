@@ -92,7 +92,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
     App("shop", services=[orders], store="postgresql://shop@db.internal/shop")
     """
 
-    features = StoreFeatures(many_nodes=True, transactions=True)
+    features = StoreFeatures(many_nodes=True, transactions=True, nul=False)
 
     def __init__(self, url: str) -> None:
         place = read_url(url)
