@@ -32,7 +32,7 @@ from counterpoint.errors import (
     WorkflowRefusedError,
 )
 from counterpoint.model.findings import Finding, Severity
-from counterpoint.model.policies import Retry
+from counterpoint.model.policies import Rate, Retry
 from counterpoint.model.settings import Settings
 from counterpoint.model.states import Cause, Status
 from counterpoint.runtime.client import Client, ExecutionSummary
@@ -108,6 +108,7 @@ __all__ = [
     "OperatorAct",
     "PayloadError",
     "PublishedEvent",
+    "Rate",
     "ReceivedEvent",
     "ResetReport",
     "Retry",

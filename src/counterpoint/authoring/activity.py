@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 from counterpoint.authoring.call import Call, await_call, encode_call, execution_of
 from counterpoint.authoring.compensation import Compensation, check_reserved
 from counterpoint.authoring.event import Event
-from counterpoint.authoring.functions import check_function, check_limits, name_of
+from counterpoint.authoring.functions import check_function, check_limits, limit_of, name_of
 from counterpoint.authoring.signature import Signature, recorded_name
 from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError
-from counterpoint.model.policies import OnUnknown, Retry, StepPolicy
+from counterpoint.model.cluster import Limit
+from counterpoint.model.policies import OnUnknown, Rate, Retry, StepPolicy
 from counterpoint.model.times import microseconds
 
 P = ParamSpec("P")
@@ -46,6 +47,8 @@ class Activity(Generic[P, R]):
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
         emits: tuple[type[Event], ...] | None = None,
+        rate: Rate | None = None,
+        service_limits: tuple[Limit, ...] = (),
     ) -> None:
         self.function = function
         self.emits = emits
@@ -62,6 +65,10 @@ class Activity(Generic[P, R]):
         self.timeout = timeout
         self.timeout_us = None if timeout is None else microseconds(timeout)
         self.concurrency = concurrency
+        own = limit_of(self.name, concurrency, rate)
+        self.service_limits = service_limits
+        """Those of its service, which hold for what undoes it, too."""
+        self.limits = service_limits if own is None else (own, *service_limits)
         self.is_async = check_function(function, self.name)
         self.transaction: TransactionParameter | None = transaction_of(
             function, self.name, first=True

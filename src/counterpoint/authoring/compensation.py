@@ -13,6 +13,7 @@ from counterpoint.authoring.functions import check_function, check_limits, name_
 from counterpoint.authoring.signature import Codec, Signature, object_codec, recorded_name
 from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError
+from counterpoint.model.cluster import Limit
 from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.records import Payload
 from counterpoint.model.times import microseconds
@@ -27,6 +28,7 @@ class Undoable(Protocol):
     service: str
     name: str
     signature: Signature
+    service_limits: tuple[Limit, ...]
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -56,6 +58,7 @@ class Compensation:
         self.timeout = timeout
         self.timeout_us = None if timeout is None else microseconds(timeout)
         self.concurrency: int | None = None
+        self.limits = activity.service_limits
         self.policy = StepPolicy(self.retry)
         self.is_async = check_function(function, self.name)
         self.transaction: TransactionParameter | None = transaction_of(function, self.name)

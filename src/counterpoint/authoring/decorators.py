@@ -14,7 +14,8 @@ from counterpoint.authoring.transactional import Elsewhere, Executes, Transactio
 from counterpoint.authoring.transactions import transaction_of
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
-from counterpoint.model.policies import OnUnknown, Retry
+from counterpoint.model.cluster import Limit
+from counterpoint.model.policies import OnUnknown, Rate, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +39,9 @@ class ActivityDecorator:
         at_most_once: bool,
         on_unknown: OnUnknown,
         emits: tuple[type[Event], ...] | None,
+        *,
+        rate: Rate | None = None,
+        service_limits: tuple[Limit, ...] = (),
         taken: Container[str] = (),
     ) -> None:
         self.service = service
@@ -48,6 +52,8 @@ class ActivityDecorator:
         self.retry = retry
         self.timeout = timeout
         self.concurrency = concurrency
+        self.rate = rate
+        self.service_limits = service_limits
         self.at_most_once = at_most_once
         self.on_unknown: OnUnknown = on_unknown
 
@@ -78,6 +84,8 @@ class ActivityDecorator:
             at_most_once=self.at_most_once,
             on_unknown=self.on_unknown,
             emits=self.emits,
+            rate=self.rate,
+            service_limits=self.service_limits,
         )
         if activity.name in self.declared:
             raise DefinitionError(f"two activities are called {activity.name}; pass name= to one")
@@ -114,6 +122,7 @@ class WorkflowDecorator:
         saga: bool,
         on: StartedBy | None,
         emits: tuple[type[Event], ...] | None,
+        service_limits: tuple[Limit, ...] = (),
     ) -> None:
         self.service = service
         self.declared = declared
@@ -123,6 +132,7 @@ class WorkflowDecorator:
         self.version = version
         self.deadline = deadline
         self.saga = saga
+        self.service_limits = service_limits
 
     @overload
     def __call__(
@@ -146,6 +156,7 @@ class WorkflowDecorator:
             deadline=self.deadline,
             on=self.on,
             emits=self.emits,
+            service_limits=self.service_limits,
         )
         if workflow.name in self.declared:
             raise DefinitionError(f"two workflows are called {workflow.name}; pass name= to one")

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from counterpoint.errors import DefinitionError
-from counterpoint.model.policies import Retry
+from counterpoint.model.cluster import Limit
+from counterpoint.model.policies import Rate, Retry
 
 
 def name_of(function: Any) -> str:
@@ -31,5 +32,29 @@ def check_limits(name: str, retry: Any, timeout: Any, concurrency: int | None) -
         raise DefinitionError(f"{name}: timeout={timeout!r} is no timedelta: timedelta(seconds=5)")
     if timeout is not None and timeout <= timedelta(0):
         raise DefinitionError(f"{name}: timeout= is a positive timedelta, or None for no limit")
-    if concurrency is not None and concurrency < 1:
+    _check_concurrency(name, concurrency)
+
+
+def limit_of(name: str, concurrency: int | None, rate: Any) -> Limit | None:
+    """Return how much of an activity or a service may run at once and begin; None for no limit.
+
+    Raises:
+        DefinitionError: it is of another type, or nothing would ever run.
+    """
+    if rate is not None and not isinstance(rate, Rate):
+        raise DefinitionError(
+            f"{name}: rate= takes a Rate, not {rate!r}: Rate(10) for ten a second"
+        )
+    _check_concurrency(name, concurrency)
+    if rate is None:
+        return None if concurrency is None else Limit(name, concurrency, None)
+    return Limit(name, concurrency, rate.per_second, rate.burst)
+
+
+def _check_concurrency(name: str, concurrency: Any) -> None:
+    if concurrency is None:
+        return
+    if not isinstance(concurrency, int) or isinstance(concurrency, bool):
+        raise DefinitionError(f"{name}: concurrency={concurrency!r} is no whole number")
+    if concurrency < 1:
         raise DefinitionError(f"{name}: concurrency= is at least 1")

@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from counterpoint.authoring.event import Contract, Event, contract_of
-from counterpoint.authoring.functions import check_function, check_limits, name_of
+from counterpoint.authoring.functions import check_function, check_limits, limit_of, name_of
 from counterpoint.authoring.signature import recorded_name
 from counterpoint.authoring.transactions import TransactionParameter, transaction_of
 from counterpoint.errors import DefinitionError, PayloadError
+from counterpoint.model.cluster import Limit
 from counterpoint.model.ids import check_name
 from counterpoint.model.policies import Retry, StepPolicy
 from counterpoint.model.times import microseconds
@@ -131,6 +132,8 @@ class Reaction(Generic[E, X]):
         self.on_dead: OnDead = on_dead
         self.start: Start = start
         self.concurrency = concurrency
+        own = limit_of(self.name, concurrency, None)
+        self.limits: tuple[Limit, ...] = () if own is None else (own,)
         self.is_async = check_function(function, self.name)
         self.transaction: TransactionParameter | None = transaction_of(function, self.name)
         """The parameter that is written together with the mark and the events, if it has one."""

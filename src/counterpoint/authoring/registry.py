@@ -31,6 +31,7 @@ from counterpoint.errors import (
     NonDeterminismWarning,
     PayloadTooLargeError,
 )
+from counterpoint.model.cluster import Limit
 from counterpoint.model.records import Failure, Payload
 
 AnyActivity = Activity[..., Any]
@@ -101,6 +102,7 @@ class Registry:
         self.workflows: dict[str, AnyWorkflow] = {}
         self.compensations: dict[str, Compensation] = {}
         """By the recorded name of the activity or workflow whose calls they undo."""
+        self._limits_of_undo: dict[str, tuple[Limit, ...]] = {}
         self.programs: dict[str, WorkflowProgram] = {}
         self.contracts: dict[str, Contract] = {}
         """By type: the events of these services, and others that these react to or publish."""
@@ -113,6 +115,10 @@ class Registry:
                 raise DefinitionError(f"two services are called {service.name!r}")
             self.services[service.name] = service
             self._add(service)
+        for undo in self.compensations.values():
+            self._limits_of_undo[undo.name] = undo.limits
+        for name in self.activities.keys() & self.services.keys():
+            raise DefinitionError(f"an activity and a service are both called {name}")
 
     @property
     def whole(self) -> "Registry":
@@ -259,6 +265,14 @@ class Registry:
     def compensation(self, activity: str) -> Compensation | None:
         """Return the compensation of an activity's or workflow's recorded name, or None."""
         return self.compensations.get(activity)
+
+    def limits_of(self, name: str) -> tuple[Limit, ...]:
+        """Return what bounds the attempts of an activity of the app, or of a compensation.
+
+        That is the activity's own limit and its service's; a compensation has the latter alone.
+        """
+        activity = self.whole.activities.get(name)
+        return self._limits_of_undo.get(name, ()) if activity is None else activity.limits
 
     def callee(self, name: str) -> AnyActivity | None:
         """Return the activity, or the stub of one, of a recorded name in the whole app, or None."""

@@ -13,6 +13,7 @@ from counterpoint.authoring.decorators import (
     WorkflowDecorator,
 )
 from counterpoint.authoring.event import Contract, Event, contract_of
+from counterpoint.authoring.functions import limit_of
 from counterpoint.authoring.reaction import OnDead, Reaction, Start
 from counterpoint.authoring.started_by import EventId, started_by
 from counterpoint.authoring.stub import Stub, StubDecorator
@@ -20,7 +21,7 @@ from counterpoint.authoring.transactional import Elsewhere, Executes, Transactio
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.errors import DefinitionError
 from counterpoint.model.ids import check_name
-from counterpoint.model.policies import OnUnknown, Retry
+from counterpoint.model.policies import OnUnknown, Rate, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,17 +43,25 @@ class Service:
         @payments.activity
         async def authorize(order_id: str, amount: Decimal) -> Authorization: ...
 
+    `concurrency` and `rate` bound the attempts of all its activities together, compensations
+    included, on all nodes: how many run at once, and how many begin in a time.
+
     Raises:
-        DefinitionError: the name is not a short word of letters, digits, `_` and `-`.
+        DefinitionError: the name is not a short word of letters, digits, `_` and `-`, or a limit
+            makes no sense.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, *, concurrency: int | None = None, rate: Rate | None = None
+    ) -> None:
         if check_name("a service", name) is not None or not _NAME.fullmatch(name):
             raise DefinitionError(
                 f"{name!r} is not a service name: a letter, then letters, digits, '_' or '-', "
                 "64 characters at most"
             )
         self.name = name
+        limit = limit_of(name, concurrency, rate)
+        self._limits = () if limit is None else (limit,)
         self.activities: dict[str, Activity[..., Any]] = {}
         self.stubs: dict[str, Stub[..., Any]] = {}
         self.workflows: dict[str, Workflow[Any, Unpack[tuple[Any, ...]]]] = {}
@@ -89,6 +98,7 @@ class Service:
         retry: Retry | None = None,
         timeout: timedelta | None = DEFAULT_TIMEOUT,
         concurrency: int | None = None,
+        rate: Rate | None = None,
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
         emits: Sequence[type[Event]] | None = None,
@@ -103,14 +113,16 @@ class Service:
         retry: Retry | None = None,
         timeout: timedelta | None = DEFAULT_TIMEOUT,
         concurrency: int | None = None,
+        rate: Rate | None = None,
         at_most_once: bool = False,
         on_unknown: OnUnknown = "incident",
         emits: Sequence[type[Event]] | None = None,
     ) -> Any:
         """Declare an activity: a function that does I/O, is retried, and whose result is recorded.
 
-        `timeout` bounds one attempt (5 minutes; None has to be written to have no limit) and
-        `concurrency` how many attempts of it run at once on a node. A `def` runs in a thread.
+        `timeout` bounds one attempt (5 minutes; None has to be written to have no limit),
+        `concurrency` how many attempts of it run at once and `rate` how many begin in a time, on
+        all nodes. A `def` runs in a thread.
 
         With `at_most_once` it is called again only after it has said `NotDone`. Any other failure
         but a `BusinessError` leaves its outcome unknown: an incident asks a person, who answers
@@ -134,7 +146,9 @@ class Service:
             at_most_once,
             on_unknown,
             _declared(f"an activity of {self.name}", emits),
-            self.stubs,
+            rate=rate,
+            service_limits=self._limits,
+            taken=self.stubs,
         )
         return decorate if function is None else decorate(function)
 
@@ -227,6 +241,7 @@ class Service:
             saga=False,
             on=started_by(on, id, start),
             emits=_declared(f"a workflow of {self.name}", emits),
+            service_limits=self._limits,
         )
         return decorate if function is None else decorate(function)
 
@@ -289,6 +304,7 @@ class Service:
             saga=True,
             on=started_by(on, id, start),
             emits=_declared(f"a saga of {self.name}", emits),
+            service_limits=self._limits,
         )
         return decorate if function is None else decorate(function)
 

@@ -15,6 +15,7 @@ from counterpoint.authoring.signature import Signature, recorded_name
 from counterpoint.authoring.started_by import StartedBy
 from counterpoint.errors import DefinitionError, NotInWorkflowError
 from counterpoint.kernel.loop import WorkflowLoop, running_loop
+from counterpoint.model.cluster import Limit
 from counterpoint.model.policies import Retry
 
 Ts = TypeVarTuple("Ts")
@@ -41,6 +42,7 @@ class Workflow(Generic[R_co, Unpack[Ts]]):
         deadline: timedelta | None,
         on: StartedBy | None = None,
         emits: tuple[type[Event], ...] | None = None,
+        service_limits: tuple[Limit, ...] = (),
     ) -> None:
         self.function = function
         self.on = on
@@ -52,6 +54,8 @@ class Workflow(Generic[R_co, Unpack[Ts]]):
         self.version = version
         self.saga = saga
         self.deadline = deadline
+        self.service_limits = service_limits
+        """Those of its service, which hold for what undoes it."""
         if not inspect.iscoroutinefunction(function):
             raise DefinitionError(f"{self.name}: a workflow is declared with `async def`")
         if version < 1:

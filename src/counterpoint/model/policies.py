@@ -51,6 +51,41 @@ class Retry:
         return timedelta(seconds=seconds * (1 - self.jitter * share))
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many attempts may begin in a time: `count` `per` so long, on average.
+
+    They are spread evenly over it: no more than `burst` begin at one moment, and those who were not
+    needed for a while are saved up to that number.
+
+        Rate(100, per=timedelta(minutes=1), burst=10)
+    """
+
+    count: int
+    per: timedelta = timedelta(seconds=1)
+    burst: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in (("count", self.count), ("burst", self.burst)):
+            if not _is_whole(value) or value < 1:
+                raise DefinitionError(f"Rate({name}={value!r}) is a whole number, at least 1")
+        if not _is_time(self.per) or self.per <= timedelta(0):
+            raise DefinitionError(f"Rate(per={self.per!r}) is a positive timedelta")
+
+    @property
+    def per_second(self) -> float:
+        """How many may begin in a second."""
+        return self.count / self.per.total_seconds()
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, timedelta)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 OnUnknown: TypeAlias = Literal["incident", "fail"]
 """What follows when nobody knows whether an at-most-once call happened: a person is asked, or the
 workflow gets `ActivityFailed(outcome_unknown=True)`."""

@@ -19,7 +19,7 @@ class Health:
     running: int
     """Attempts under way."""
     waiting: int
-    """Attempts that wait for `max_running` or their activity's `concurrency`."""
+    """Attempts that wait for `max_running` or a limit of their activity or service."""
     threads_lost: int
     """Threads of `def` activities that outlived their timeout and still run."""
     commits: int

@@ -100,10 +100,34 @@ def test_generators_and_callables_are_refused() -> None:
             declare(wrong)
 
 
-@pytest.mark.parametrize("limit", [{"timeout": timedelta(0)}, {"concurrency": 0}])
+@pytest.mark.parametrize(
+    "limit",
+    [{"timeout": timedelta(0)}, {"concurrency": 0}, {"concurrency": "2"}, {"rate": 5}],
+)
 def test_limits_under_which_nothing_runs_are_refused(limit: dict[str, Any]) -> None:
     with pytest.raises(DefinitionError):
         activity(shop(), **limit)
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ({"concurrency": 0}, "shop: concurrency= is at least 1"),
+        ({"concurrency": 1.5}, "shop: concurrency=1.5 is no whole number"),
+        ({"rate": 5}, r"shop: rate= takes a Rate, not 5: Rate\(10\) for ten a second"),
+    ],
+)
+def test_limits_of_services_are_checked(limit: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        Service("shop", **limit)
+
+
+def test_a_limit_is_of_an_activity_or_of_a_service_by_its_name() -> None:
+    service = shop()
+    activity(service, name="shop")
+
+    with pytest.raises(DefinitionError, match="an activity and a service are both called shop"):
+        App("app", services=[service], store="memory:")
 
 
 def test_a_workflow_is_an_async_def() -> None:

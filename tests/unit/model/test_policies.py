@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterpoint import DefinitionError, Retry
+from counterpoint import DefinitionError, Rate, Retry
 
 MS = timedelta(milliseconds=1)
 policies = st.builds(
@@ -60,3 +60,23 @@ def test_delays_do_not_shrink(retry: Retry, attempt: int) -> None:
 def test_policies_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         Retry(**options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"count": 0}, r"Rate\(count=0\) is a whole number, at least 1"),
+        ({"count": 0.5}, r"Rate\(count=0\.5\) is a whole number"),
+        ({"count": True}, r"Rate\(count=True\) is a whole number"),
+        ({"count": 1, "burst": 0}, r"Rate\(burst=0\) is a whole number, at least 1"),
+        ({"count": 1, "per": 60}, r"Rate\(per=60\) is a positive timedelta"),
+        ({"count": 1, "per": timedelta(0)}, r"Rate\(per=.*\) is a positive timedelta"),
+    ],
+)
+def test_a_rate_at_which_nothing_begins_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        Rate(**wrong)
+
+
+def test_a_rate_is_so_many_a_second() -> None:
+    assert Rate(90, per=timedelta(minutes=1)).per_second == 1.5
