@@ -32,8 +32,10 @@ from counterpoint.model.outcomes import Outcome, Raised
 from counterpoint.model.records import Failure
 from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.runtime.attempt import NEVER, Attempt, Work
+from counterpoint.runtime.limits import Limits
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.threads import Threads
+from counterpoint.runtime.transactions import Transactions
 
 FINAL = (
     PayloadError,
@@ -50,7 +52,7 @@ Report = Callable[[Attempt, Outcome], None]
 
 
 class Activities:
-    """At most `max_running` attempts at once, and at most `concurrency` of each activity."""
+    """At most `max_running` attempts at once, of each activity and service as its limits say."""
 
     def __init__(
         self,
@@ -59,15 +61,19 @@ class Activities:
         *,
         max_running: int,
         report: Report,
+        transactions: Transactions | None = None,
     ) -> None:
         self.clock = clock
         self.threads = threads
         self.max_running = max_running
         self.report = report
+        self.transactions = transactions
+        if transactions is not None:
+            transactions.freed = self._begin_more
         self.running: dict[Attempt, None] = {}
         self._waiting: dict[str, deque[Attempt]] = {}
         self._waiting_total = 0
-        self._running_of: dict[str, int] = {}
+        self.limits = Limits(clock, self._begin_more)
         self._in_threads = 0
         self._timeouts: dict[int, deque[tuple[int, Attempt]]] = {}
         self._alarm_at = NEVER
@@ -87,7 +93,7 @@ class Activities:
         """Run an attempt now, or when there is room for it."""
         if self._stopping:
             self._put_off.append(attempt)
-        elif len(self.running) < self.max_running and self._has_room(attempt.work):
+        elif self._is_next(attempt) and self._has_room(attempt.work):
             self._begin(attempt)
         else:
             self._waiting.setdefault(attempt.work.name, deque()).append(attempt)
@@ -116,6 +122,7 @@ class Activities:
     async def stop(self, within: float) -> None:
         """Begin nothing more, let what runs finish for *within* seconds, then cut it off."""
         self._stopping = True
+        self.limits.stop()
         self._put_off += [attempt for queue in self._waiting.values() for attempt in queue]
         self._waiting.clear()
         self._waiting_total = 0
@@ -135,18 +142,30 @@ class Activities:
 
     # ---- inside -------------------------------------------------------------------------------
 
+    def _is_next(self, attempt: Attempt) -> bool:
+        """Whether nothing of the same name waits already, and the node can run one more."""
+        waiting = self._waiting_total and attempt.work.name in self._waiting
+        return not waiting and len(self.running) < self.max_running
+
     def _has_room(self, work: Work) -> bool:
-        if work.concurrency is not None and self._running_of.get(work.name, 0) >= work.concurrency:
+        transactions = self._transactions_of(work)
+        if transactions is not None and not transactions.room:
             return False
-        return work.is_async or self._in_threads < self.threads.threads_max
+        if not work.is_async and self._in_threads >= self.threads.threads_max:
+            return False
+        return self.limits.has_room(work)
+
+    def _transactions_of(self, work: Work) -> Transactions | None:
+        return None if work.transaction is None else self.transactions
 
     def _begin(self, attempt: Attempt) -> None:
         work = attempt.work
         self.running[attempt] = None
         if not work.is_async:
             self._in_threads += 1
-        if work.concurrency is not None:
-            self._running_of[work.name] = self._running_of.get(work.name, 0) + 1
+        self.limits.enter(work)
+        if (transactions := self._transactions_of(work)) is not None:
+            transactions.reserve(attempt)
         if work.timeout_us is not None:
             self._arm(attempt, work.timeout_us)
         attempt.task = asyncio.get_running_loop().create_task(
@@ -182,6 +201,8 @@ class Activities:
             return Raised(failure, final=True, may_have_happened=False)
         current_attempt.set(attempt)
         function: Any = attempt.work.function
+        if (transactions := self._transactions_of(attempt.work)) is not None:
+            return await transactions.run(attempt, arguments)
         if attempt.work.is_async:
             value = await function(**arguments)
         else:
@@ -251,12 +272,12 @@ class Activities:
         attempt.ends_at = NEVER
         attempt.task = None  # its context holds the attempt: a cycle for every attempt
         work = attempt.work
-        if work.concurrency is not None:
-            self._running_of[work.name] -= 1
+        self.limits.leave(work)
         if not work.is_async:
             self._leave_thread(attempt)
-        if self._waiting_total and not self._stopping:
-            self._begin_waiting()
+        if (transactions := self._transactions_of(work)) is not None:
+            transactions.ended(attempt)
+        self._begin_more()
 
     def _leave_thread(self, attempt: Attempt) -> None:
         thread = attempt.thread
@@ -286,6 +307,9 @@ class Activities:
             logger.warning("a thread has returned: `def` activities go on")
         self.threads.lost -= 1
         self._in_threads -= 1
+        self._begin_more()
+
+    def _begin_more(self) -> None:
         if self._waiting_total and not self._stopping:
             self._begin_waiting()
 
@@ -312,6 +336,8 @@ class Activities:
         if not attempt.reported:
             attempt.reported = True
             self.report(attempt, outcome)
+        elif attempt.transaction is not None:  # nobody hears that it succeeded
+            attempt.transaction.abandon()
 
     # ---- time ---------------------------------------------------------------------------------
 

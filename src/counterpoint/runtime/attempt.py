@@ -71,6 +71,7 @@ class Attempt:
         "task",
         "thread",
         "timed_out",
+        "transaction",
         "work",
     )
 
@@ -104,6 +105,8 @@ class Attempt:
         self.cancelled = False
         self.timed_out = False
         self.reported = False
+        self.transaction: Any = None
+        """The `OpenTransaction` that its result has to be committed with."""
 
     @property
     def policy(self) -> StepPolicy:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from counterpoint.model.cluster import Calls
 from counterpoint.model.messages import (
@@ -59,6 +59,7 @@ class Note:
         "revived",
         "subscriptions",
         "taken",
+        "transaction",
         "unsubscribed",
         "written",
     )
@@ -87,6 +88,8 @@ class Note:
         self.journal: JournalRow | None = None
         self.taken: Sequence[int] = ()
         self.calls: CallChanges | None = None
+        self.transaction: Any = None
+        """The `OpenTransaction` in which it is written, in a commit of its own."""
 
 
 class _Gathered:

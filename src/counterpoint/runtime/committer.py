@@ -30,27 +30,26 @@ from counterpoint.errors import (
     StoreFullError,
     StoreReadOnlyError,
 )
-from counterpoint.model.messages import ContractRow, EventRow, EventWaitRow
+from counterpoint.model.messages import ContractRow, EventRow
+from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import Record
 from counterpoint.model.rows import (
-    AttributeRow,
     ExecutionRow,
-    ExecutionUpdate,
-    JournalRow,
     MailRow,
 )
-from counterpoint.model.states import Status
 from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
 from counterpoint.ports.store import Store
+from counterpoint.runtime.apart import Apart, What
+from counterpoint.runtime.attempt import Attempt
 from counterpoint.runtime.batch import Batch, Note
-from counterpoint.runtime.call_changes import CallChanges
-from counterpoint.runtime.event_rows import event_waits, published_by, wait_rows
+from counterpoint.runtime.event_rows import wait_rows
+from counterpoint.runtime.gathering import CallsOf, Gathering, Stored, add_stored
 from counterpoint.runtime.journals import journal_row
-from counterpoint.runtime.letters import letters
 from counterpoint.runtime.log import logger, workflow_logger
 from counterpoint.runtime.resident import Resident
+from counterpoint.runtime.transactions import OpenTransaction, Transactions
 
 BATCH_MAX = 2_000
 """Executions in one commit, and letters, and executions that are only stored."""
@@ -66,7 +65,6 @@ UNWRITABLE = (
 """What a store says when nobody could write now, whatever the commit holds."""
 
 Perform = Callable[[Resident, list[Record]], None]
-CallsOf = Callable[[Resident, Sequence[Record], int, int], CallChanges | None]
 
 
 class Committer:
@@ -86,6 +84,8 @@ class Committer:
         appended: Callable[[list[EventRow]], None],
         contracts: Callable[[Sequence[EventRow]], list[ContractRow]],
         settle: timedelta,
+        transactions: Transactions | None = None,
+        again: Callable[[Attempt, Outcome], None] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -100,23 +100,18 @@ class Committer:
         self.calls_of: CallsOf | None = None
         """What an execution's records, from a number on, decide now about attempts elsewhere; None
         on stores with one node."""
-        self._settle = microseconds(settle)
-        """Microseconds after which a call that does not end is told to a person."""
+        self._again = again
+        self.transactions = transactions or Transactions(store)
+        self._apart = Apart(self._gather_apart, self._write_and_perform)
+        self._held: dict[Resident, None] = {}
+        """Executions that recorded something while a transaction of theirs is committed."""
+        self._gathering = Gathering(codec, microseconds(settle))
         self._dirty: dict[Resident, None] = {}
         self._mail: list[tuple[MailRow, asyncio.Future[None]]] = []
         self._taken: list[int] = []
         self._answers: list[tuple[int, MailRow]] = []
         self._notes: list[Note] = []
-        self._stored: list[
-            tuple[
-                ExecutionRow,
-                JournalRow,
-                int | None,
-                Mapping[str, str],
-                list[EventWaitRow],
-                asyncio.Future[None],
-            ]
-        ] = []
+        self._stored: list[Stored] = []
         self._woken: asyncio.Event = asyncio.Event()
         self.writing = False
         self._life = 0
@@ -131,7 +126,7 @@ class Committer:
     @property
     def quiet(self) -> bool:
         """Whether everything that became ready is written and performed."""
-        return not (self.writing or self._anything)
+        return not (self.writing or self._anything or self._apart)
 
     @property
     def _anything(self) -> bool:
@@ -141,16 +136,29 @@ class Committer:
 
     def touch(self, resident: Resident) -> None:
         """Write what *resident* has pending with the next commit."""
+        if resident.transaction is not None:
+            self._held[resident] = None  # it goes on when the transaction is committed
+            return
         self._dirty[resident] = None
         self._woken.set()
+
+    def commit_in(self, transaction: OpenTransaction, resident: Resident) -> None:
+        """Write what *resident* has pending in that transaction, and what it records later then."""
+        self._dirty.pop(resident, None)
+        self._held.pop(resident, None)
+        self._apart.add(resident, transaction)
 
     def refuse(self, resident: Resident) -> None:
         """Refuse a start whose id is in memory already."""
         self._refused(resident, ConflictError([resident.id]))
 
     def is_dirty(self, resident: Resident) -> bool:
-        """Whether *resident* waits for the next commit."""
-        return resident in self._dirty
+        """Whether *resident* waits for the next commit, or is in the one under way."""
+        return (
+            resident in self._dirty
+            or resident in self._apart.in_group
+            or resident.transaction is not None
+        )
 
     def post(self, mail: MailRow) -> "asyncio.Future[None]":
         """Write mail with the next commit; the future is set when it is durable."""
@@ -170,7 +178,10 @@ class Committer:
         self._woken.set()
 
     def add(self, note: Note) -> None:
-        """Write what is to be written about events with the next commit."""
+        """Write what is to be written about events with the next commit, or in its transaction."""
+        if note.transaction is not None:
+            self._apart.add(note, note.transaction)
+            return
         self._notes.append(note)
         self._woken.set()
 
@@ -194,12 +205,22 @@ class Committer:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            await self.flush()
+            await self._flush_ready()
 
     async def flush(self) -> None:
-        """Commit until nothing is ready."""
+        """Commit until nothing is ready, in transactions neither."""
+        await self._flush_ready()
+        while self._apart:
+            await self._apart.over()
+            await self._flush_ready()
+
+    async def _flush_ready(self) -> None:
         while self._anything:
-            await self._flush()
+            if self.transactions.alone:
+                async with self.transactions.gate:  # before anything is gathered: it may take long
+                    await self._flush()
+            else:
+                await self._flush()
             if self._anything:
                 await asyncio.sleep(0)  # a store may answer without ever giving others a turn
 
@@ -216,6 +237,8 @@ class Committer:
         for note in notes:
             if note.failed is not None:
                 note.failed(error)
+        self._apart.drop(error)
+        self._held.clear()
         self._dirty.clear()
         self._mail.clear()
         self._taken.clear()
@@ -228,27 +251,81 @@ class Committer:
         batch = self._gather()
         if batch.empty:
             return
-        sends = bool(batch.mail_of or batch.mail or any(note.mail for note in batch.notes))
         self.writing = True
+        self._apart.in_group.update(resident for resident, _ in batch.performed)
+        try:
+            await self._write_and_perform(batch)
+        finally:
+            self.writing = False
+            self._apart.in_group.clear()
+            self._apart.look()
+
+    async def _write_and_perform(
+        self, batch: Batch, transaction: OpenTransaction | None = None
+    ) -> None:
+        """Write a batch, in a transaction if one is given, and perform what it decided."""
+        sends = bool(batch.mail_of or batch.mail or any(note.mail for note in batch.notes))
         life = self._life
         try:
-            first = await self._write(batch)
+            if transaction is None:
+                first = await self._write(batch)
+            else:
+                first = await self._write_in(batch, transaction, life)
         except asyncio.CancelledError:
             _disappoint(batch, _left_behind("stopped"))
             raise
         except UNWRITABLE as error:
             self._give_up(batch, error, life)
-        except Exception:
-            logger.exception("a commit was refused; writing it one execution at a time")
-            await self._write_singly(batch, life)
+        except Exception as culprit:
+            logger.exception("a commit was refused")
+            if transaction is None:
+                await self._write_singly(batch, life)
+            elif life == self._life:
+                self._refuse(batch, culprit)
         else:
             self._acknowledge(batch, first, life)
-        finally:
-            self.writing = False
         if sends:
             self._posted()
         # After the callbacks of the futures set above: some of them find the next thing to do.
         asyncio.get_running_loop().call_soon(self._committed)
+
+    async def _write_in(self, batch: Batch, transaction: OpenTransaction, life: int) -> int:
+        """Write the batch of one execution, or of one note, in a transaction, and let it go on."""
+        try:
+            first = await transaction.commit(batch.commit(self._contracts))
+        finally:
+            if life == self._life:
+                for resident, _ in batch.performed:
+                    self._go_on(resident)
+        self.commits += 1
+        return first
+
+    def _go_on(self, resident: Resident) -> None:
+        resident.transaction = None
+        if resident in self._held:
+            del self._held[resident]
+            self.touch(resident)
+        if resident.later and self._again is not None:
+            self._again(*resident.later.popleft())
+
+    def _gather_apart(self, what: What) -> Batch:
+        """Return the batch of one execution, or of one note, that is written in a transaction."""
+        batch = Batch()
+        now = self.clock.now()
+        self.newest = max(now, self.newest)
+        if isinstance(what, Note):
+            batch.notes = [what]
+        else:
+            self._add(batch, what, now)
+        batch.record_events(self.newest)
+        return batch
+
+    def _turn_away(self, resident: Resident, error: Exception) -> None:
+        """Tell that nothing of an execution could be written; what it recorded since is lost."""
+        self._dirty.pop(resident, None)
+        self._held.pop(resident, None)
+        self._apart.leave_out(resident)
+        self._refused(resident, error)
 
     def _gather(self) -> Batch:
         batch = Batch()
@@ -269,18 +346,8 @@ class Committer:
         for position, mail in self._answers:
             batch.taken.append(position)
             batch.mail.append(mail)
-        for row, journal, taken, attributes, waits, future in self._stored[:BATCH_MAX]:
-            batch.starts.append(row)
-            batch.journal.append(journal)
-            batch.stored[row.key] = future
-            if attributes:
-                batch.attributes_of[row.key] = [
-                    AttributeRow(row.key, name, value) for name, value in attributes.items()
-                ]
-            if waits:
-                batch.waits_of[row.key] = waits
-            if taken is not None:
-                batch.taken_of[row.key] = [taken]
+        for stored in self._stored[:BATCH_MAX]:
+            add_stored(batch, *stored)
         self.newest = max(now, self.newest, *(row.created_at for row in batch.starts))
         batch.notes = self._notes[:BATCH_MAX]
         batch.record_events(self.newest)
@@ -292,76 +359,17 @@ class Committer:
         return batch
 
     def _add(self, batch: Batch, resident: Resident, now: int) -> None:
-        execution = resident.execution
-        records = execution.take_pending()
+        records = resident.execution.take_pending()
         if not records:
             batch.add_unrecorded(resident)
             return
         try:
-            row_of_records = journal_row(resident.key, resident.seq + 1, records, self.codec)
+            journal = journal_row(resident.key, resident.seq + 1, records, self.codec)
         except Exception as culprit:
             logger.exception("execution %s recorded what cannot be encoded", resident.id)
-            self._refused(resident, culprit)
-            return
-        batch.journal.append(row_of_records)
-        if resident.taken:
-            batch.taken_of[resident.key] = resident.taken
-            resident.taken = []
-        if self.calls_of is not None and (
-            changes := self.calls_of(resident, records, resident.seq + 1, now)
-        ):
-            batch.calls_of[resident.key] = changes
-        resident.seq += len(records)
-        state = execution.state
-        status = state.status
-        if state.children or state.parent is not None or status is Status.CONTINUED:
-            sent = letters(resident.row, state, records, now, self.codec)
-            if sent:
-                batch.mail_of[resident.key] = sent
-        if state.attributed or resident.attributes:
-            batch.attributes_of[resident.key] = resident.take_attributes(records)
-        if execution.events.used or resident.outbox or resident.waits:
-            self._add_events(batch, resident, records, now)
-        self._add_row(batch, resident, status, now)
-        batch.performed.append((resident, records))
-
-    def _add_row(self, batch: Batch, resident: Resident, status: Status, now: int) -> None:
-        """Write the execution's row where it begins, or where one of these columns changed."""
-        finished_at = None if status.live else resident.execution.state.updated_at
-        wake_at = resident.next_wake(now, self._settle)
-        if resident.started is not None:
-            row = resident.row
-            if status is not row.status or wake_at != row.wake_at:
-                row = row._replace(status=status, wake_at=wake_at, finished_at=finished_at)
-            batch.starts.append(row)
-        elif (
-            status is not resident.status
-            or wake_at != resident.wake_at
-            or resident.version != resident.written_version
-        ):
-            batch.updates.append(
-                ExecutionUpdate(resident.key, status, resident.version, wake_at, finished_at)
-            )
-        resident.status = status
-        resident.wake_at = wake_at
-        resident.written_version = resident.version
-
-    def _add_events(
-        self, batch: Batch, resident: Resident, records: Sequence[Record], now: int
-    ) -> None:
-        events, letters_sent = published_by(resident, records, now, self.codec)
-        if events:
-            batch.events_of[resident.key] = events
-        if letters_sent:
-            batch.mail_of.setdefault(resident.key, []).extend(letters_sent)
-        waits = event_waits(resident)
-        new = [row for wait, row in waits.items() if resident.waits.get(wait) != row]
-        over = [(resident.key, wait) for wait in resident.waits if wait not in waits]
-        resident.waits = waits
-        if new:
-            batch.waits_of[resident.key] = new
-        if over:
-            batch.waits_over_of[resident.key] = over
+            self._turn_away(resident, culprit)
+        else:
+            self._gathering.add(batch, resident, records, journal, now, self.calls_of)
 
     async def _write(self, batch: Batch) -> int:
         """Write a batch; return the position of its first event."""
@@ -385,7 +393,7 @@ class Committer:
         kept: list[tuple[Resident, list[Record]]] = []
         for resident, records in batch.performed:
             if resident.key in refused and resident.started is not None:
-                self._refused(resident, error)
+                self._turn_away(resident, error)
             else:
                 kept.append((resident, records))
         batch.performed = kept
@@ -419,7 +427,7 @@ class Committer:
         for future in (*one.waiters, *one.stored.values()):
             _fail(future, error)
         for resident, _ in one.performed:
-            self._refused(resident, error)
+            self._turn_away(resident, error)
         for note in one.notes:
             note.refused(error)
 
@@ -427,6 +435,7 @@ class Committer:
         if life != self._life:
             _disappoint(batch, _left_behind("met another failure of its store"))
             return
+        self._apart.in_group.difference_update(resident for resident, _ in batch.performed)
         self._acknowledge_events(batch, first)
         for future in (*batch.waiters, *batch.stored.values()):
             if not future.done():
@@ -443,7 +452,7 @@ class Committer:
                 self._perform(resident, records)
             except Exception as defect:
                 logger.exception("what execution %s decided could not be done", resident.id)
-                self._refused(resident, defect)
+                self._turn_away(resident, defect)
 
     def _acknowledge_events(self, batch: Batch, first: int) -> None:
         if first:

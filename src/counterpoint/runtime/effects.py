@@ -11,7 +11,7 @@ from counterpoint.model import records as r
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import decode_records, encode_records
 from counterpoint.model.times import microseconds
-from counterpoint.runtime import inputs
+from counterpoint.runtime import in_transaction, inputs
 from counterpoint.runtime.attempt import (
     Attempt,
     CallAttempt,
@@ -218,7 +218,8 @@ class Effects:
         if not isinstance(attempt.owner, Resident):
             self.node.remote.attempt_ended(attempt, outcome)
             return
-        self.node.push(inputs.attempt_ended, attempt.owner, attempt, outcome)
+        module = inputs if attempt.transaction is None else in_transaction
+        self.node.push(module.attempt_ended, attempt.owner, attempt, outcome)
 
     def heartbeat(self, attempt: Attempt, detail: r.Payload) -> None:
         """Keep the newest detail; it is recorded at most once a second. From any thread."""

@@ -1,12 +1,14 @@
 """An execution that a node holds in memory, with what the node has to remember about it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from counterpoint.kernel.execution import Execution
 from counterpoint.kernel.program import Program
 from counterpoint.model.messages import EventWaitRow
-from counterpoint.model.outcomes import Outgoing
+from counterpoint.model.outcomes import Outcome, Outgoing
 from counterpoint.model.records import AttributesSet, Failure, Payload, Record, RetryRequested
 from counterpoint.model.rows import AttributeRow, ExecutionRow
 from counterpoint.model.states import Cause, Status
@@ -34,6 +36,7 @@ class Resident:
         "history",
         "id",
         "key",
+        "later",
         "outbox",
         "program",
         "reload",
@@ -42,6 +45,7 @@ class Resident:
         "started",
         "status",
         "taken",
+        "transaction",
         "version",
         "waits",
         "wake_at",
@@ -82,6 +86,10 @@ class Resident:
         """What completed activities publish and start, to be written with their results."""
         self.waits: dict[int, EventWaitRow] = {}
         """The waits for events that the store knows of, by number."""
+        self.transaction: Any = None
+        """The `OpenTransaction` in which its next records are written; others wait for them."""
+        self.later: deque[tuple[Attempt, Outcome]] = deque()
+        """Outcomes of attempts in transactions that wait for the one before."""
         self.taken: list[int] = []
         """Positions of mail whose effect is in the next commit."""
         self.alarm: Alarm | None = None

@@ -31,6 +31,7 @@ from counterpoint.runtime.log import logger
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.attempt import ReactionAttempt
 from counterpoint.runtime.messaging.queues import Delivery, Item, KeyQueue, Subscription
+from counterpoint.runtime.transactions import OpenTransaction
 
 THREAD_GOES_ON = r.Failure(
     "builtins.TimeoutError", "the thread of an earlier attempt, which timed out, goes on"
@@ -152,9 +153,11 @@ class Deliveries:
         delivery: Delivery = attempt.owner
         delivery.attempt = None
         if delivery not in self.under_way:
+            if attempt.transaction is not None:
+                attempt.transaction.abandon()
             return
         if isinstance(outcome, Returned):
-            self._succeed(delivery, outcome.outbox)
+            self._succeed(delivery, outcome.outbox, attempt.transaction)
             return
         delivery.thread = attempt.thread
         if attempt.thread is not None and not attempt.thread.done():
@@ -184,7 +187,12 @@ class Deliveries:
 
     # ---- outcomes -----------------------------------------------------------------------------
 
-    def _succeed(self, delivery: Delivery, outbox: Sequence[Outgoing]) -> None:
+    def _succeed(
+        self,
+        delivery: Delivery,
+        outbox: Sequence[Outgoing],
+        transaction: OpenTransaction | None = None,
+    ) -> None:
         node = self.node
         try:
             note = writing.success(
@@ -196,8 +204,11 @@ class Deliveries:
                 functools.partial(self._refused, self.queues.generation, delivery),
             )
         except Exception as error:  # noqa: BLE001 - a codec may refuse what it is given
+            if transaction is not None:
+                transaction.abandon()
             self._give_up(delivery, [], error)
             return
+        note.transaction = transaction
         node.committer.add(note)
 
     def _give_up(self, delivery: Delivery, records: list[r.Record], error: Exception) -> None:
