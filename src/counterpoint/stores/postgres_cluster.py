@@ -83,7 +83,6 @@ from counterpoint.model.cluster import (
 from counterpoint.ports.cluster import Heard
 from counterpoint.stores.queries import load_queries
 
-_PULSE_COLUMNS = 10
 _HEARD = {kind.value: kind for kind in (Heard.EVENTS, Heard.CALLS, Heard.NODES)}
 _BACK_OFF_SECONDS = 10.0
 """How long orphans that this node could not adopt are not looked at again."""
@@ -138,8 +137,8 @@ class PostgresCluster(ABC):
 
     async def beat(self) -> Pulse:
         (row,) = await self._act(self._cluster["pulse"], self._incarnation, _micros(self._lease))
-        *columns, dead = tuple(row)
-        pulse = Pulse(*columns[:_PULSE_COLUMNS])
+        *columns, expired, membership, dead = row
+        pulse = Pulse(*columns, tuple(expired), membership)
         self._others = pulse.others > 0
         self._dead = tuple(dead)
         if self._dead and not pulse.orphans:

@@ -206,7 +206,7 @@ BEGIN
   SELECT
     membership # coalesce((
       SELECT bit_xor(hashtextextended(service || ' ' || slot, owner)) FROM {schema}.slots
-      WHERE service = ANY (my_services) AND owner IS NOT NULL
+      WHERE service = ANY (my_services) AND owner IS NOT NULL AND owner <> ALL (dead)
     ), 0) # coalesce((
       SELECT bit_xor(hashtextextended(number::text, 0)) FROM {schema}.subscriptions
     ), 0),

@@ -1,0 +1,156 @@
+"""Several nodes on one PostgreSQL store, and a look behind it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from counterpoint.model.cluster import CallRow, Calls, Hosting
+from counterpoint.model.messages import Messages, SubscriptionRow
+from counterpoint.model.rows import Commit, MailRow
+from counterpoint.stores.postgres import PostgresStore
+from counterpoint.stores.postgres_url import read_url
+from counterpoint.testing.conformance.store_case import execution
+
+WORKFLOW = "orders.place_order"
+HOSTING = Hosting(
+    node="n",
+    services=("orders",),
+    workflows=((WORKFLOW, 1),),
+    activities=("orders.create", "orders.pack"),
+    subscriptions=("orders.react",),
+)
+ALL_SLOTS = 256
+
+
+class Several:
+    """Nodes and clients of one store, closed in the end."""
+
+    def __init__(self, url: str, back_door: asyncpg.Connection) -> None:
+        self._url = url
+        self._schema = read_url(url).schema
+        self._stores: list[PostgresStore] = []
+        self.back_door = back_door
+
+    async def node(self, hosting: Hosting | None = HOSTING) -> PostgresStore:
+        """Return a node that has said what it hosts; None: it has not said it yet."""
+        store = PostgresStore(self._url)
+        self._stores.append(store)
+        await store.open(node=True)
+        if hosting is not None:
+            await store.announce(hosting)
+        return store
+
+    async def nodes(self, count: int) -> list[PostgresStore]:
+        return [await self.node() for _ in range(count)]
+
+    async def client(self) -> PostgresStore:
+        store = PostgresStore(self._url)
+        self._stores.append(store)
+        await store.open(node=False)
+        return store
+
+    async def sql(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement in which {schema} stands for the store's schema."""
+        rows = await self.back_door.fetch(text.replace("{schema}", self._schema), *values)
+        return [tuple(row) for row in rows]
+
+    async def end_lease(self, node: PostgresStore, *, lengths: int = 1) -> None:
+        """Put the end of a lease so many lengths of it into the past, a length being 1 ms."""
+        await self.sql(
+            "UPDATE {schema}.leases SET until = $2::bigint, seen_at = $2::bigint - 1000"
+            " WHERE incarnation = $1",
+            node.incarnation,
+            (await self.now()) - 1000 * lengths - 1,
+        )
+
+    async def lose(self, node: PostgresStore, by: PostgresStore) -> None:
+        """Have one node declare another one lost."""
+        await self.end_lease(node)
+        assert await by.declare_lost(node.incarnation)
+
+    async def now(self) -> int:
+        ((now,),) = await self.sql("SELECT {schema}.now_v1()")
+        return int(now)
+
+    async def targets(self) -> list[tuple[str, int | None]]:
+        """Return letters by request id with their targets, in the order of their positions."""
+        rows = await self.sql("SELECT request_id, target FROM {schema}.mailbox ORDER BY position")
+        return [(request, target) for request, target in rows]
+
+    async def close(self) -> None:
+        for store in self._stores:
+            await store.close()
+
+
+@asynccontextmanager
+async def several(url: str) -> AsyncIterator[Several]:
+    """Give nodes and clients of the store at *url*."""
+    back_door = await asyncpg.connect(read_url(url).dsn)
+    try:
+        nodes = Several(url, back_door)
+        try:
+            yield nodes
+        finally:
+            await nodes.close()
+    finally:
+        await back_door.close()
+
+
+async def start(
+    store: PostgresStore, *keys: int, name: str = WORKFLOW, wake_at: int | None = 1_000
+) -> None:
+    """Start executions on a node, which owns them then."""
+    rows = [execution(key, name=name, wake_at=wake_at) for key in keys]
+    await store.commit(Commit(starts=rows))
+
+
+def letter(
+    request: str,
+    to: str,
+    kind: str = "signal",
+    about: str | None = None,
+    slot: int | None = None,
+) -> MailRow:
+    return MailRow(0, request, kind, to, 5, "json", b"{}", about, slot)
+
+
+async def post(store: PostgresStore, *letters: MailRow) -> None:
+    for each in letters:
+        await store.commit(Commit(mail=[each]))
+
+
+def call(
+    key: int,
+    activity: str = "orders.create",
+    workflow: str = WORKFLOW,
+    *,
+    step: int = 1,
+    attempt: int = 1,
+) -> CallRow:
+    service = activity.partition(".")[0]
+    return CallRow(
+        key, step, attempt, f"execution-{key}", workflow, service, activity, 5, "json", b"{}"
+    )
+
+
+async def offer(store: PostgresStore, *calls: CallRow) -> None:
+    """Offer calls, one after the other."""
+    for each in calls:
+        await store.commit(Commit(calls=Calls(offered=[each])))
+
+
+def subscription(number: int, service: str = "orders", position: int = 0) -> SubscriptionRow:
+    return SubscriptionRow(
+        number, service, f"{service}.react{number}", "orders.OrderPlaced", service, 0, position, 5
+    )
+
+
+async def subscribe(store: PostgresStore, *subscriptions: SubscriptionRow) -> None:
+    await store.commit(Commit(messages=Messages(subscriptions=list(subscriptions))))
+
+
+def steps(calls: Sequence[CallRow]) -> list[int]:
+    """Return the execution keys of calls."""
+    return [each.execution_key for each in calls]
