@@ -231,15 +231,16 @@ def _only_expired(attempt: Attempt) -> bool:
 # ---- what an app may ask for ------------------------------------------------------------------
 
 
-def check_transactions(registry: Registry, features: StoreFeatures, store: str) -> None:
+def check_transactions(registry: Registry, store: Store) -> None:
     """Refuse functions that ask for a transaction which the store cannot give.
 
     Raises:
         DefinitionError: there is one; names it, and says what to do.
     """
+    features = store.features
     for name, parameter in _asking(registry):
         if parameter.kind not in _given(features):
-            raise DefinitionError(_refusal(name, parameter, features, store))
+            raise DefinitionError(_refusal(name, parameter, features))
 
 
 def _asking(registry: Registry) -> Sequence[tuple[str, TransactionParameter]]:
@@ -259,10 +260,8 @@ def _given(features: StoreFeatures) -> tuple[Kind, ...]:
     return ("any", "sqlite")
 
 
-def _refusal(
-    name: str, parameter: TransactionParameter, features: StoreFeatures, store: str
-) -> str:
-    asks = f"{name} takes {parameter.name}: {parameter.words}, and {store}"
+def _refusal(name: str, parameter: TransactionParameter, features: StoreFeatures) -> str:
+    asks = f"{name} takes {parameter.name}: {parameter.words}, and the app's store"
     if not features.transactions:
         return f"{asks} has no transactions: use an sqlite:/// or a postgresql:// store"
     if parameter.kind == "sqlite":
