@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from counterpoint.model.cluster import ALL_SLOTS, NodeLoad, NodeRow, SlotRow
 from counterpoint.model.findings import Examination
@@ -17,7 +18,7 @@ def present() -> int:
 
 
 def row(
-    incarnation: int, name: str, *services: str, at: int | None = None, **facts: object
+    incarnation: int, name: str, *services: str, at: int | None = None, **facts: Any
 ) -> NodeRow:
     """Return a node that started a minute ago and hosts everything of *services* that it names."""
     now = present() if at is None else at

@@ -17,6 +17,7 @@ from counterpoint.stores.queries import load_queries
 HEARD_WITHIN_SECONDS = 1.0
 ROUND_TRIPS = 5
 CONNECTIONS_PART_MAX = 0.9
+TRANSACTION_SECONDS_MAX = 300.0
 _UNKNOWN_PROCESS = 0
 
 
@@ -45,7 +46,7 @@ class PostgresExamination(ABC):
     async def examine(self) -> Examination:
         sql = _queries(self._schema)
         (found,) = await self._rows(sql["facts"])
-        old = await self._rows(sql["old_transactions"])
+        old = await self._rows(sql["old_transactions"], TRANSACTION_SECONDS_MAX)
         heard = await self._hears()
         facts: dict[str, Fact] = {
             "store": self._name,

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -33,7 +34,7 @@ LONG_AGO = present() - 3600 * SECOND
 CODEC = JsonCodec()
 
 
-def shop(store: object) -> App:
+def shop(store: Any) -> App:
     orders = Service("orders")
 
     @orders.event(key="id")
@@ -51,7 +52,7 @@ def shop(store: object) -> App:
     @orders.on(Placed)
     async def note(event: Placed) -> None: ...
 
-    return App("shop", services=[orders], store=store)  # type: ignore[arg-type]
+    return App("shop", services=[orders], store=store)
 
 
 def healthy() -> ClusterInMemory:
@@ -67,12 +68,12 @@ async def written(store: ClusterInMemory, commit: Commit) -> ClusterInMemory:
     return store
 
 
-async def diagnosis(store: object) -> Diagnosis:
+async def diagnosis(store: Any) -> Diagnosis:
     async with shop(store).client() as client:
         return await client.doctor()
 
 
-async def found(store: object) -> dict[str, Finding]:
+async def found(store: Any) -> dict[str, Finding]:
     return {finding.kind: finding for finding in (await diagnosis(store)).findings}
 
 

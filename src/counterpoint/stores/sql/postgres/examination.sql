@@ -32,13 +32,13 @@ SELECT
 SELECT 1
 
 -- name: old_transactions
--- Finds the transactions in this database that are open for more than five minutes, oldest first.
+-- Finds the transactions in this database that are open for some seconds, oldest first.
 SELECT
   pid, coalesce(application_name, '') AS application, coalesce(state, '') AS state,
   (extract(epoch FROM xact_start) * 1000000)::bigint AS since
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
-  AND backend_type = 'client backend' AND xact_start < now() - interval '5 minutes'
+  AND backend_type = 'client backend' AND xact_start <= now() - make_interval(secs => $1)
 ORDER BY xact_start LIMIT 3
 
 -- name: notify
