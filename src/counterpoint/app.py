@@ -107,6 +107,7 @@ class App(Client):
             self.clock or SystemClock(),
             self.codec,
             self.settings,
+            self.name,
         )
         await node.start()
         self._node = node

@@ -20,6 +20,8 @@ class Settings:
 
     store: str = "sqlite:///counterpoint.db"
     """Where executions live: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory:`."""
+    node: str = ""
+    """This node's name, for people; none: the machine's name and the process id."""
     hosts: tuple[str, ...] = ()
     """The services that this process hosts as a node, by name; none given: all of the app."""
     payload_bytes_max: int = 1024 * 1024

@@ -165,11 +165,16 @@ class NodeAccess:
         elif execution_id not in node.residents:
             if (damage := node.loading.damaged.get(execution_id)) is not None:
                 raise StoreCorruptError(damage)
-            while await about_to_begin(self.store, execution_id):  # noqa: ASYNC110 - a rare race
+            begins = await about_to_begin(self.store, execution_id)
+            while begins and node.elsewhere is None:  # a rare race
                 await asyncio.sleep(node.settings.poll_interval.total_seconds())
-            row = await existing(self.store, execution_id)
-            if not row.status.live:
-                return await read_end(self.store, self.codec, row)
+                begins = await about_to_begin(self.store, execution_id)
+            if not begins:
+                row = await existing(self.store, execution_id)
+                if not row.status.live:
+                    return await read_end(self.store, self.codec, row)
+            if node.elsewhere is not None:
+                node.elsewhere.look_soon()
         future = node.results.wait(execution_id)
         try:
             return await future

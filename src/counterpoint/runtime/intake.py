@@ -110,8 +110,9 @@ class Intake:
 
     async def run(self) -> None:
         """Take mail over whenever there is some, until cancelled."""
-        shared = self.node.store.features.shared
-        seconds = self.node.settings.poll_interval.total_seconds() if shared else None
+        features = self.node.store.features
+        polls = features.shared and not features.many_nodes  # else `membership` pokes
+        seconds = self.node.settings.poll_interval.total_seconds() if polls else None
         while True:
             try:
                 # Not `wait_for`: on Python 3.11 it can swallow the cancellation that ends this.
@@ -234,6 +235,9 @@ class Intake:
             return
         found = await node.store.execution(row.execution_id)
         if self._is_put_off(row):
+            return
+        if found is not None and not node.owns(found):  # another node began it meanwhile
+            node.committer.answer(row.position, row._replace(position=0))
             return
         why = await self._begin(row, mail, found)
         if why is not None:

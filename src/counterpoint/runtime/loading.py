@@ -147,7 +147,7 @@ class Loading:
         node = self.node
         try:
             row = None if node.fault is not None else await node.store.execution(execution_id)
-            if row is None or not row.status.live or not self.hosts(row):
+            if row is None or not row.status.live or not (node.owns(row) and self.hosts(row)):
                 inputs.tell_loaded(loaded, None)
             else:
                 records = await records_of(node.store, node.codec, row)

@@ -18,7 +18,6 @@ from counterpoint.authoring.registry import Registry
 from counterpoint.errors import (
     CounterpointError,
     NodeStoppedError,
-    StoreError,
 )
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.rows import ExecutionRow, MailRow
@@ -30,35 +29,52 @@ from counterpoint.ports.store import Store
 from counterpoint.runtime import inputs
 from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.attempt import Attempt
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.effects import Effects
+from counterpoint.runtime.elsewhere import Elsewhere
 from counterpoint.runtime.entrance import Entrance
+from counterpoint.runtime.faults import Faults
 from counterpoint.runtime.idle import Idlers
 from counterpoint.runtime.intake import Intake
+from counterpoint.runtime.keys import Keys
 from counterpoint.runtime.loading import Loading, Then
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.maintenance import Maintenance
+from counterpoint.runtime.membership import Membership, hosting_of
 from counterpoint.runtime.messaging.attempt import ReactionAttempt
 from counterpoint.runtime.messaging.messaging import Messaging
-from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal, newest_time
+from counterpoint.runtime.recovery import is_fatal, newest_time
+from counterpoint.runtime.remote import RemoteCalls
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
 from counterpoint.runtime.threads import Threads
+from counterpoint.runtime.transactions import Transactions, check_transactions
 from counterpoint.runtime.turns import Handler, Turns
 from counterpoint.runtime.watchdog import Watchdog
-
-KEYS_RESERVED = 10_000
 
 
 class Node:
     """The executions of one store, on one event loop."""
 
     def __init__(
-        self, registry: Registry, store: Store, clock: Clock, codec: Codec, settings: Settings
+        self,
+        registry: Registry,
+        store: Store,
+        clock: Clock,
+        codec: Codec,
+        settings: Settings,
+        name: str = "",
     ) -> None:
         self.registry = registry
         self.store = store
+        self.cluster = cluster_of(store)
+        """The store as several nodes see it; None where one node hosts it."""
+        self.name = name
+        """The app's."""
+        self.drained = asyncio.Event()
+        """Set when somebody has asked this node to hand over and stop."""
         self.clock = clock
         self.codec = codec
         self.settings = settings
@@ -74,7 +90,7 @@ class Node:
         """What a turn raised although nothing may raise there; collected while rehearsing."""
         self.results = Results()
         self.entrance = Entrance()
-        self._keys = iter(range(0))
+        self.keys = Keys(store, self.check_accepting)
         self.idlers = Idlers(self._is_idle)
         self._tasks: list[asyncio.Task[None]] = []
         self._stop: asyncio.Task[None] | None = None
@@ -86,6 +102,7 @@ class Node:
     def _build(self) -> None:
         settings = self.settings
         self.threads = Threads(settings.threads_max)
+        self.transactions = Transactions(self.store)
         self.effects = Effects(self)
         self.loading = Loading(self)
         self.arrived = self.loading.arrived
@@ -94,6 +111,7 @@ class Node:
             self.threads,
             max_running=settings.max_running,
             report=self._attempt_ended,
+            transactions=self.transactions,
         )
         self.messaging = Messaging(self, self.registry)
         self.committer = Committer(
@@ -108,6 +126,8 @@ class Node:
             appended=self.messaging.appended,
             contracts=self.messaging.new_contracts,
             settle=settings.settle,
+            transactions=self.transactions,
+            again=self.effects.attempt_ended,
         )
         self.due = DueScan(
             self.store,
@@ -117,10 +137,17 @@ class Node:
             failed=self.store_failed,
             rested=self.check_idle,
         )
-        self.recovery = Recovery(self.store, self.clock, self.codec)
+        self.faults = Faults(self)
+        self.remote = RemoteCalls(self)
         self.intake: Intake = Intake(self)
         self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
         self.watchdog = Watchdog(settings.block_warning)
+        self.membership: Membership | None = None
+        self.elsewhere: Elsewhere | None = None
+        if self.cluster is not None:
+            hosting = hosting_of(self.name, settings.node, self.registry, self.remote.names)
+            self.membership = Membership(self, self.cluster, hosting)
+            self.elsewhere = Elsewhere(self, self.cluster)
 
     # ---- life ---------------------------------------------------------------------------------
 
@@ -132,22 +159,36 @@ class Node:
         """
         self._loop = asyncio.get_running_loop()
         self.turns = Turns(self.clock, self, self._defect)
+        check_transactions(self.registry, self.store)
         await self.store.open(node=True)
         try:
+            if self.membership is not None:
+                await self.membership.open()
             self.committer.newest = await newest_time(self.store, self.clock)
             self.due.restart(self.committer.newest)
             await self.messaging.open()
         except BaseException:
             await self.store.close()
             raise
-        runs = (self.committer, self.due, self.intake, self.maintenance, self.messaging.streams)
-        for run in (part.run for part in runs):
+        for run in self._runs():
             task = self._loop.create_task(run(), context=Context())
-            task.add_done_callback(self._part_ended)
+            task.add_done_callback(self.faults.part_ended)
             self._tasks.append(task)
         self.watchdog.start(self._loop)
         self.messaging.begin()
         self.spawn(self.loading.try_stopped())
+
+    def _runs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Return what runs for as long as the node does."""
+        parts = (self.committer, self.due, self.intake, self.maintenance, self.messaging.streams)
+        runs = [part.run for part in parts]
+        if self.membership is not None:
+            runs += [self.membership.run, self.remote.run]
+        if self.elsewhere is not None:
+            runs.append(self.elsewhere.run)
+        if self.messaging.sharing is not None:
+            runs.append(self.messaging.sharing.shares.run)
+        return runs
 
     async def stop(self, within: float | None = None) -> None:
         """Take no more work, let attempts finish, leave the rest to the next start.
@@ -169,7 +210,7 @@ class Node:
         await self.activities.stop(seconds)
         await self.turns.last()
         if self.fault is None:
-            self.messaging.write_positions()
+            await self.messaging.last_positions()
             await self.committer.flush()
         while self.fault is None and (put_off := self.activities.take_put_off()):
             now = self.clock.now()
@@ -179,6 +220,9 @@ class Node:
                 else:
                     inputs.postpone(self, now, attempt)
             await self.committer.flush()
+        self.remote.cut_off()
+        if self.fault is None:
+            await self.committer.flush()
         await self._end()
 
     async def crash(self) -> None:
@@ -187,6 +231,7 @@ class Node:
         self.due.stop()
         for task in (*self._tasks, *([] if self._stop is None else [self._stop])):
             task.cancel()
+        self.remote.drop()
         self.committer.drop(NodeStoppedError("the node crashed"))
         await self.activities.stop(0)
         await self._end()
@@ -199,7 +244,7 @@ class Node:
         self.watchdog.stop()
         self.threads.close()
         self.messaging.forget_all()
-        self._drop_residents()
+        self.drop_residents()
         self.results.stop("the node stopped before the execution ended; it goes on later")
         self.check_idle()
         await self.store.close()
@@ -219,12 +264,7 @@ class Node:
 
     async def next_key(self) -> int:
         """Return a key for a new execution."""
-        key = next(self._keys, None)
-        if key is None:
-            self.check_accepting()
-            self._keys = iter(await self.store.reserve_keys(KEYS_RESERVED))
-            key = next(self._keys)
-        return key
+        return await self.keys.next()
 
     def finish(self, resident: Resident, finished: Finished) -> None:
         """An execution has ended: drop it and tell those who wait."""
@@ -274,6 +314,8 @@ class Node:
             and self.due.resting
             and self.intake.quiet
             and self.messaging.quiet
+            and self.remote.quiet
+            and (self.membership is None or self.membership.quiet)
         )
 
     def _is_idle(self) -> bool:
@@ -281,7 +323,7 @@ class Node:
             self.fault is None
             and self.quiet
             and self.due.quiet
-            and not (self.activities.running or self.activities.waiting)
+            and not (self.activities.running or self.activities.waiting or self.remote.waiting)
             and not self.messaging.waits_for_retry
             and not any(r.waits_for_retry for r in self.residents.values())
         )
@@ -399,7 +441,8 @@ class Node:
         """Return an execution in memory, read from the store if need be; see `runtime.loading`."""
         return await self.loading.load(execution_id, then)
 
-    def _drop_residents(self, why: str = "the node stopped") -> None:
+    def drop_residents(self, why: str = "the node stopped") -> None:
+        """Forget the executions in memory; the store has them."""
         for resident in list(self.residents.values()):
             self.drop(resident)
         self.residents.clear()
@@ -409,14 +452,6 @@ class Node:
             if not starting.done():
                 starting.set_exception(NodeStoppedError(f"{why}: it may have begun"))
         self.loading.give_up()
-
-    def _drop_everything(self, error: BaseException) -> None:
-        self.intake.drop()
-        self.committer.drop(error)
-        self.messaging.forget_all()
-        for resident in list(self.residents.values()):
-            self._leave(resident)
-        self._drop_residents(f"the store failed ({error})")
 
     # ---- failures of the store ----------------------------------------------------------------
 
@@ -429,72 +464,23 @@ class Node:
             resident.started.set_exception(error)
 
     def store_failed(self, error: BaseException) -> None:
-        """Believe nothing in memory and read the store again; see `runtime.recovery`.
+        """Believe nothing in memory and read the store again; see `runtime.faults`."""
+        self.faults.store_failed(error)
 
-        What is in memory goes in any case, also during a fault or a stop: a resident whose records
-        were not written is ahead of its journal, and its next ones would leave a gap in it.
-        """
-        self._drop_everything(error)
-        if self.fault is not None:
-            return
-        self.fault = error
-        if self.stopping:
-            return
-        if is_fatal(error):
-            self._stay_down(error)
-            return
-        logger.error("the store failed, the node takes no work until it recovers: %s", error)
-        self._tasks.append(self._loop.create_task(self._recover(), context=Context()))
+    def drop_everything(self, error: BaseException) -> None:
+        """Forget all that is in memory; whoever waits for it hears *error*."""
+        self.intake.drop()
+        self.remote.drop()
+        self.committer.drop(error)
+        self.messaging.forget_all()
+        for resident in list(self.residents.values()):
+            self._leave(resident)
+        self.drop_residents(f"the store failed ({error})")
 
-    async def _recover(self) -> None:
-        try:
-            await self.recovery.run()
-            for execution_id in self.results.ids():
-                await self._tell_end(execution_id)
-            self._keys = iter(range(0))
-            await self.messaging.read_again()
-        except Exception as error:
-            if not isinstance(error, StoreError):
-                logger.exception("the recovery itself failed; it is tried again")
-            if is_fatal(error):
-                self.fault = error
-                self._stay_down(error)
-            else:
-                self.fault = None
-                self.store_failed(error)
-            return
-        self._drop_residents()
-        self.fault = None
-        logger.warning("the store is open again; interrupted executions go on")
-        self.messaging.begin()
-        self.loading.damaged.clear()
-        self.intake.restart()
-        self.due.restart()
-        self.spawn(self.loading.try_stopped())
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """End a task with the node."""
+        self._tasks.append(task)
 
-    async def _tell_end(self, execution_id: str) -> None:
-        try:
-            finished = await self.recovery.ended(execution_id)
-        except StoreError as error:
-            if not is_damage(error):
-                raise
-            self.results.fail(execution_id, error)
-        else:
-            if finished is not None:
-                self.results.tell(execution_id, finished)
-
-    def _part_ended(self, task: asyncio.Task[None]) -> None:
-        """A loop of the node that ends by itself is a defect; the node is of no use without it."""
-        if task.cancelled() or self.stopping:
-            return
-        error = NodeStoppedError(f"a part of the node failed: {task.exception()!r}")
-        logger.critical("a part of the node failed", exc_info=task.exception())
-        if self.fault is None:
-            self.fault = error
-        self._drop_everything(error)
-        self._stay_down(error)
-
-    def _stay_down(self, error: BaseException) -> None:
-        logger.critical("the node stays down, start a new process: %s", error)
-        self.results.stop(f"the node stays down, nothing more is written: {error}")
-        self.idlers.stop(f"the node stays down: {error}")
+    def owns(self, row: ExecutionRow) -> bool:
+        """Whether an execution is this node's to run."""
+        return self.cluster is None or row.owner == self.cluster.incarnation

@@ -103,6 +103,11 @@ class Streams:
             self.live.backlog = self._grew = True
             self.poke()
 
+    def reaches(self, position: int) -> None:
+        """The log reaches so far, as somebody has just seen it: a hint may have been lost."""
+        if position > self.live.frontier:
+            self.grew()
+
     def merge(self, stream: Stream) -> None:
         """Let the live stream go on with the slots of one that has caught up with it."""
         for service, slots in (stream.slots or {}).items():

@@ -1,0 +1,103 @@
+"""What a node does when its store fails, or a part of it: see `recovery` for the order of things."""
+
+import asyncio
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+from counterpoint.errors import NodeStoppedError, StoreError
+from counterpoint.runtime.log import logger
+from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.node import Node
+
+
+class Faults:
+    """The failures of one node, and the way back from them."""
+
+    def __init__(self, node: "Node") -> None:
+        self.node = node
+        self.recovery = Recovery(node.store, node.clock, node.codec)
+
+    def store_failed(self, error: BaseException) -> None:
+        """Believe nothing in memory and read the store again.
+
+        What is in memory goes in any case, also during a fault or a stop: a resident whose records
+        were not written is ahead of its journal, and its next ones would leave a gap in it.
+        """
+        node = self.node
+        node.drop_everything(error)
+        if node.fault is not None:
+            return
+        node.fault = error
+        if node.stopping:
+            return
+        if is_fatal(error):
+            self._stay_down(error)
+            return
+        logger.error("the store failed, the node takes no work until it recovers: %s", error)
+        node.keep(asyncio.get_running_loop().create_task(self._recover(), context=Context()))
+
+    async def _recover(self) -> None:
+        node = self.node
+        try:
+            await self.recovery.run()
+            for execution_id in node.results.ids():
+                await self._tell_end(execution_id)
+            node.keys.forget()
+            if node.membership is not None:
+                await node.membership.open()
+            await node.messaging.read_again()
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                logger.exception("the recovery itself failed; it is tried again")
+            if is_fatal(error):
+                node.fault = error
+                self._stay_down(error)
+            else:
+                node.fault = None
+                self.store_failed(error)
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take work again: the store can be used."""
+        node = self.node
+        node.drop_residents()
+        node.fault = None
+        logger.warning("the store is open again; interrupted executions go on")
+        node.messaging.begin()
+        node.loading.damaged.clear()
+        node.intake.restart()
+        node.due.restart()
+        node.remote.poke()
+        node.spawn(node.loading.try_stopped())
+
+    async def _tell_end(self, execution_id: str) -> None:
+        results = self.node.results
+        try:
+            finished = await self.recovery.ended(execution_id)
+        except StoreError as error:
+            if not is_damage(error):
+                raise
+            results.fail(execution_id, error)
+        else:
+            if finished is not None:
+                results.tell(execution_id, finished)
+
+    def part_ended(self, task: asyncio.Task[None]) -> None:
+        """A loop of the node that ends by itself is a defect; the node is of no use without it."""
+        node = self.node
+        if task.cancelled() or node.stopping:
+            return
+        error = NodeStoppedError(f"a part of the node failed: {task.exception()!r}")
+        logger.critical("a part of the node failed", exc_info=task.exception())
+        if node.fault is None:
+            node.fault = error
+        node.drop_everything(error)
+        self._stay_down(error)
+
+    def _stay_down(self, error: BaseException) -> None:
+        logger.critical("the node stays down, start a new process: %s", error)
+        self.node.results.stop(f"the node stays down, nothing more is written: {error}")
+        self.node.idlers.stop(f"the node stays down: {error}")

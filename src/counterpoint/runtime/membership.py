@@ -1,0 +1,179 @@
+"""One node among several: its lease, what it takes over from others, and when it has to go.
+
+Safety argument (P7): everything that a node writes is fenced by the store (`ports.cluster`), so this
+loop decides nothing about safety: it only sees to it that work goes on. What it does late, or
+twice, or at the same time as another node, is late, or done once.
+
+*Alive.* Each `LOOK_EVERY` the node renews its lease and looks around (`beat`), one round trip. A node
+whose lease is over goes on until somebody declares it lost; if it learns that it was, all in
+memory is dropped like after a failure of the store, and it opens the store again as a new
+incarnation. The same happens to a node that was stopped (SIGSTOP, a debugger, a sleeping laptop): its
+first commit or look after that tells it.
+
+*Fail-over.* Who sees a lease that is over declares it lost; everybody takes over what it owned, in
+batches, what is due first, as far as it hosts it; what nobody hosts waits. Claims of the dead become
+lost attempts of those who called. Letters to the dead are routed again; slots are taken by `shares`.
+
+*Failure.* If the store cannot be reached, this is a failure of the store (`recovery`).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from counterpoint.authoring.registry import Registry
+from counterpoint.errors import StoreError
+from counterpoint.model.cluster import Hosting, Pulse
+from counterpoint.ports.cluster import ClusterStore, Heard
+from counterpoint.runtime.log import logger
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.node import Node
+
+LOOK_EVERY_SECONDS = 1.0
+"""How often a node looks around when it hears nothing: one round trip each."""
+ADOPT_BATCH = 200
+"""Executions taken over in one transaction: others get their part of the rest meanwhile."""
+ROUTE_BATCH = 500
+
+
+class Membership:
+    """What a node does about the other nodes of its store."""
+
+    def __init__(self, node: "Node", store: ClusterStore, hosting: Hosting) -> None:
+        self.node = node
+        self.store = store
+        self.hosting = hosting
+        self._woken = asyncio.Event()
+        self._route = False
+        self._known = 0
+        """The membership as of the last look."""
+        self._looking = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is being taken over."""
+        return not (self._looking or self._woken.is_set())
+
+    async def open(self) -> None:
+        """Join, once the store is open; take over what this node's last incarnation left.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._known = 0
+        await self.store.announce(self.hosting)
+        self.store.listen(self._heard)
+        await self.store.adopt(ADOPT_BATCH)  # the scan for due work begins before everything
+        self._woken.set()
+
+    def poke(self) -> None:
+        """Look around now."""
+        self._woken.set()
+
+    def _heard(self, what: Heard) -> None:
+        node = self.node
+        if node.fault is not None or node.stopping:
+            return
+        match what:
+            case Heard.MAIL:
+                node.intake.poke()
+            case Heard.UNROUTED:
+                self._route = True
+                self.poke()
+            case Heard.EVENTS:
+                node.messaging.streams.grew()
+            case Heard.CALLS:
+                self.node.remote.poke()
+            case Heard.NODES:
+                self.poke()
+
+    async def run(self) -> None:
+        """Look around now and then, and when something was heard, until cancelled."""
+        while True:
+            try:
+                # Not `wait_for`: on Python 3.11 it can swallow the cancellation that ends this.
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+            self._woken.clear()
+            if self.node.fault is not None:
+                continue
+            self._looking = True
+            try:
+                await self._look()
+            except StoreError as error:
+                self.node.store_failed(error)
+            finally:
+                self._looking = False
+                self.node.check_idle()
+
+    async def _look(self) -> None:
+        node, store = self.node, self.store
+        pulse = await store.beat()
+        if pulse.draining and not node.drained.is_set():
+            logger.warning("this node was asked to hand over and stop")
+            node.drained.set()
+        lost = [one for one in pulse.expired if await store.declare_lost(one)]
+        for incarnation in lost:
+            logger.warning("node %d is declared dead: its lease was over", incarnation)
+        if node.stopping or node.fault is not None:
+            return
+        self._pass_on(pulse)
+        if pulse.orphans or lost:
+            await self._adopt()
+        if pulse.unrouted or self._route or lost:
+            self._route = False
+            while await store.route(ROUTE_BATCH) == ROUTE_BATCH:
+                await asyncio.sleep(0)
+            node.intake.poke()
+        if pulse.membership != self._known or lost:
+            self._known = pulse.membership
+            node.messaging.members_changed()
+
+    def _pass_on(self, pulse: Pulse) -> None:
+        """Wake the parts of the node for which there is something to do."""
+        if pulse.mail:
+            self.node.intake.poke()
+        if pulse.calls or pulse.cancelled:
+            self.node.remote.poke()
+        self.node.messaging.streams.reaches(pulse.last_position)
+
+    async def _adopt(self) -> None:
+        total = 0
+        more = True
+        while more and self.node.fault is None and not self.node.stopping:
+            adopted = await self.store.adopt(ADOPT_BATCH)
+            more = adopted.more
+            total += adopted.executions
+            if adopted.claims:
+                self.node.remote.lost(adopted.claims)
+            self.node.due.reconsider(adopted.first_wake_at)
+            self.node.due.poke()
+            await asyncio.sleep(0)
+        if total:
+            self.node.messaging.adopted()
+            self.node.spawn(self.node.loading.try_stopped())
+            logger.warning("%d executions were taken over from nodes that are gone", total)
+
+
+def hosting_of(app: str, node: str, registry: Registry, activities: Iterable[str]) -> Hosting:
+    """Return what a node with these definitions tells the others."""
+    reactions = list(registry.reactions)
+    return Hosting(
+        node=node or f"{socket.gethostname()}:{os.getpid()}",
+        app=app,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        services=sorted(registry.services),
+        workflows=sorted((name, one.version) for name, one in registry.workflows.items()),
+        activities=sorted(activities),
+        subscriptions=sorted(
+            [*reactions, *(name for name, one in registry.workflows.items() if one.on is not None)]
+        ),
+    )
+
