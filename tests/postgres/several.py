@@ -31,6 +31,7 @@ class Several:
         self._url = url
         self._schema = read_url(url).schema
         self._stores: list[PostgresStore] = []
+        self._altered = False
         self.back_door = back_door
 
     async def node(self, hosting: Hosting | None = HOSTING) -> PostgresStore:
@@ -55,6 +56,11 @@ class Several:
         """Return the rows of a statement in which {schema} stands for the store's schema."""
         rows = await self.back_door.fetch(text.replace("{schema}", self._schema), *values)
         return [tuple(row) for row in rows]
+
+    async def alter(self, text: str) -> None:
+        """Change the schema itself, for this test."""
+        self._altered = True
+        await self.sql(text)
 
     async def end_lease(self, node: PostgresStore, *, lengths: int = 1) -> None:
         """Put the end of a lease so many lengths of it into the past, a length being 1 ms."""
@@ -82,6 +88,8 @@ class Several:
     async def close(self) -> None:
         for store in self._stores:
             await store.close()
+        if self._altered:
+            await self.sql("DROP SCHEMA {schema} CASCADE")
 
 
 @asynccontextmanager

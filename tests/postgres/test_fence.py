@@ -52,8 +52,8 @@ WRITES: dict[str, Callable[[PostgresStore], Awaitable[object]]] = {
 
 
 @pytest.fixture
-async def shop(postgres_url: str) -> AsyncIterator[Several]:
-    async with several(postgres_url) as nodes:
+async def shop(url: str) -> AsyncIterator[Several]:
+    async with several(url) as nodes:
         yield nodes
 
 
@@ -127,7 +127,7 @@ async def late_commit(shop: Several) -> tuple[bool, bool]:
     """
     one, two = await shop.nodes(2)
     await start(two, 1)
-    await shop.sql(JUST_OVER)
+    await shop.alter(JUST_OVER)
     held = await hold_log(shop)
     commit = asyncio.ensure_future(
         two.commit(Commit(journal=[entry(1)], mail=[letter("late", "nobody")]))
@@ -148,7 +148,7 @@ async def test_a_commit_under_way_is_waited_for(shop: Several) -> None:
 async def test_without_the_fence_a_lost_node_would_commit(shop: Several) -> None:
     """The test above can fail: this is what it would find."""
     await shop.node()
-    await shop.sql(NO_FENCE)
+    await shop.alter(NO_FENCE)
 
     lost, written = await late_commit(shop)
 
@@ -158,7 +158,7 @@ async def test_without_the_fence_a_lost_node_would_commit(shop: Several) -> None
 async def test_who_adopts_sees_the_commit_that_was_under_way(shop: Several) -> None:
     one, two = await shop.nodes(2)
     await start(two, 1)
-    await shop.sql(JUST_OVER)
+    await shop.alter(JUST_OVER)
     held = await hold_log(shop)
     commit = asyncio.ensure_future(
         two.commit(Commit(journal=[entry(1)], mail=[letter("late", "nobody")]))
@@ -195,7 +195,7 @@ async def test_a_stopped_node_that_goes_on_commits_nothing_of_its_transaction(
 ) -> None:
     one, two = await shop.nodes(2)
     transaction = await two.begin()
-    await shop.sql("CREATE TABLE {schema}.business (order_id integer)")
+    await shop.alter("CREATE TABLE {schema}.business (order_id integer)")
     await transaction.connection.execute(
         "INSERT INTO {schema}.business VALUES (1)".replace("{schema}", two._schema)
     )

@@ -34,8 +34,8 @@ HOUR = 3_600_000_000
 
 
 @pytest.fixture
-async def shop(postgres_url: str) -> AsyncIterator[Several]:
-    async with several(postgres_url) as nodes:
+async def shop(url: str) -> AsyncIterator[Several]:
+    async with several(url) as nodes:
         yield nodes
 
 
