@@ -173,7 +173,13 @@ def test_the_program_of_the_guide_to_signals_prints_what_the_guide_says(tmp_path
     ("page", "number"),
     [
         (page, number)
-        for page in ("activities", "changing-workflow-code", "deploying", "signals")
+        for page in (
+            "activities",
+            "changing-workflow-code",
+            "deploying",
+            "several-nodes",
+            "signals",
+        )
         for number in range(len(blocks(ROOT / f"docs/guides/{page}.md")))
     ],
 )

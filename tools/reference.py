@@ -19,6 +19,7 @@ from counterpoint import activity, errors, testing, workflow
 from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.reaction import Reaction
+from counterpoint.authoring.stub import Stub
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import (
@@ -72,7 +73,9 @@ DECLARING = [
     counterpoint.Event,
     Reaction,
     counterpoint.Choreography,
+    Stub,
     counterpoint.Retry,
+    counterpoint.Rate,
     BusinessError,
     counterpoint.NotDone,
     counterpoint.RetryAfter,
@@ -114,10 +117,12 @@ CONSTRUCTED = {
 """Classes that users make, and that are no dataclasses."""
 INTERNAL = {
     "App": {"node"},
-    "Activity": {"resolve", "direct", "call_inside"},
-    "Workflow": {"resolve", "kind"},
+    "Activity": {"is_stub", "service_limits", "resolve", "direct", "call_inside"},
+    "Workflow": {"resolve", "kind", "service_limits"},
     "NodeState": {state.name for state in counterpoint.NodeState},
+    "Stub": {"direct", "is_stub"},
     "Retry": {"delay_after"},
+    "Rate": {"per_second"},
     "Severity": {severity.name for severity in counterpoint.Severity},
     "BusinessError": {"take_facts", "from_payload", "recorded_facts", "recorded_name"},
     "ReplayReport": {"add"},
@@ -143,6 +148,7 @@ MEANINGS = {
     "call": "its number in the execution, from 1",
     "cancel_reason": "why, if they said so",
     "cancel_requested_by": "who did, if they said so",
+    "burst": "how many may begin at one moment",
     "cap": "the longest delay",
     "compensation": "the recorded name of what undoes it, if it has to be undone",
     "compensated_at": "when it was undone",
@@ -161,6 +167,8 @@ MEANINGS = {
     "first": "the delay after the first attempt",
     "heartbeat": "the newest detail that the running attempt reported",
     "heartbeats": "the details that the function reported, oldest first",
+    "Rate.count": "how many attempts begin",
+    "Rate.per": "in which time",
     "id": "the execution's id",
     "idempotency_key": "the same for all attempts of the call, and of no other",
     "incident": "why a person is needed; None while nobody is",
@@ -251,7 +259,8 @@ NOTES = {
 | `name` | the recorded name, by default `service.function`; keep it when you rename |
 | `retry` | [`Retry`](#retry); by default ten attempts |
 | `timeout` | how long one attempt may take; a heartbeat starts it anew. `None`: no limit |
-| `concurrency` | how many attempts of it run at once on a node; `None`: no limit |
+| `concurrency` | how many attempts of it run at once, on all nodes; `None`: no limit |
+| `rate` | how many of them begin in a time, on all nodes: a [`Rate`](#rate); `None`: no limit |
 | `at_most_once`, `on_unknown` | see [compensation](../guides/compensation.md) |
 | `emits` | the events that it may publish; another one is refused |
 """,
@@ -287,6 +296,12 @@ Its members are strings (`Status.RUNNING == "running"`), one for each of the [st
 """,
     "Cause": """
 Its members are strings, one for each kind of [incident](../guides/operating.md#incidents).
+""",
+    "Service.stub": """
+More in [several nodes](../guides/several-nodes.md#calling-what-is-in-another-repository).
+""",
+    "Rate": """
+More in [several nodes](../guides/several-nodes.md#limits-over-all-nodes).
 """,
     "Service.event": """
 What may change under a version, and what is refused: [events and

@@ -55,8 +55,8 @@ class Retry:
 class Rate:
     """How many attempts may begin in a time: `count` `per` so long, on average.
 
-    They are spread evenly over it: no more than `burst` begin at one moment, and those who were not
-    needed for a while are saved up to that number.
+    They are spread evenly over it: no more than `burst` begin at one moment, and what was not used
+    for a while is saved up to that number.
 
         Rate(100, per=timedelta(minutes=1), burst=10)
     """

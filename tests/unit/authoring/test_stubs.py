@@ -66,6 +66,19 @@ async def lend(order_id: str) -> None:
     await pack(order_id)
 
 
+class Declined(BusinessError):
+    reason: str
+
+
+@orders.workflow
+async def ask(order_id: str) -> str:
+    try:
+        await authorize(order_id)
+    except Declined as declined:
+        return declined.reason
+    return "authorized"
+
+
 def whole() -> Registry:
     return Registry([orders, payments], payload_bytes_max=1 << 20)
 
@@ -74,8 +87,13 @@ def with_the_code(authorized: list[str], voided: list[str]) -> Service:
     """Return the service as the repository declares it that has its code."""
     there = Service("payments")
 
+    class Declined(BusinessError):
+        reason: str
+
     @there.activity
     async def authorize(order_id: str, amount: Decimal = Decimal(1)) -> int:
+        if order_id == "poor":
+            raise Declined(reason="no money")
         authorized.append(f"{order_id} {amount}")
         return 5
 
@@ -263,6 +281,16 @@ async def test_what_a_stub_has_done_is_undone(tmp_path: Path) -> None:
             await app.execution("order-none").result()
 
     assert voided == ["none 5"]
+
+
+async def test_a_business_error_arrives_as_the_class_that_the_stub_sees(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/shop.db"
+    there = with_the_code([], [])
+
+    async with App("all", services=[orders, there], store=store) as app, asyncio.timeout(30):
+        with pytest.raises(ExecutionFailed, match=r"Declined"):
+            await app.run(place, "poor")
+        assert await app.run(ask, "poor", id="ask") == "no money"
 
 
 # ---- in a harness -----------------------------------------------------------------------------
