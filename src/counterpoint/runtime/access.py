@@ -166,15 +166,15 @@ class NodeAccess:
             if (damage := node.loading.damaged.get(execution_id)) is not None:
                 raise StoreCorruptError(damage)
             begins = await about_to_begin(self.store, execution_id)
-            while begins and node.elsewhere is None:  # a rare race
+            while begins and node.distant_results is None:  # a rare race
                 await asyncio.sleep(node.settings.poll_interval.total_seconds())
                 begins = await about_to_begin(self.store, execution_id)
             if not begins:
                 row = await existing(self.store, execution_id)
                 if not row.status.live:
                     return await read_end(self.store, self.codec, row)
-            if node.elsewhere is not None:
-                node.elsewhere.look_soon()
+            if node.distant_results is not None:
+                node.distant_results.look_soon()
         future = node.results.wait(execution_id)
         try:
             return await future

@@ -31,6 +31,7 @@ from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.letters import UNDONE
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.mail import (
+    AttemptMail,
     ChildEndedMail,
     ChildUndoneMail,
     ContinueMail,
@@ -254,6 +255,10 @@ class Intake:
         """Take over a letter to what is not in memory; return why it has to wait, if it has."""
         if isinstance(mail, StartMail):
             return await self.beginnings.start(row, mail, found)
+        over = found is None or not (found.status.live or found.status is Status.CONTINUED)
+        if over and isinstance(mail, AttemptMail):
+            self.node.remote.drop_letter(row, mail)
+            return None
         if found is None:
             if row.execution_id in self._left:
                 self.beginnings.read_after(row)

@@ -151,7 +151,8 @@ class Loading:
                 inputs.tell_loaded(loaded, None)
             else:
                 records = await records_of(node.store, node.codec, row)
-                node.push(inputs.adopt, row, records, loaded)
+                calls = await node.remote.calls_of(row)
+                node.push(inputs.adopt, row, records, loaded, calls)
         except StoreError as error:
             inputs.tell_loaded(loaded, None)
             self._unreadable(execution_id, error)

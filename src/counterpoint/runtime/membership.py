@@ -67,7 +67,9 @@ class Membership:
         self._known = 0
         await self.store.announce(self.hosting)
         self.store.listen(self._heard)
-        await self.store.adopt(ADOPT_BATCH)  # the scan for due work begins before everything
+        adopted = await self.store.adopt(ADOPT_BATCH)  # the scan for due work finds them
+        if adopted.claims:
+            self.node.remote.lost(adopted.claims)
         self._woken.set()
 
     def poke(self) -> None:
@@ -176,4 +178,3 @@ def hosting_of(app: str, node: str, registry: Registry, activities: Iterable[str
             [*reactions, *(name for name, one in registry.workflows.items() if one.on is not None)]
         ),
     )
-

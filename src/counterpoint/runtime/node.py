@@ -31,9 +31,9 @@ from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.committer import Committer
+from counterpoint.runtime.distant_results import DistantResults
 from counterpoint.runtime.due import DueScan
 from counterpoint.runtime.effects import Effects
-from counterpoint.runtime.elsewhere import Elsewhere
 from counterpoint.runtime.entrance import Entrance
 from counterpoint.runtime.faults import Faults
 from counterpoint.runtime.idle import Idlers
@@ -138,16 +138,16 @@ class Node:
             rested=self.check_idle,
         )
         self.faults = Faults(self)
-        self.remote = RemoteCalls(self)
+        self.remote: RemoteCalls = RemoteCalls(self)
         self.intake: Intake = Intake(self)
         self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
         self.watchdog = Watchdog(settings.block_warning)
         self.membership: Membership | None = None
-        self.elsewhere: Elsewhere | None = None
+        self.distant_results: DistantResults | None = None
         if self.cluster is not None:
             hosting = hosting_of(self.name, settings.node, self.registry, self.remote.names)
             self.membership = Membership(self, self.cluster, hosting)
-            self.elsewhere = Elsewhere(self, self.cluster)
+            self.distant_results = DistantResults(self, self.cluster)
 
     # ---- life ---------------------------------------------------------------------------------
 
@@ -184,8 +184,8 @@ class Node:
         runs = [part.run for part in parts]
         if self.membership is not None:
             runs += [self.membership.run, self.remote.run]
-        if self.elsewhere is not None:
-            runs.append(self.elsewhere.run)
+        if self.distant_results is not None:
+            runs.append(self.distant_results.run)
         if self.messaging.sharing is not None:
             runs.append(self.messaging.sharing.shares.run)
         return runs

@@ -83,7 +83,8 @@ async def open_subscriptions(
         target = target_of(registry, row.name)
         if target is None:
             dispatcher.lane(row.service, row.lane).keeps_holds = True
-            logger.warning("no service of this app has %s: its events wait", row.name)
+            if not shared:
+                logger.warning("no service of this app has %s: its events wait", row.name)
             continue
         subscription = enlist(dispatcher, row, target)
         opened.subscriptions[row.number] = subscription

@@ -18,7 +18,7 @@ IDS_MAX = 500
 """Executions that are looked up at once; of more, each gets its turn."""
 
 
-class Elsewhere:
+class DistantResults:
     """Looks after the results that are decided on other nodes."""
 
     def __init__(self, node: Host, store: ClusterStore) -> None:
