@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-import psutil
 import pytest
 
 T = TypeVar("T")
@@ -172,9 +171,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         users.update(folder=str(server.folder), pids=[*users.get("pids", []), os.getpid()])
     yield server
     with _users(common) as users:
-        users["pids"] = [
-            pid for pid in users["pids"] if pid != os.getpid() and psutil.pid_exists(pid)
-        ]
+        users["pids"] = [pid for pid in users["pids"] if pid != os.getpid() and _runs(pid)]
         if not users["pids"]:
             server.stop()
             users.clear()
@@ -199,6 +196,14 @@ def url(postgres: Server, schemas: Schemas) -> Iterator[str]:
     """Give the URL of an empty store."""
     with schemas.one() as schema:
         yield postgres.url(schema=schema)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager

@@ -8,7 +8,7 @@ has prepared and planned for it is warm.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ class Connections:
         self._closed = False
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Any]:
+    async def use(self) -> AsyncGenerator[Any]:
         """Give a connection that the server has not closed, as far as is known."""
         connection = await self.take()
         try:
@@ -131,11 +131,16 @@ class Listener:
     async def _listen(self) -> None:
         connection = await self._connect()
         lost = asyncio.Event()
+
+        def ended(_connection: object) -> None:
+            lost.set()
+
+        def heard(_connection: object, _pid: int, _channel: str, text: str) -> None:
+            self._heard(text)
+
         try:
-            connection.add_termination_listener(lambda _connection: lost.set())
-            await connection.add_listener(
-                self._channel, lambda _connection, _pid, _channel, text: self._heard(text)
-            )
+            connection.add_termination_listener(ended)
+            await connection.add_listener(self._channel, heard)
             self._heard("")  # whatever was said while nobody listened
             await lost.wait()
         finally:

@@ -100,6 +100,7 @@ class StoreAttributes(StoreCase):
 
     @pytest.mark.parametrize("value", ["", "x" * 200, "ünïcode '%_\"", "a\nb", "a\0b"], ids=repr)
     async def test_any_text_is_kept_and_found(self, node: Store, value: str) -> None:
+        self.needs(value)
         await node.commit(Commit(starts=[execution(1)], attributes=said(1, text=value)))
 
         assert await node.attributes(1) == {"text": value}

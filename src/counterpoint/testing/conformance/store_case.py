@@ -107,7 +107,22 @@ class StoreCase(ABC):
         """Return all that was written: by the back door if there is one, else by reading."""
         raw = {table: self.raw_rows(table) for table in TABLES}
         found = {table: rows for table, rows in raw.items() if rows is not None}
-        return found if len(found) == len(TABLES) else await read_everything(store)
+        if len(found) < len(TABLES):
+            found = await read_everything(store)
+        if self.features.many_nodes:
+            owner = ExecutionRow._fields.index("owner")
+            rows = found["executions"]
+            found["executions"] = [(*row[:owner], None, *row[owner + 1 :]) for row in rows]
+        return found
+
+    def as_given(self, row: ExecutionRow | None) -> ExecutionRow | None:
+        """Return a row as it was committed: several nodes write down who owns it."""
+        return row and row._replace(owner=None) if self.features.many_nodes else row
+
+    def needs(self, text: str) -> None:
+        """Skip a test about a text that the store does not hold."""
+        if "\0" in text and not self.features.nul:
+            pytest.skip("StoreFeatures.nul is false")
 
 
 async def read_everything(store: Store) -> Snapshot:

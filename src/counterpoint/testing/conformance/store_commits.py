@@ -79,7 +79,7 @@ class StoreCommits(StoreCase):
 
         await start(node, execution(1), full)
 
-        assert (await self.everything(node))["executions"] == [execution(1), full]
+        assert (await self.everything(node))["executions"] == [execution(1), self.as_given(full)]
 
     @pytest.mark.parametrize("count", SIZES)
     async def test_commit_of_any_size_is_written_once_and_in_order(
@@ -138,7 +138,7 @@ class StoreCommits(StoreCase):
 
         await start(node, execution(2, "b"))
 
-        assert await node.execution("b") == execution(2, "b")
+        assert self.as_given(await node.execution("b")) == execution(2, "b")
 
     async def test_one_id_twice_in_a_commit_is_a_conflict(self, node: Store) -> None:
         with pytest.raises(ConflictError) as caught:

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from counterpoint.errors import StoreError, StoreLockedError
+from counterpoint.model.rows import Query
 from counterpoint.ports.store import Store
 from counterpoint.testing.conformance.store_case import StoreCase, execution, start
 
@@ -17,6 +18,7 @@ class StoreLocks(StoreCase):
 
     @pytest.mark.usefixtures("node")
     async def test_second_node_is_refused_and_told_who_hosts(self) -> None:
+        self._needs_one_node()
         with pytest.raises(StoreLockedError) as caught:
             await self.make_store().open(node=True)
 
@@ -24,12 +26,29 @@ class StoreLocks(StoreCase):
         assert "client" in str(caught.value)
 
     async def test_refused_node_does_not_disturb_the_one_that_hosts(self, node: Store) -> None:
+        self._needs_one_node()
         with pytest.raises(StoreLockedError):
             await self.make_store().open(node=True)
 
         await start(node, execution(1))
         with pytest.raises(StoreLockedError):
             await self.make_store().open(node=True)
+
+    async def test_several_nodes_host_at_once(self, node: Store) -> None:
+        if not self.features.many_nodes:
+            pytest.skip("StoreFeatures.many_nodes is false")
+
+        async with self.opened(node=True) as other:
+            await start(node, execution(1))
+            await start(other, execution(2))
+            for store, key in ((node, 1), (other, 2)):
+                due = await store.due(after=(0, 0), until=2**60, limit=9)
+                assert [row.key for row in due] == [key]
+                assert len(await store.executions(Query())) == 2
+
+    def _needs_one_node(self) -> None:
+        if self.features.many_nodes:
+            pytest.skip("StoreFeatures.many_nodes is true")
 
     async def test_same_store_opened_again_as_node_is_refused(self, node: Store) -> None:
         with pytest.raises(StoreLockedError):

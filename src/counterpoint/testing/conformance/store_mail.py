@@ -87,23 +87,32 @@ class StoreMail(StoreCase):
 
     async def test_node_sees_that_others_posted(self, node: Store) -> None:
         async with self.another(node) as client:
-            await node.changed()
+            await start(node, execution(1))
+            await self.quiet(node)
             await post(client, "a")
 
-            assert await node.changed()
-            assert not await node.changed()
+            async with asyncio.timeout(15):
+                heard = False
+                while not heard:
+                    heard = await node.changed()
+                    await asyncio.sleep(0)
+            await self.quiet(node)
             assert len(await node.mail(after=0, limit=9)) == 1
 
     async def test_nothing_changed_while_nobody_writes(self, node: Store) -> None:
-        await node.changed()
+        await self.quiet(node)
 
-        assert not await node.changed()
+    async def quiet(self, node: Store) -> None:
+        """Wait until the node says that nothing has changed: now and then it may only think so."""
+        said = [await node.changed() for _ in range(5 if self.features.many_nodes else 2)]
+        assert not all(said)
+        assert not said[-1] or self.features.many_nodes
 
     async def test_clients_read_what_the_node_wrote(self, node: Store) -> None:
         async with self.another(node) as client:
             await node.commit(Commit(starts=[execution(1)], journal=[entry(1)]))
 
-            assert await client.execution("execution-1") == execution(1)
+            assert self.as_given(await client.execution("execution-1")) == execution(1)
             assert await client.journal(1) == [entry(1)]
 
     @pytest.mark.parametrize(
@@ -134,6 +143,7 @@ class StoreMail(StoreCase):
             assert await self.everything(client) == before
 
     async def test_mail_of_many_clients_is_taken_once_each_and_in_order(self, node: Store) -> None:
+        await start(node, execution(1))
         async with AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(self.another(node)) for _ in range(CLIENTS)]
 

@@ -151,6 +151,7 @@ class StoreMessagesLog(StoreCase):
 
     @pytest.mark.parametrize("name", ["ünïcode", "with \x00 nul", "'quoted' \"twice\""])
     async def test_conflict_names_ids_of_any_characters(self, node: Store, name: str) -> None:
+        self.needs(name)
         both = Commit(starts=[execution(1, name)], messages=Messages(events=[event(name)]))
         await node.commit(both)
 
@@ -296,6 +297,7 @@ class StoreMessagesLog(StoreCase):
         assert await node.reactions_at([1]) == [reaction(1, 1, ReactionStatus.DEAD)]
 
     async def test_waits_are_found_by_type_and_key_in_order(self, node: Store) -> None:
+        await start(node, execution(1), execution(2), execution(3))
         waits = [wait(2, 1), wait(1, 2), wait(1, 1, key="o-2"), wait(3, type=PAID)]
         await write(node, Messages(waits=waits))
 
@@ -308,6 +310,8 @@ class StoreMessagesLog(StoreCase):
 
     @pytest.mark.parametrize("key", ["", "ünïcode", "with \x00 nul", "'quoted' \"twice\"", "5"])
     async def test_waits_of_any_key_are_found(self, node: Store, key: str) -> None:
+        self.needs(key)
+        await start(node, execution(1))
         await write(node, Messages(events=[event("a", key=key)], waits=[wait(1, key=key)]))
 
         assert await node.waits_for([(PLACED, key)]) == [wait(1, key=key)]
@@ -315,6 +319,7 @@ class StoreMessagesLog(StoreCase):
         assert await places(node, EventQuery(types=[PLACED, PAID], key=key)) == [1]
 
     async def test_wait_that_is_over_is_found_no_more(self, node: Store) -> None:
+        await start(node, execution(1), execution(2), execution(3))
         await write(node, Messages(waits=[wait(1, 1), wait(1, 2), wait(2, 1)]))
 
         await write(node, Messages(waits_over=[(1, 1), (2, 9), (2, 1)], waits=[wait(3)]))
@@ -344,6 +349,7 @@ class StoreMessagesLog(StoreCase):
     async def test_wait_is_fulfilled_by_a_later_event_that_is_new_enough(
         self, node: Store, row: EventWaitRow, *, fulfilled: bool
     ) -> None:
+        await start(node, execution(1))
         await append(
             node, event("1", at=10), event("2", at=20, key="o-2"), event("3", at=30)
         )  # fmt: skip
@@ -353,6 +359,7 @@ class StoreMessagesLog(StoreCase):
         assert found == ([row] if fulfilled else [])
 
     async def test_fulfilled_waits_come_page_by_page(self, node: Store) -> None:
+        await start(node, execution(1), execution(2), execution(3))
         waits = [wait(key, number) for key in (1, 2) for number in (1, 2)]
         await write(
             node, Messages(events=[event("a")], waits=[*reversed(waits), wait(3, type=PAID)])

@@ -26,7 +26,7 @@ class StoreReads(StoreCase):
     async def test_execution_is_its_newest_run(self, node: Store) -> None:
         await start(node, execution(1, "a", run=1), execution(3, "a", run=2), execution(2, "b"))
 
-        assert await node.execution("a") == execution(3, "a", run=2)
+        assert self.as_given(await node.execution("a")) == execution(3, "a", run=2)
 
     async def test_read_status_is_a_status(self, node: Store) -> None:
         await start(node, execution(1))
@@ -219,4 +219,4 @@ class StoreReads(StoreCase):
 
         await start(node, execution(2, "a"))
 
-        assert await node.execution("a") == execution(2, "a")
+        assert self.as_given(await node.execution("a")) == execution(2, "a")

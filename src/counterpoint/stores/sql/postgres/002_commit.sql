@@ -315,7 +315,8 @@ BEGIN
   END IF;
   IF u_key IS NOT NULL THEN
     UPDATE {schema}.executions AS x
-    SET status = u.status, version = u.version, wake_at = u.wake_at, finished_at = u.finished_at
+    SET status = u.status, version = u.version, wake_at = u.wake_at, finished_at = u.finished_at,
+      owner = CASE WHEN x.finished_at IS NULL THEN x.owner ELSE me END
     FROM unnest(u_key, u_status, u_version, u_wake_at, u_finished_at)
       AS u (key, status, version, wake_at, finished_at)
     WHERE x.key = u.key;
