@@ -29,6 +29,8 @@ KEYS = {
 
 
 class TestSqliteStore(StoreConformance):
+    features = SqliteStore.features
+
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:
         self.path = tmp_path / "counterpoint.db"

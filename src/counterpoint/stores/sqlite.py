@@ -55,6 +55,12 @@ from counterpoint.stores.rows import (
 )
 from counterpoint.stores.sqlite_examination import SqliteExamination
 from counterpoint.stores.sqlite_messages import SqliteMessages
+from counterpoint.stores.sqlite_transaction import (
+    OPEN,
+    Guard,
+    SqliteTransaction,
+    others_are_over,
+)
 from counterpoint.stores.sqlite_writes import SQL, is_one_step, remember_keys, write
 from counterpoint.stores.wal import Checkpoints, make_durable
 
@@ -70,7 +76,9 @@ class SqliteStore(SqliteMessages, SqliteExamination):
     App("shop", services=[orders], store=SqliteStore("shop.db"))
     """
 
-    features = StoreFeatures()
+    features = StoreFeatures(
+        transactions=True, connection="sqlite", transactions_at_once=1, transactions_alone=True
+    )
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class SqliteStore(SqliteMessages, SqliteExamination):
         *,
         busy_timeout: timedelta = timedelta(seconds=5),
         max_pages: int | None = None,
+        transaction_timeout: timedelta = timedelta(seconds=1),
     ) -> None:
         if str(path) in ("", ":memory:"):
             raise StoreError("SqliteStore keeps a file: use MemoryStore() for a store in memory")
@@ -88,6 +97,8 @@ class SqliteStore(SqliteMessages, SqliteExamination):
         self._name = str(path)
         self._busy_timeout = busy_timeout
         self._max_pages = max_pages
+        self._transaction_seconds = transaction_timeout.total_seconds()
+        self._guard: Guard | None = None
         self._identity: Identity | None = None
         self._lock = NodeLock(self.file)
         self._db: sqlite3.Connection | None = None
@@ -136,15 +147,25 @@ class SqliteStore(SqliteMessages, SqliteExamination):
     async def commit(self, commit: Commit) -> int:
         if not self._node and only_node_writes(commit):
             self._check_node()
+        if OPEN:
+            await others_are_over(self.file)
+        return self._write(commit, begun=False)
+
+    def write_begun(self, commit: Commit) -> int:
+        """Write *commit* in the user's transaction that is open, and commit it."""
+        return self._write(commit, begun=True)
+
+    def _write(self, commit: Commit, *, begun: bool) -> int:
         first, last_key = self._next_position, self._next_key - 1
         execute = self._execute
         committing = False
         try:
-            if is_one_step(commit):
+            if not begun and is_one_step(commit):
                 committing = True
                 write(execute, commit, first_position=first, last_key=last_key)
             else:
-                execute("BEGIN IMMEDIATE", _NOTHING)
+                if not begun:
+                    execute("BEGIN IMMEDIATE", _NOTHING)
                 write(execute, commit, first_position=first, last_key=last_key)
                 committing = True
                 execute("COMMIT", _NOTHING)
@@ -202,7 +223,20 @@ class SqliteStore(SqliteMessages, SqliteExamination):
         return {Status(status): count for status, count in self._read(SQL["count_executions"])}
 
     async def begin(self) -> Transaction:
-        raise StoreError("this store has no transactions for users: StoreFeatures.transactions")
+        self._check_node()
+        await others_are_over(self.file)
+        if self._db is None:
+            self._not_open("", _NOTHING)
+        try:
+            self._guard = self._guard or Guard(self._db)
+            return SqliteTransaction(self, self._db, self._guard, self._transaction_seconds)
+        except sqlite3.Error as error:
+            raise self._failed_commit(error, Commit(), committing=False) from error
+
+    def undo(self) -> None:
+        """Roll back the user's transaction that is open."""
+        if not self._rollback():
+            self._break(StoreBrokenError(f"{self._name}: a transaction could not be undone"))
 
     async def forget(self, *, finished_before: int, limit: int) -> int:
         def delete(execute: Execute) -> int:
@@ -212,9 +246,10 @@ class SqliteStore(SqliteMessages, SqliteExamination):
                 execute(SQL[f"delete_{name}"], [keys])
             return len(found)
 
-        return self._delete(delete)
+        return await self._delete(delete)
 
-    def _delete(self, delete: Callable[[Execute], int]) -> int:
+    async def _delete(self, delete: Callable[[Execute], int]) -> int:
+        await others_are_over(self.file)
         self._check_node()
         execute = self._execute
         committing = False
@@ -340,6 +375,9 @@ class SqliteStore(SqliteMessages, SqliteExamination):
     def _hang_up(self) -> None:
         self._execute = self._not_open
         self._checkpoints = None
+        self._guard = None
+        if self._node and (user := OPEN.get(self.file)) is not None:
+            user.cut_off()
         if self._db is not None:
             with suppress(sqlite3.Error):
                 self._db.close()

@@ -33,7 +33,7 @@ class SqliteMessages(ABC):
     def _read(self, text: str, *values: Value) -> list[tuple[Any, ...]]: ...
 
     @abstractmethod
-    def _delete(self, delete: Callable[[Execute], int]) -> int:
+    async def _delete(self, delete: Callable[[Execute], int]) -> int:
         """Return what *delete* returned once what it executed is committed, keys remembered."""
 
     async def event(self, source: str, event_id: str) -> EventRow | None:
@@ -109,7 +109,7 @@ class SqliteMessages(ABC):
             execute(SQL["delete_events"], [positions])
             return len(found)
 
-        return self._delete(delete)
+        return await self._delete(delete)
 
     async def forget_contract(self, event_type: str) -> int:
         def delete(execute: Execute) -> int:
@@ -117,7 +117,7 @@ class SqliteMessages(ABC):
             execute(SQL["delete_contract"], [event_type])
             return count
 
-        return self._delete(delete)
+        return await self._delete(delete)
 
     def _number(self, text: str, *values: Value) -> int:
         ((number,),) = self._read(text, *values)
