@@ -1,12 +1,13 @@
 """A store that fails on demand, over any other store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from counterpoint.errors import StoreBrokenError, StoreError
 from counterpoint.model.rows import Commit
+from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import Store
 from counterpoint.testing.passing import PassingStore
 
@@ -116,6 +117,13 @@ class FaultyStore(PassingStore):
         await self.inner.open(node=node)
 
     async def commit(self, commit: Commit) -> int:
+        return await self.write(lambda: self.inner.commit(commit))
+
+    async def begin(self) -> Transaction:
+        return FaultyTransaction(self, await self.inner.begin())
+
+    async def write(self, commit: Callable[[], Awaitable[int]]) -> int:
+        """Make a commit, of a transaction or not, or what a test has asked for instead."""
         self.commits += 1
         when = self._crash_at.pop(self.commits, None)
         if not self._gate.is_set():
@@ -126,7 +134,7 @@ class FaultyStore(PassingStore):
         fault = _due(self._commit_faults)
         if fault is not None and not fault.applied:
             raise fault.error
-        first = await self.inner.commit(commit)
+        first = await commit()
         if when == "after":
             await self._die()
         if when == "applied-but-failed":
@@ -142,6 +150,34 @@ class FaultyStore(PassingStore):
         if self._on_crash is not None:
             self._on_crash()
         await asyncio.Future()  # whoever crashed never comes back from here
+
+
+class FaultyTransaction:
+    """A transaction whose commit is one of the store's."""
+
+    def __init__(self, store: FaultyStore, inner: Transaction) -> None:
+        self._store = store
+        self._inner = inner
+
+    @property
+    def connection(self) -> Any:
+        return self._inner.connection
+
+    def expires(self, expired: Callable[[StoreError], None]) -> None:
+        self._inner.expires(expired)
+
+    async def check(self) -> None:
+        await self._inner.check()
+
+    async def commit(self, commit: Commit) -> int:
+        try:
+            return await self._store.write(lambda: self._inner.commit(commit))
+        except StoreError:
+            await self._inner.rollback()
+            raise
+
+    async def rollback(self) -> None:
+        await self._inner.rollback()
 
 
 def _due(faults: list[_Fault]) -> _Fault | None:

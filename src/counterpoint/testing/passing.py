@@ -18,6 +18,7 @@ from counterpoint.model.messages import (
 )
 from counterpoint.model.rows import Commit, DueRow, ExecutionRow, JournalRow, MailRow, Query
 from counterpoint.model.states import Status
+from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import Store, StoreFeatures
 
 
@@ -33,7 +34,7 @@ class PassingStore:
         return self.inner.features
 
     async def before_read(self) -> None:
-        """Run before everything but `open`, `close`, `commit` and `reserve_keys`."""
+        """Run before everything but `open`, `close`, `begin`, `commit` and `reserve_keys`."""
 
     async def open(self, *, node: bool) -> None:
         await self.inner.open(node=node)
@@ -46,6 +47,9 @@ class PassingStore:
 
     async def commit(self, commit: Commit) -> int:
         return await self.inner.commit(commit)
+
+    async def begin(self) -> Transaction:
+        return await self.inner.begin()
 
     async def execution(self, execution_id: str) -> ExecutionRow | None:
         await self.before_read()
