@@ -295,15 +295,14 @@ class RemoteClaims:
 
     def heartbeat(self, attempt: Attempt, detail: Payload) -> None:
         """Send the newest detail to the owner, at most once a second. From any thread."""
-        self.node.activities.prolong(attempt)
-        self.node.call_threadsafe(self._beat, attempt, detail)
-
-    def _beat(self, attempt: Attempt, detail: Payload) -> None:
         claim: Claim = attempt.owner
-        if claim.reported:
-            return
-        claim.beat = detail
-        if not claim.beats:
+        claim.beat = detail  # at once: the attempt may end before the loop's next round
+        self.node.activities.prolong(attempt)
+        self.node.call_threadsafe(self._beat, attempt)
+
+    def _beat(self, attempt: Attempt) -> None:
+        claim: Claim = attempt.owner
+        if not (claim.reported or claim.beats):
             claim.beats = True
             clock = self.node.clock
             claim.beat_at = max(clock.now(), claim.beat_at + BEAT_INTERVAL)
