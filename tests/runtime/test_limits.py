@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from tests.runtime.test_bounds import Meter
 from counterpoint import Event, Rate, Service
 from counterpoint.errors import ExecutionFailed
 from counterpoint.model.cluster import Limit
+from counterpoint.ports.clock import Alarm, Clock
 from counterpoint.testing import Harness
 
 bank = Service("bank", concurrency=3)
@@ -149,6 +151,32 @@ async def test_in_any_time_no_more_begin_than_the_rate_and_the_burst_allow() -> 
         for i, first in enumerate(began):
             for j in range(i, len(began)):
                 assert j - i + 1 <= 5 + 10 * (began[j] - first) + 1e-3
+
+
+class Later:
+    """A clock that is ahead of the alarms that it has set."""
+
+    def __init__(self, clock: Clock, ahead: timedelta) -> None:
+        self.clock = clock
+        self.ahead = ahead // timedelta(microseconds=1)
+
+    def now(self) -> int:
+        return self.clock.now() + self.ahead
+
+    def call_at(self, at: int, callback: Callable[[], object]) -> Alarm:
+        return self.clock.call_at(at, callback)
+
+
+async def test_what_could_begin_does_not_overtake_what_waits() -> None:
+    async with Harness(services=SERVICES) as harness:
+        await started(harness, "ask", 2)
+        limits = harness.app.node.activities.limits
+        limits.clock = Later(harness.clock, timedelta(seconds=20))
+        await harness.start(through, "ask", 2)
+        limits.clock = harness.clock
+        await harness.idle()
+
+        assert [call.arguments["number"] for call in harness.calls] == [0, 1, 2]
 
 
 async def test_a_rate_does_not_keep_other_activities_from_running() -> None:

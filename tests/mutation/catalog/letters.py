@@ -163,4 +163,16 @@ MUTANTS = (
         ("tests/design/test_execution_reset.py::test_reset_keeps_signals",),
         "A reset swallows signals that were accepted.",
     ),
+    Mutant(
+        "acknowledge-a-start-that-another-node-begins-at-once",
+        "P1",
+        "runtime/access.py",
+        "    await access.post(execution_id, mail)\n",
+        "    pending = asyncio.ensure_future(access.post(execution_id, mail))\n"
+        "    pending.add_done_callback(lambda _: None)\n",
+        (
+            "tests/unit/authoring/test_hosting.py::test_a_start_of_what_is_elsewhere_is_durable_when_it_returns",
+        ),
+        "A start of another node's workflow was accepted, and is gone after a crash.",
+    ),
 )

@@ -160,4 +160,13 @@ MUTANTS = (
         ),
         "A child's abandoned call happens after the child was undone.",
     ),
+    Mutant(
+        "forget-what-undoes-a-stub",
+        "P9",
+        "authoring/registry.py",
+        "if stub is None else stub.undo\n",
+        "if stub is None else None\n",
+        ("tests/unit/authoring/test_stubs.py::test_a_harness_runs_what_stands_for_a_stub",),
+        "What another repository's activity has done stays when the saga fails.",
+    ),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from counterpoint import App, DefinitionError, Event, ExecutionExistsError, Service, activity
+from counterpoint.stores.memory import MemoryStore
 
 orders = Service("orders")
 payments = Service("payments")
@@ -174,6 +175,17 @@ async def test_a_start_of_what_is_elsewhere_is_durable_and_waits_for_its_node(
         assert posted == [("settle-7", "start")]
     async with app(store=store, hosts=["payments"]) as shop, asyncio.timeout(30):
         assert await shop.execution("settle-7").result() == "paid 7"
+
+
+async def test_a_start_of_what_is_elsewhere_is_durable_when_it_returns() -> None:
+    store = MemoryStore()
+
+    async with app(store=store, hosts=["orders"]) as shop:
+        await shop.start(settle, "7", id="settle-7")
+        await shop.node.crash()
+    await store.open(node=False)
+
+    assert [letter.execution_id for letter in await store.mail(after=0, limit=9)] == ["settle-7"]
 
 
 async def test_a_second_start_of_what_is_elsewhere_must_mean_the_same(tmp_path: Path) -> None:
