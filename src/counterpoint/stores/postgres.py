@@ -51,6 +51,8 @@ from counterpoint.stores.postgres_failures import (
     UNIQUE_VIOLATION,
     constraint,
     is_translatable,
+    said,
+    schema_of,
     sqlstate,
     translate,
     translate_connect,
@@ -124,7 +126,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         self._lent = Connections(self._connect)
         self._broken = None
         try:
-            await self._migrate()
+            await self._migrate(node=node)
             self._node = node
             if node:
                 await self._enter()
@@ -232,7 +234,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
 
     async def failed_commit(self, error: BaseException, commit: Commit) -> BaseException:
         """Return what an error of a commit means, once its transaction is rolled back."""
-        if sqlstate(error) != UNIQUE_VIOLATION:
+        if sqlstate(error) != UNIQUE_VIOLATION or schema_of(error) != self._schema:
             return self._translated(error)
         known = await self._conflict(commit)
         if known is None and constraint(error) in _RACES:
@@ -240,7 +242,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         return known or self._break(
             StoreBrokenError(
                 f"{self._name}: another writer used the same key or record number; nothing was "
-                f"written ({error}): open it again"
+                f"written ({said(error)}): open it again"
             )
         )
 
@@ -271,10 +273,10 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
                 raise
             raise translate_connect(error, self._name) from error
 
-    async def _migrate(self) -> None:
+    async def _migrate(self, *, node: bool) -> None:
         try:
             async with self._open_pool().use() as connection:
-                await migrate(connection, self._schema, self._name)
+                await migrate(connection, self._place, node=node)
         except Exception as error:
             raise self._translated(error) from error
 
@@ -293,6 +295,10 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
     @property
     def _writer(self) -> int:
         return self._incarnation if self._node else 0
+
+    @property
+    def _said_name(self) -> str:
+        return self._hosting.node if self._hosting is not None else "this node"
 
     @property
     def _is_heard(self) -> bool:
@@ -318,7 +324,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         if isinstance(error, StoreError):
             known: StoreError = error
         elif is_translatable(error):
-            known = translate(error, self._name)
+            known = translate(error, self._name, node=self._said_name)
         else:
             return error
         return self._break(known) if isinstance(known, StoreBrokenError) else known

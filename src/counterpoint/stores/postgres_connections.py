@@ -35,6 +35,11 @@ class Connections:
         connection = await self.take()
         try:
             yield connection
+        except Exception:
+            raise
+        except BaseException:  # cancelled in the middle of a statement
+            connection.terminate()
+            raise
         finally:
             self.give_back(connection)
 

@@ -78,24 +78,29 @@ def is_translatable(error: BaseException) -> bool:
     )
 
 
-def translate(error: BaseException, store: str) -> StoreError:
+def schema_of(error: BaseException) -> str:
+    """Return the schema of the table that an error is about, or an empty text."""
+    return getattr(error, "schema_name", None) or ""
+
+
+def translate(error: BaseException, store: str, *, node: str = "this node") -> StoreError:
     """Return what an error of a statement means to a caller."""
     code = sqlstate(error)
     if code == NODE_LOST:
-        return NodeLostError(store)
+        return NodeLostError(node)
     if code:
         meaning = _MEANINGS.get(code) or _CLASSES.get(code[:2])
         if meaning is not None:
             kind, advice = meaning
-            return kind(f"{store}: {advice} ({_said(error)})")
+            return kind(f"{store}: {advice} ({said(error)})")
         if code[:2] in _NOTHING_WRITTEN:
-            return StoreError(f"{store}: PostgreSQL refuses a value: {_said(error)}")
-        return StoreBrokenError(f"{store}: {_said(error)}: open it again")
+            return StoreError(f"{store}: PostgreSQL refuses a value: {said(error)}")
+        return StoreBrokenError(f"{store}: {said(error)}: open it again")
     if isinstance(error, TimeoutError):
         return StoreBrokenError(f"{store}: the server did not answer in time: open it again")
     if isinstance(error, OSError) or _is_lost(error):
-        return StoreBrokenError(f"{store}: the connection was lost ({_said(error)}): open it again")
-    return StoreError(f"{store}: PostgreSQL cannot hold one of the values: {_said(error)}")
+        return StoreBrokenError(f"{store}: the connection was lost ({said(error)}): open it again")
+    return StoreError(f"{store}: PostgreSQL cannot hold one of the values: {said(error)}")
 
 
 def translate_connect(error: BaseException, store: str) -> StoreError:
@@ -103,13 +108,13 @@ def translate_connect(error: BaseException, store: str) -> StoreError:
     code = sqlstate(error)
     if code in _MEANINGS or code[:2] == "57":
         kind, advice = _MEANINGS.get(code, _MEANINGS["57P03"])
-        return kind(f"{store}: {advice} ({_said(error)})")
+        return kind(f"{store}: {advice} ({said(error)})")
     if isinstance(error, (OSError, TimeoutError)) or _is_lost(error) or code[:2] == "08":
         return StoreBusyError(
             f"{store}: no server answers there: start it, or correct host and port in the URL "
-            f"({_said(error)})"
+            f"({said(error)})"
         )
-    return StoreError(f"{store}: cannot connect: {_said(error)}")
+    return StoreError(f"{store}: cannot connect: {said(error)}")
 
 
 def _is_lost(error: BaseException) -> bool:
@@ -121,5 +126,6 @@ def _is_lost(error: BaseException) -> bool:
     )
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """Return the first line of an error's message."""
     return f"{error}".strip().partition("\n")[0] or type(error).__name__

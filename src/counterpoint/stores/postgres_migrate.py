@@ -11,6 +11,7 @@ migrations that code knows.
 from typing import Any, NamedTuple
 
 from counterpoint.errors import StoreCorruptError, StoreReadOnlyError, StoreVersionError
+from counterpoint.stores.postgres_url import Place
 from counterpoint.stores.queries import read_sql
 
 
@@ -43,33 +44,43 @@ SELECT
 _OLDEST_SERVER = 140_000
 
 
-async def migrate(connection: Any, schema: str, store: str) -> None:
-    """Bring the schema up to date, creating it if it is not there.
+async def migrate(connection: Any, place: Place, *, node: bool) -> None:
+    """Bring the schema up to date, creating it if it is not there; a standby serves clients only.
 
     Raises:
         StoreVersionError: code that is newer than this made it, or the server is too old.
         StoreCorruptError: there are tables of another program in it.
         StoreReadOnlyError: the isolation level, or the server, does not let nodes write safely.
     """
+    schema, store = place.schema, place.name
     state = await connection.fetchrow(_STATE, schema)
     _check_server(state, store)
     if state["tables"] and not state["migrations"]:
         raise _foreign(schema, store)
-    if state["migrations"] and await _version(connection, schema, store) >= len(MIGRATIONS):
-        return
+    current = state["migrations"] and await _version(connection, place) >= len(MIGRATIONS)
+    if state["standby"] and not (current and not node):
+        raise StoreReadOnlyError(
+            f"{store}: the server is a standby, which cannot be written to: name the primary"
+        )
+    if not current:
+        await _apply(connection, place, new=not state["schema"])
+
+
+async def _apply(connection: Any, place: Place, *, new: bool) -> None:
+    schema = place.schema
     for number, migration in enumerate(MIGRATIONS, 1):
         async with connection.transaction(isolation="read_committed"):
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
                 f"counterpoint migrates {schema}",
             )
-            if not state["schema"]:
+            if new:
                 await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             await connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {schema}.migrations (number integer PRIMARY KEY, "
                 "oldest_code integer NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
             )
-            if number <= await _version(connection, schema, store):
+            if number <= await _version(connection, place):
                 continue
             await connection.execute(read_sql(migration.path).replace("{schema}", schema))
             await connection.execute(
@@ -79,7 +90,8 @@ async def migrate(connection: Any, schema: str, store: str) -> None:
             )
 
 
-async def _version(connection: Any, schema: str, store: str) -> int:
+async def _version(connection: Any, place: Place) -> int:
+    schema, store = place.schema, place.name
     try:
         row = await connection.fetchrow(
             "SELECT coalesce(max(number), 0) AS number, coalesce(max(oldest_code), 0) AS oldest "  # noqa: S608 - the schema's name is checked
@@ -105,10 +117,6 @@ def _check_server(state: Any, store: str) -> None:
             f"{store}: default_transaction_isolation is {state['isolation']!r}, and nodes are "
             "safe from each other only with 'read committed': set it for this user, as in "
             "ALTER ROLE shop SET default_transaction_isolation = 'read committed'"
-        )
-    if state["standby"]:
-        raise StoreReadOnlyError(
-            f"{store}: the server is a standby, which cannot be written to: name the primary"
         )
 
 

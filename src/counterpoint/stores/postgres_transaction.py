@@ -31,8 +31,12 @@ class PostgresTransaction:
         self._over = False
 
     async def start(self) -> None:
-        """Begin."""
-        await self._guarded(self._transaction.start)
+        """Begin; if that fails the connection is given back."""
+        try:
+            await self._guarded(self._transaction.start)
+        except Exception:
+            self._cut()
+            raise
 
     @property
     def connection(self) -> Any:

@@ -47,9 +47,10 @@ def read_url(url: str) -> Place:
         raise DefinitionError("the URL of a PostgreSQL store begins with postgresql://")
     pairs = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = pairs.pop("schema", DEFAULT_SCHEMA)
-    name = f"postgresql://{where or pairs.get('host', '')}{parts.path}"
+    shown = {"host": pairs["host"]} if "host" in pairs and not where else {}
     if schema != DEFAULT_SCHEMA:
-        name += f"?schema={schema}"
+        shown["schema"] = schema
+    name = f"postgresql://{where}{parts.path}" + ("?" if shown else "") + urlencode(shown, safe="/")
     if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
         raise DefinitionError(
             f"{name}: the schema {schema!r} is refused: use lower-case letters, digits and "
