@@ -18,7 +18,7 @@ from counterpoint.model.cluster import (
     SlotRow,
     Step,
 )
-from counterpoint.model.rows import Commit, DueRow, MailRow
+from counterpoint.model.rows import Commit, DueRow, ExecutionRow, MailRow
 from counterpoint.ports.cluster import Heard
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.memory import MemoryStore
@@ -44,10 +44,9 @@ class Shared(MemoryStore):
         """Return all mail."""
         return list(self._mail.values())
 
-    def live(self) -> list[tuple[int, str, int | None, int | None]]:
-        """Return key, id, owner and wake-up time of what has not ended."""
-        rows = self._executions.values()
-        return [(row.key, row.id, row.owner, row.wake_at) for row in rows if row.status.live]
+    def live(self) -> list[ExecutionRow]:
+        """Return what has not ended."""
+        return [row for row in self._executions.values() if row.status.live]
 
     def owner_of(self, execution_id: str) -> int | None:
         """Return who owns the newest run of an execution."""
@@ -60,11 +59,13 @@ class World:
 
     def __init__(self) -> None:
         self.shared = Shared()
-        self.nodes: dict[int, "SharedStore"] = {}
+        self.nodes: dict[int, SharedStore] = {}
         """Those that may commit."""
         self.count = 0
         self.calls: dict[Step, CallRow] = {}
         self.commits: list[Commit] = []
+        self.deaf = False
+        """Let nobody hear or see anything."""
 
     def store(self) -> "SharedStore":
         """Return the store as another node sees it."""
@@ -72,12 +73,12 @@ class World:
 
     def declare_lost(self, store: "SharedStore") -> None:
         """Let a node write nothing more, without its knowing it."""
-        self.nodes.pop(store.incarnation, None)
         self.tell(None, Heard.NODES)
+        self.nodes.pop(store.incarnation, None)
 
     def tell(self, but: "SharedStore | None", what: Heard) -> None:
         """Let all nodes but one hear something."""
-        for store in list(self.nodes.values()):
+        for store in [] if self.deaf else list(self.nodes.values()):
             if store is not but and store.heard is not None:
                 store.heard(what)
 
@@ -111,7 +112,9 @@ class World:
 class SharedStore(PassingStore):
     """A `World`, as one node sees it."""
 
-    features = StoreFeatures(durable=False, shared=True, many_nodes=True)
+    @property
+    def features(self) -> StoreFeatures:
+        return StoreFeatures(durable=False, shared=True, many_nodes=True)
 
     def __init__(self, world: World) -> None:
         super().__init__(world.shared)
@@ -161,7 +164,7 @@ class SharedStore(PassingStore):
         return first
 
     async def due(self, *, after: tuple[int, int], until: int, limit: int) -> list[DueRow]:
-        mine = {key for key, _, owner, _ in self.world.shared.live() if owner == self.incarnation}
+        mine = {row.key for row in self.world.shared.live() if row.owner == self.incarnation}
         rows = await self.inner.due(after=after, until=until, limit=1_000_000)
         return [row for row in rows if row.key in mine][:limit]
 
@@ -199,9 +202,11 @@ class SharedStore(PassingStore):
     async def beat(self) -> Pulse:
         self._fence()
         world, me = self.world, self.incarnation
+        if world.deaf:
+            return Pulse()
         calls = world.calls.values()
         claims = [row for row in calls if row.claimed_by is not None and not row.ended]
-        owners = {owner for _, _, owner, _ in world.shared.live()}
+        owners = {row.owner for row in world.shared.live()}
         owners |= {row.claimed_by for row in claims}
         return Pulse(
             others=len(world.nodes) - 1,
@@ -221,10 +226,12 @@ class SharedStore(PassingStore):
     async def adopt(self, limit: int) -> Adopted:
         self._fence()
         world = self.world
-        rows = [row for row in world.shared.live() if row[2] not in world.nodes]
-        for key, *_ in rows:
-            world.shared.update_owner(key, self.incarnation)
-        world.shared.post_again({row[1] for row in rows})
+        hosted = {name for name, _ in self.hosting.workflows}
+        live = world.shared.live()
+        rows = [row for row in live if row.owner not in world.nodes and row.name in hosted]
+        for row in rows:
+            world.shared.update_owner(row.key, self.incarnation)
+        world.shared.post_again({row.id for row in rows})
         claims: list[CallRow] = []
         for step, call in list(world.calls.items()):
             if (
@@ -234,7 +241,7 @@ class SharedStore(PassingStore):
             ):
                 world.calls[step] = call._replace(claimed_by=self.incarnation)
                 claims.append(call)
-        wakes = [row[3] for row in rows if row[3] is not None]
+        wakes = [row.wake_at for row in rows if row.wake_at is not None]
         return Adopted(len(rows), min(wakes, default=None), claims)
 
     async def route(self, limit: int) -> int:
@@ -286,10 +293,10 @@ class SharedStore(PassingStore):
                 and self.world.claimed(one) >= one.concurrency
                 for one in limits
             )
-            if row.claimed_by is None and row.activity in activities and not full:
-                if len(claimed) < limit:
-                    self.world.calls[step] = row = row._replace(claimed_by=self.incarnation)
-                    claimed.append(row)
+            fits = row.claimed_by is None and row.activity in activities and not full
+            if fits and len(claimed) < limit:
+                self.world.calls[step] = row = row._replace(claimed_by=self.incarnation)
+                claimed.append(row)
         return claimed
 
     async def cancelled_claims(self) -> list[Step]:

@@ -1,7 +1,7 @@
 """A workflow of one service that calls another one, on two nodes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -31,6 +31,10 @@ class Terminal:
     """What happens at the payment provider, as a test wants it."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything."""
         self.calls: list[str] = []
         self.keys: list[str] = []
         self.fail: list[BaseException] = []
@@ -40,6 +44,8 @@ class Terminal:
         self.open = asyncio.Event()
         self.open.set()
         self.entered = asyncio.Event()
+        self.hold = ""
+        """Calls whose name begins so wait for ever."""
         self.give_up = asyncio.Event()
         self.cancelled = 0
         self.running = 0
@@ -57,6 +63,8 @@ class Terminal:
                 raise self.fail.pop(0)
             if what.split()[0] in self.fail_when:
                 raise self.fail_when.pop(what.split()[0])
+            if self.hold and what.startswith(self.hold):
+                await asyncio.Future[None]()
             await self.open.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -179,9 +187,9 @@ async def order_patiently(order_id: str) -> str:
 @asynccontextmanager
 async def shop(
     *hosts: str, world: World | None = None, **settings: Any
-) -> AsyncIterator[tuple[World, list[App]]]:
+) -> AsyncGenerator[tuple[World, list[App]]]:
     """Run one node for each of *hosts*: the services that it hosts, divided by commas."""
-    terminal.__init__()
+    terminal.begin()
     world = World() if world is None else world
     async with AsyncExitStack() as stack:
         apps: list[App] = []
@@ -210,7 +218,7 @@ def node(world: World, names: str, **settings: Any) -> App:
 async def until(condition: Callable[[], object], seconds: float = 5) -> None:
     """Wait until something is true."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it looks at has no signal
             await asyncio.sleep(0.002)
 
 

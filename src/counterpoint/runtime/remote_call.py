@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import msgspec
 
-from counterpoint.authoring.registry import Registry
 from counterpoint.kernel.steps import Call, Step
 from counterpoint.model import cluster
 from counterpoint.model.outcomes import (
@@ -193,9 +192,3 @@ def outbox_of(ending: Ending) -> list[Outgoing]:
 def place_of(row: cluster.CallRow) -> cluster.Step:
     """Return by what the store knows a call."""
     return row.execution_key, row.step, row.attempt
-
-
-def limits_of(registry: Registry, name: str) -> Sequence[cluster.Limit]:
-    """Return the limits that hold on all nodes for an activity or a compensation."""
-    found: Sequence[cluster.Limit] = getattr(registry, "limits_of", lambda _: ())(name)
-    return found

@@ -27,7 +27,6 @@ from counterpoint.runtime.mail import AttemptBeatMail, AttemptEndedMail, Attempt
 from counterpoint.runtime.remote_call import (
     Elsewhere,
     Ending,
-    limits_of,
     outbox_of,
     raised_by,
     read_policy,
@@ -135,7 +134,7 @@ class RemoteOffers:
             name = call.name
             here = registry.activity(name) is not None
             known = registry.callee(name)
-        if here and not limits_of(registry, name):
+        if here and not registry.limits_of(name):
             return None
         service = name.rpartition(".")[0] if known is None else known.service
         return Route(name, service, here)
@@ -187,6 +186,7 @@ class RemoteOffers:
         route = self._route(resident.execution.state.calls[abs(step)], step)
         if route is not None:
             self._send(resident, step, route, Elsewhere(-abs(began)), now)
+            self.node.committer.touch(resident)
 
 
 def _beginnings(records: Sequence[r.Record]) -> dict[int, int]:

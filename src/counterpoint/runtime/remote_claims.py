@@ -31,7 +31,6 @@ from counterpoint.runtime.remote_call import (
     Policy,
     RemoteCall,
     call_of,
-    limits_of,
     place_of,
     written_ending,
     written_policy,
@@ -88,7 +87,7 @@ class RemoteClaims:
         registry = self.node.registry
         undo = [compensation.name for compensation in registry.compensations.values()]
         names = list(dict.fromkeys([*registry.activities, *undo]))
-        limits = [limit for name in names for limit in limits_of(registry, name)]
+        limits = [limit for name in names for limit in registry.limits_of(name)]
         return names, list(dict.fromkeys(limits))
 
     @property
