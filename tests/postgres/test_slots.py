@@ -327,7 +327,7 @@ MOVES = {"take": World.take, "give": World.give, "die": World.die}
 
 
 @settings(
-    max_examples=6, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=4, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(
     moves=st.lists(

@@ -85,7 +85,7 @@ from counterpoint.stores.queries import load_queries
 
 _HEARD = {kind.value: kind for kind in (Heard.EVENTS, Heard.CALLS, Heard.NODES)}
 _BACK_OFF_SECONDS = 10.0
-"""How long orphans that this node could not adopt are not looked at again."""
+"""How long orphans that this node cannot adopt are not looked at again."""
 
 
 class PostgresCluster(ABC):
@@ -100,8 +100,8 @@ class PostgresCluster(ABC):
     _others: bool = True
     """Whether other nodes may be there that have to be told what this one commits."""
     _listener: Callable[[Heard], None] | None = None
-    _fruitless: tuple[object, float] | None = None
-    """With which dead and which hosting nothing could be adopted, and until when that counts."""
+    _left_over: tuple[object, float] | None = None
+    """With which dead and hosting all was adopted that can be, and until when to believe it."""
     _dead: Sequence[int] = ()
     _hosting: Hosting | None = None
 
@@ -143,7 +143,7 @@ class PostgresCluster(ABC):
         self._dead = tuple(dead)
         if self._dead and not pulse.orphans:
             await self._act(self._cluster["settle"], self._incarnation)
-        if pulse.orphans and self._is_fruitless():
+        if pulse.orphans and self._is_left_over():
             return replace(pulse, orphans=False)
         return pulse
 
@@ -153,11 +153,11 @@ class PostgresCluster(ABC):
     async def adopt(self, limit: int) -> Adopted:
         claims = await self._act(self._cluster["adopt_claims"], self._incarnation, limit)
         ((taken, first),) = await self._act(self._cluster["adopt"], self._incarnation, limit)
-        if taken < limit:
+        more = limit in (taken, len(claims))
+        if not more:
             await self._act(self._cluster["settle"], self._incarnation)
-        if not taken and not claims:
-            self._fruitless = (self._situation(), time.monotonic() + _BACK_OFF_SECONDS)
-        return Adopted(taken, first, _calls(claims), limit in (taken, len(claims)))
+            self._left_over = (self._situation(), time.monotonic() + _BACK_OFF_SECONDS)
+        return Adopted(taken, first, _calls(claims), more)
 
     async def route(self, limit: int) -> int:
         return int(await self._value("route", self._incarnation, limit))
@@ -230,7 +230,7 @@ class PostgresCluster(ABC):
             await self._value("declare_lost", self._incarnation, True)
         self._incarnation = int(await self._value("enter", _micros(self._lease)))
         self._others = True
-        self._fruitless = None
+        self._left_over = None
 
     async def _leave(self) -> None:
         """Stop being alive, if the store can still be told."""
@@ -265,10 +265,10 @@ class PostgresCluster(ABC):
     def _situation(self) -> object:
         return self._incarnation, self._dead, self._hosting
 
-    def _is_fruitless(self) -> bool:
-        if self._fruitless is None:
+    def _is_left_over(self) -> bool:
+        if self._left_over is None:
             return False
-        situation, until = self._fruitless
+        situation, until = self._left_over
         return situation == self._situation() and time.monotonic() < until
 
 

@@ -152,7 +152,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
   asked text[];
   letters_to text;
-  found record;
+  way record;
   ids text[] := '{}';
   targets bigint[] := '{}';
   places bigint[];
@@ -169,19 +169,19 @@ BEGIN
   END IF;
   PERFORM FROM {schema}.log FOR UPDATE;
   FOREACH letters_to IN ARRAY asked LOOP
-    SELECT node, takes_over, former INTO found FROM {schema}.destination_v1(letters_to, me);
-    CONTINUE WHEN found.node IS NULL;
-    IF found.takes_over IS NOT NULL THEN
+    SELECT node, takes_over, former INTO way FROM {schema}.destination_v1(letters_to, me);
+    CONTINUE WHEN way.node IS NULL;
+    IF way.takes_over IS NOT NULL THEN
       -- Another node may be adopting it, or have done so since its owner was read.
       UPDATE {schema}.executions SET owner = me WHERE key = (
         SELECT key FROM {schema}.executions
-        WHERE key = found.takes_over AND owner IS NOT DISTINCT FROM found.former
+        WHERE key = way.takes_over AND owner IS NOT DISTINCT FROM way.former
         FOR UPDATE SKIP LOCKED
       );
       CONTINUE WHEN NOT FOUND;
     END IF;
     ids := ids || letters_to;
-    targets := targets || found.node;
+    targets := targets || way.node;
   END LOOP;
   SELECT array_agg(position), array_agg(owner) INTO places, owners FROM (
     SELECT position, owner FROM {schema}.mailbox AS act
