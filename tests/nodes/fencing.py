@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from tests.nodes.evidence import Evidence
 from tests.nodes.stored import Known, Written
 
-WRITTEN = ("journal", "event", "mark", "try")
+WRITTEN = ("journal", "event", "mark", "try", "slot", "letter")
+CLIENTS = ("client.", "person.")
+"""Who has no incarnation, and may post letters."""
 
 
 def check(evidence: Evidence) -> Iterator[str]:
     """Return what was written by the dead, by clients, or to what belonged to somebody else."""
     for one in evidence.stored.written:
-        if one.what not in WRITTEN:
+        if one.what not in WRITTEN or (one.what == "letter" and one.writer.startswith(CLIENTS)):
             continue
         incarnations = evidence.of_process.get(one.pid, [])
         living = {known.incarnation for known in incarnations if _lives(known, one.at)}
@@ -43,7 +45,9 @@ def check_repeated(evidence: Evidence) -> Iterator[str]:
 
 
 def _has_owner(evidence: Evidence, one: Written) -> bool:
-    return one.what in ("mark", "try") or (one.what == "journal" and one.key in evidence.keys)
+    return one.what in ("mark", "try", "slot") or (
+        one.what == "journal" and one.key in evidence.keys
+    )
 
 
 def _lives(known: Known, at: int) -> bool:

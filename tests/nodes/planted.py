@@ -26,8 +26,9 @@ def take_out_the_fence(ran: Round) -> None:
     """Have the server let everybody commit: needs trouble with nodes."""
     witness.execute(
         ran.server,
-        f"CREATE OR REPLACE FUNCTION {ran.schema}.fence_v1(node bigint) RETURNS void "
-        "LANGUAGE plpgsql AS $$ BEGIN END $$",
+        f"ALTER FUNCTION {ran.schema}.fence_v1(bigint) RENAME TO fence_before; "
+        f"CREATE FUNCTION {ran.schema}.fence_v1(bigint) RETURNS void LANGUAGE plpgsql "
+        "AS $$ BEGIN END $$",
     )
 
 

@@ -80,8 +80,9 @@ class Troubles:
         if len(there) < 2:
             return
         member = self.dice.choice(there)
-        does: list[Callable[[Member], None]] = [self._kill, self._kill, self._stop, self._stop]
-        self.dice.choice([*does, self._stop_in_commit, self._stop_for_a_moment])(member)
+        does: list[Callable[[Member], None]] = [self._kill, self._kill, self._stop]
+        does += [self._stop_in_commit, self._stop_in_commit, self._stop_for_a_moment]
+        self.dice.choice(does)(member)
 
     def _kill(self, member: Member) -> None:
         self.cluster.kill(member)

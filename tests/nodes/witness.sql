@@ -66,3 +66,27 @@ END $$;
 
 CREATE TRIGGER witnessed AFTER UPDATE ON {schema}.executions
   FOR EACH ROW WHEN (OLD.owner IS DISTINCT FROM NEW.owner) EXECUTE FUNCTION {witness}.owner();
+
+-- A letter: position.
+CREATE FUNCTION {witness}.mailbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO {witness}.written (what, key, part) SELECT 'letter', position, 0 FROM added;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER witnessed AFTER INSERT ON {schema}.mailbox REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT EXECUTE FUNCTION {witness}.mailbox();
+
+-- A slot that somebody takes: slot, its owner now.
+CREATE FUNCTION {witness}.slots() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO {witness}.written (what, key, part, owner)
+  SELECT 'slot', slot, 0, owner FROM added WHERE owner IS NOT NULL;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER witnessed_new AFTER INSERT ON {schema}.slots REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT EXECUTE FUNCTION {witness}.slots();
+
+CREATE TRIGGER witnessed_again AFTER UPDATE ON {schema}.slots REFERENCING NEW TABLE AS added
+  FOR EACH STATEMENT EXECUTE FUNCTION {witness}.slots();
