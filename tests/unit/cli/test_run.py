@@ -18,6 +18,16 @@ from counterpoint.cli.run import Host
 from counterpoint.errors import StoreBrokenError
 
 orders = Service("orders")
+PARTS = """
+from counterpoint import App, Service
+
+orders, payments, stock = Service("orders"), Service("payments"), Service("stock")
+
+@payments.activity
+async def charge() -> None: ...
+
+app = App("parts", services=[orders, payments, stock], hosts=["orders"])
+"""
 
 
 @orders.activity
@@ -72,6 +82,25 @@ async def test_an_idle_node_stops_where_it_was_asked_to(capsys: pytest.CaptureFi
     hosting, stopped = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (hosting["event"], hosting["pid"]) == ("hosting", os.getpid())
     assert stopped == {"event": "stopped", "reason": "idle", "executions": {}}
+
+
+def test_a_node_hosts_the_services_that_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    monkeypatch.chdir(tmp_path)
+    named = ("--host", "payments", "--host", "stock", "--store", "parts.db")
+
+    words = counterpoint("run", "parts:app", "--until-idle", *named).stdout
+    facts = counterpoint("run", "parts:app", "--until-idle", "--json", *named).stdout
+    refused = counterpoint("run", "parts:app", "--host", "payment")
+
+    assert "  payments: 1 activity\n" in words
+    assert "  not here: orders\n" in words
+    assert json.loads(facts.splitlines()[0])["hosts"] == ["payments", "stock"]
+    assert json.loads(facts.splitlines()[0])["activities"] == ["payments.charge"]
+    assert refused.exit_code == Exit.USAGE
+    assert "did you mean 'payments'?; its services are orders, payments, stock" in refused.stderr
 
 
 def test_a_node_says_how_many_dead_letters_there_are(
