@@ -1,0 +1,196 @@
+"""Which databases are opened, and what is said about the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.postgres.server import BackDoor, Schemas, Server
+
+from counterpoint.errors import (
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreVersionError,
+)
+from counterpoint.model.rows import Commit
+from counterpoint.stores import postgres_migrate
+from counterpoint.stores.postgres import PostgresStore
+from counterpoint.stores.postgres_migrate import MIGRATIONS, Migration
+from counterpoint.stores.postgres_url import read_url
+from counterpoint.testing.conformance.store_case import execution, letter, start
+
+SECRET = "open-sesame"  # noqa: S105 - of a test
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore(url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def new_schema(back_door: BackDoor) -> str:
+    back_door.execute("DROP SCHEMA IF EXISTS made_anew CASCADE")
+    return "made_anew"
+
+
+def role(back_door: BackDoor, name: str, *, rights: str = "") -> str:
+    """Make a role, and return its name."""
+    exists = back_door.rows(f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'")
+    if exists:
+        back_door.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+    back_door.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}' {rights}")
+    return name
+
+
+def as_role(url: str, name: str, **more: str) -> str:
+    options = "".join(f"&{key}={value}" for key, value in more.items())
+    return url.replace("//postgres@", f"//{name}:{SECRET}@") + options
+
+
+async def test_processes_that_open_a_new_store_at_once_make_it_once(
+    postgres: Server, back_door: BackDoor, new_schema: str
+) -> None:
+    stores = [PostgresStore(postgres.url(schema=new_schema)) for _ in range(4)]
+
+    await asyncio.gather(*(store.open(node=True) for store in stores))
+
+    assert len({store.incarnation for store in stores}) == 4
+    for store in stores:
+        await store.close()
+    rows = back_door.rows(f"SELECT number FROM {new_schema}.migrations ORDER BY 1")
+    assert rows == [(number,) for number in range(1, len(MIGRATIONS) + 1)]
+
+
+async def test_new_store_is_made_by_a_client_too(postgres: Server, new_schema: str) -> None:
+    store = PostgresStore(postgres.url(schema=new_schema))
+    await store.open(node=False)
+
+    await store.commit(Commit(mail=[letter("a")]))
+
+    assert len(await store.mail(after=0, limit=9)) == 1
+    await store.close()
+
+
+async def test_schema_with_tables_of_another_program_is_left_alone(
+    postgres: Server, back_door: BackDoor, new_schema: str
+) -> None:
+    store = PostgresStore(postgres.url(schema=new_schema))
+    for theirs in ("executions (a integer)", "migrations (name text)"):
+        back_door.execute(f"CREATE SCHEMA {new_schema}; CREATE TABLE {new_schema}.{theirs}")
+
+        with pytest.raises(StoreCorruptError, match="another program"):
+            await store.open(node=True)
+
+        tables = back_door.rows(f"SELECT 1 FROM pg_tables WHERE schemaname = '{new_schema}'")
+        assert len(tables) == 1
+        back_door.execute(f"DROP SCHEMA {new_schema} CASCADE")
+
+
+async def test_schema_of_a_newer_version_is_refused_unless_it_says_that_older_code_may(
+    store: PostgresStore, url: str, back_door: BackDoor, schemas: Schemas
+) -> None:
+    await store.open(node=True)
+    schema = read_url(url).schema
+    newer = len(MIGRATIONS) + 1
+    client = PostgresStore(url)
+
+    def say(oldest_code: int) -> None:
+        back_door.execute(
+            f"INSERT INTO {schema}.migrations VALUES ({newer}, {oldest_code}) "
+            f"ON CONFLICT (number) DO UPDATE SET oldest_code = {oldest_code}"
+        )
+
+    say(len(MIGRATIONS))
+    await client.open(node=True)
+    await start(client, execution(1))
+    await client.close()
+
+    say(newer)
+    with pytest.raises(StoreVersionError, match="upgrade Counterpoint"):
+        await client.open(node=True)
+
+    await start(store, execution(2))  # who is there already goes on
+    back_door.execute(f"DELETE FROM {schema}.migrations WHERE number = {newer}")
+
+
+async def test_failed_migration_leaves_the_ones_before_it_and_is_tried_again(
+    postgres: Server, back_door: BackDoor, new_schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (*MIGRATIONS[:1], Migration("postgres/executions.sql", 2))
+    store = PostgresStore(postgres.url(schema=new_schema))
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_migrate, "MIGRATIONS", broken)
+        with pytest.raises(StoreError):
+            await store.open(node=True)
+    assert back_door.rows(f"SELECT max(number) FROM {new_schema}.migrations") == [(1,)]
+
+    await store.open(node=True)
+
+    await start(store, execution(1))
+    await store.close()
+
+
+async def test_other_isolation_level_is_refused(url: str, back_door: BackDoor) -> None:
+    name = role(back_door, "repeats", rights="SUPERUSER")
+    back_door.execute(f"ALTER ROLE {name} SET default_transaction_isolation = 'repeatable read'")
+
+    with pytest.raises(StoreReadOnlyError, match="read committed"):
+        await PostgresStore(as_role(url, name)).open(node=True)
+
+
+async def test_read_only_server_is_told_from_a_broken_one(url: str, back_door: BackDoor) -> None:
+    store = PostgresStore(url)
+    await store.open(node=True)
+    await store.close()
+    name = role(back_door, "reads_only", rights="SUPERUSER")
+    back_door.execute(f"ALTER ROLE {name} SET default_transaction_read_only = on")
+    store = PostgresStore(as_role(url, name))
+
+    with pytest.raises(StoreReadOnlyError, match="read-only"):
+        await store.open(node=True)
+
+    await store.open(node=False)
+    with pytest.raises(StoreReadOnlyError, match="read-only"):
+        await store.commit(Commit(mail=[letter("a")]))
+    assert await store.execution("a") is None
+    await store.close()
+
+
+async def test_missing_rights_missing_database_and_too_many_connections_are_told(
+    postgres: Server, back_door: BackDoor, new_schema: str
+) -> None:
+    url = postgres.url(schema=new_schema)
+    poor = role(back_door, "poor")
+    crowded = role(back_door, "crowded", rights="CONNECTION LIMIT 0")
+    for opened, kind, said in (
+        (as_role(url, poor), StoreReadOnlyError, "grant"),
+        (as_role(url, crowded), StoreBusyError, "connections"),
+        (as_role(url, "nobody_at_all"), StoreError, "let this user in|does not exist"),
+        (url.replace("/postgres?", "/no_such_database?"), StoreError, "create it"),
+    ):
+        with pytest.raises(kind, match=said) as caught:
+            await PostgresStore(opened).open(node=True)
+        assert SECRET not in str(caught.value)
+
+
+async def test_place_where_nobody_listens_is_named_with_what_to_do() -> None:
+    store = PostgresStore(f"postgresql://shop:{SECRET}@127.0.0.1:9/shop")
+
+    with pytest.raises(StoreBusyError, match=r"127\.0\.0\.1:9/shop.*start it") as caught:
+        await store.open(node=True)
+
+    assert SECRET not in str(caught.value) + repr(store)
+
+
+async def test_text_with_nul_is_refused_as_the_fault_of_its_commit(store: PostgresStore) -> None:
+    await store.open(node=True)
+
+    for name in ("a\0b", "a\ud800b"):
+        with pytest.raises(StoreError, match="PostgreSQL") as caught:
+            await start(store, execution(1, name))
+        assert type(caught.value) is StoreError
+
+    await start(store, execution(1))
