@@ -161,11 +161,13 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
     async def commit(self, commit: Commit) -> int:
         if not self._node and writes_more_than_mail(commit):
             self._check_node()
+        pool = self._open_pool()
         try:
             values = commit_values(commit, self._writer, others=self._is_heard)
-            async with self._open_pool().use() as connection:
+            async with pool.use() as connection:
                 return int(await connection.fetchval(self._commit, *values))
         except Exception as error:
+            self._check_current(pool, error)
             raise await self.failed_commit(error, commit) from error
 
     async def begin(self) -> Transaction:
@@ -248,11 +250,13 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
 
     async def _rows(self, text: str, *values: Any) -> list[Any]:
         """Return what a query finds."""
+        pool = self._open_pool()
         try:
-            async with self._open_pool().use() as connection:
+            async with pool.use() as connection:
                 found: list[Any] = await connection.fetch(text, *values)
                 return found
         except Exception as error:
+            self._check_current(pool, error)
             raise self._translated(error) from error
 
     async def _act(self, text: str, *values: Any) -> list[Any]:
@@ -308,6 +312,13 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         if self._pool is None:
             self._not_open()
         return self._pool
+
+    def _check_current(self, pool: Connections, error: BaseException) -> None:
+        """Raise if the store was closed since a call began: its error says nothing of today's."""
+        if pool is not self._pool:
+            raise StoreBrokenError(
+                f"{self._name} was closed during a call: open it again"
+            ) from error
 
     def _not_open(self) -> NoReturn:
         if self._broken is not None:
