@@ -66,6 +66,7 @@ async def _drain(
 ) -> None:
     async with open_client(target) as client:
         asked = await client.drain((await _find(client, wanted)).incarnation)
+        await _warn(client, asked)
         after = asked
         if wait:
             with _progress(show=not as_json) as tell:
@@ -74,15 +75,23 @@ async def _drain(
     if as_json:
         say_json({"asked": True, "stopped": after.state is NodeState.STOPPED, "node": after})
     elif lost or after.state is NodeState.STOPPED:
-        say(f"{_name(after)} was declared lost" if lost else f"{_name(after)} has stopped")
+        say(f"{after.label} was declared lost" if lost else f"{after.label} has stopped")
     else:
-        say(f"{_name(after)} is asked to hand over and stop")
+        say(f"{after.label} is asked to hand over and stop")
     if lost:
         hint("it did not hand over by itself: the other nodes take over what it owned")
         raise typer.Exit(Exit.FAILED)
     if wait and after.alive:
         hint(f"it has not stopped within {timeout:g} s; it goes on: {_left(after)}")
         raise typer.Exit(Exit.TIMEOUT)
+
+
+async def _warn(client: Client, asked: NodeInfo) -> None:
+    """Say what no other node hosts."""
+    others = [node for node in await client.nodes() if node.incarnation != asked.incarnation]
+    taken = {service for node in others for service in node.services}
+    if alone := [service for service in asked.services if service not in taken]:
+        hint(f"no other node hosts {', '.join(alone)}: work for it waits until one does")
 
 
 async def _find(client: Client, wanted: str) -> NodeInfo:
@@ -100,7 +109,7 @@ async def _find(client: Client, wanted: str) -> NodeInfo:
     if not found:
         ended = find_nodes(await client.nodes(all_of_them=True), wanted)
         what = (
-            f"{wanted!r} is not alive: {', '.join(f'{_name(n)} is {n.state}' for n in ended[-3:])}"
+            f"{wanted!r} is not alive: {', '.join(f'{n.label} is {n.state}' for n in ended[-3:])}"
             if ended
             else f"no node is called {wanted!r}"
         )
@@ -114,7 +123,7 @@ async def _stopped(client: Client, asked: NodeInfo, timeout: float | None, tell:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             while last.alive:
-                tell(f"{_name(last)} hands over: {_left(last)}")
+                tell(f"{last.label} hands over: {_left(last)}")
                 await asyncio.sleep(POLL_SECONDS)
                 last = _same(asked, await client.nodes(all_of_them=True))
     return last
@@ -147,12 +156,11 @@ def _progress(*, show: bool) -> Generator[Say, None, None]:
         yield tell
 
 
-def _name(node: NodeInfo) -> str:
-    return f"node {node.incarnation} ({node.name}, {node.place})"
-
-
 def _left(node: NodeInfo) -> str:
-    return (
-        f"it owns {node.executions:,} live executions, {sum(node.slots.values()):,} slots and "
-        f"{node.calls:,} calls"
+    owned = (
+        (node.executions, "execution"),
+        (sum(node.slots.values()), "slot"),
+        (node.calls, "call"),
     )
+    words = [f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in owned if count]
+    return f"it owns {', '.join(words) or 'nothing'}"

@@ -1,7 +1,7 @@
 """`counterpoint nodes`: who hosts a store, how much each owns, and how far the services are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -55,7 +55,7 @@ def nodes(
     if not any(node.alive for node in found):
         say(f"no node hosts this store: {target.run_command} starts one")
     if many := [node for node in found if node.incarnation and node.alive]:
-        show_parts(out(), Text(), _services(many))
+        show_parts(out(), Text(), _services(many, {lag.service for lag in lags}))
     if lags:
         show_parts(out(), Text(), _lags(lags, now()))
     for one in unhosted:
@@ -101,8 +101,8 @@ def _nodes(found: Sequence[NodeInfo], at: datetime) -> Table:
     return table
 
 
-def _services(found: Sequence[NodeInfo]) -> Table:
-    """Return which nodes host each service, and how many of its slots each has."""
+def _services(found: Sequence[NodeInfo], reacting: Collection[str]) -> Table:
+    """Return which nodes host each service, and how many of its slots each has if it reacts."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("service", overflow="fold")
     table.add_column("nodes", overflow="fold")
@@ -115,7 +115,7 @@ def _services(found: Sequence[NodeInfo]) -> Table:
         }
         shares = [f"{count} of node {number}" for number, count in counts.items() if count]
         left = len(ALL_SLOTS) - sum(counts.values())
-        if left:
+        if left and service in reacting:
             shares.append(f"{left} of nobody")
         table.add_row(
             clean(service), ", ".join(str(number) for number in counts), ", ".join(shares)

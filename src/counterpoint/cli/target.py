@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -17,6 +18,9 @@ from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.errors import DefinitionError
 from counterpoint.ports.store import Store
 from counterpoint.runtime.client import Client
+
+_PASSWORD = re.compile(r"(?<=://)([^/?#:@]*):.*(?=@)")
+_PASSWORD_OPTION = re.compile(r"(?<=[?&])password=[^&#]*&?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Target:
         if self.name is not None and self.name != os.environ.get("COUNTERPOINT_APP"):
             words += f" --app {shlex.quote(self.name)}"
         if self.store is not None:
-            words += f" --store {shlex.quote(self.store)}"
+            words += f" --store {shlex.quote(without_password(self.store))}"
         return words
 
     @property
@@ -137,11 +141,16 @@ def store_url(text: str) -> str:
 
 
 def store_words(app: App) -> str:
-    """Return where an app's store is, for people."""
+    """Return where an app's store is, for people; without its password."""
     if isinstance(app.store, str):
-        return app.store
+        return without_password(app.store)
     path = getattr(app.store, "path", None)
     return type(app.store).__name__ if path is None else f"sqlite:///{path}"
+
+
+def without_password(url: str) -> str:
+    """Return a URL of a store as it may be shown."""
+    return _PASSWORD_OPTION.sub("", _PASSWORD.sub(r"\1", url))
 
 
 def existing_store(target: Target) -> Store:

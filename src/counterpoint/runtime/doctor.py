@@ -13,7 +13,7 @@ from counterpoint.model.findings import Fact, Finding, Severity
 from counterpoint.model.states import LIVE, Status
 from counterpoint.runtime.description import time_of
 from counterpoint.runtime.lags import SubscriptionLag
-from counterpoint.runtime.nodes import NodeInfo, NodeState
+from counterpoint.runtime.nodes import NodeState
 from counterpoint.runtime.survey import Survey
 from counterpoint.runtime.unhosted import LETTERS_MAX, UnhostedWork
 
@@ -100,7 +100,7 @@ def leases(survey: Survey) -> Iterator[Finding]:
             Severity.ERROR if stuck else Severity.WARNING,
             "expired-lease",
             f"its lease is over since {_at(node.lease_until)} and nobody has declared it lost",
-            _node(node),
+            node.label,
             "another living node does so within seconds: start one if none runs. If one runs and "
             "this stays, look in its log, and for a session of this node that a frozen process "
             "keeps open in the database"
@@ -122,7 +122,7 @@ def orphans(survey: Survey) -> Iterator[Finding]:
             Severity.ERROR if stuck else Severity.WARNING,
             "orphaned-work",
             f"it is {node.state}{since}, and {owned} of it are not taken over yet",
-            _node(node),
+            node.label,
             "no living node hosts these workflows in their version, or none runs: start one that "
             "does; `counterpoint nodes` says who hosts what"
             if stuck
@@ -138,7 +138,7 @@ def handing_over(survey: Survey) -> Iterator[Finding]:
                 Severity.NOTE,
                 "draining",
                 f"it is asked to stop, and owns {_count(node.executions, 'execution')} still",
-                _node(node),
+                node.label,
                 f"it stops by itself; `counterpoint drain {node.incarnation}` waits for it",
             )
 
@@ -312,10 +312,6 @@ CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
 
 def _warning(kind: str, what: str, where: str, advice: str) -> Finding:
     return Finding(Severity.WARNING, kind, what, where, advice)
-
-
-def _node(node: NodeInfo) -> str:
-    return f"node {node.incarnation} ({node.name}, {node.place})"
 
 
 def _subscription(lag: SubscriptionLag) -> str:

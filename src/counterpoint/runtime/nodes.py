@@ -73,6 +73,12 @@ class NodeInfo:
         """Where it runs, as `host:pid`."""
         return f"{self.host}:{self.pid}"
 
+    @property
+    def label(self) -> str:
+        """Its number, and what people call it."""
+        what = self.place if self.name == self.place else f"{self.name}, {self.place}"
+        return f"node {self.incarnation} ({what})"
+
 
 def cluster_of(store: Store) -> ClusterStore | None:
     """Return the store as one that several nodes share, or None if it is hosted by one."""
@@ -155,8 +161,8 @@ def find_node(nodes: Sequence[NodeInfo], wanted: str | int) -> NodeInfo:
 
 
 def node_words(nodes: Sequence[NodeInfo]) -> str:
-    """Return nodes by number, name and process."""
-    return ", ".join(f"{node.incarnation} ({node.name}, {node.place})" for node in nodes)
+    """Return what nodes are called, for people."""
+    return ", ".join(node.label for node in nodes)
 
 
 async def _only_node(access: "Access") -> list[NodeInfo]:

@@ -16,6 +16,8 @@ from counterpoint import App, Service
 from counterpoint.cli.main import cli
 from counterpoint.model.cluster import NodeLoad
 from counterpoint.model.findings import Examination, Finding, Severity
+from counterpoint.model.messages import Messages, SubscriptionRow
+from counterpoint.model.rows import Commit
 
 APP = "clustered:app"
 
@@ -91,7 +93,21 @@ def test_nodes_say_who_has_which_slots_of_each_service(store: ClusterInMemory) -
     shown = counterpoint("nodes").stdout
 
     assert "orders   1, 2   256 of node 1\n" in shown
-    assert "stock    1      256 of nobody" in shown
+    assert "stock    1\n" in shown
+
+
+def test_nodes_say_which_slots_of_a_service_that_reacts_nobody_has(store: ClusterInMemory) -> None:
+    note = SubscriptionRow(1, "stock", "stock.note", "orders.Placed", "", 0, 0, present())
+    store.slot_owners = {"orders": 1, "stock": None}
+
+    async def subscribe() -> None:
+        await store.open(node=True)
+        await store.commit(Commit(messages=Messages(subscriptions=[note])))
+        await store.close()
+
+    asyncio.run(subscribe())
+
+    assert "stock    1      256 of nobody\n" in counterpoint("nodes").stdout
 
 
 def test_nodes_that_ended_are_listed_with_all(store: ClusterInMemory) -> None:
@@ -148,7 +164,15 @@ def test_drain_waits_until_the_node_has_stopped(store: ClusterInMemory) -> None:
 
     assert (result.exit_code, store.drained) == (0, [1])
     assert "node 1 (a, a.example:4001) has stopped" in result.stdout
-    assert "it owns 12 live executions, 256 slots and 3 calls" in result.stderr
+    assert "it owns 12 executions, 256 slots, 3 calls" in result.stderr
+
+
+def test_drain_says_what_no_other_node_hosts(store: ClusterInMemory) -> None:
+    first = counterpoint("drain", "a", "--no-wait")
+    second = counterpoint("drain", "b", "--no-wait")
+
+    assert "no other node hosts stock: work for it waits until one does" in first.stderr
+    assert second.stderr == ""
 
 
 def test_drain_says_the_same_thing_once(store: ClusterInMemory) -> None:
@@ -165,7 +189,7 @@ def test_drain_in_json_says_how_the_node_stands(store: ClusterInMemory) -> None:
 
     found = json.loads(result.stdout)
     assert (found["asked"], found["stopped"], found["node"]["state"]) == (True, True, "stopped")
-    assert result.stderr == ""
+    assert "hands over" not in result.stderr
 
 
 def test_drain_without_waiting_only_asks(store: ClusterInMemory) -> None:
@@ -207,7 +231,7 @@ def test_a_name_of_several_nodes_is_refused_with_their_numbers(store: ClusterInM
     result = counterpoint("drain", "a")
 
     assert (result.exit_code, store.drained) == (2, [])
-    assert "1 (a, a.example:4001), 2 (a, b.example:4002)" in result.stderr
+    assert "node 1 (a, a.example:4001), node 2 (a, b.example:4002)" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from counterpoint.cli.target import (
     resolve,
     store_url,
     store_words,
+    without_password,
 )
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.stores.sqlite import SqliteStore
@@ -126,3 +127,17 @@ async def test_a_store_that_cannot_be_reached_says_why(
 
     assert refused.value.code is code
     assert os.listdir(here) == []  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://shop:secret@db:5432/shop?lease=3", "postgresql://shop@db:5432/shop?lease=3"),
+        ("postgresql://shop:sec/r@t@db/shop", "postgresql://shop@db/shop"),
+        ("postgresql://db/shop?password=secret&lease=3", "postgresql://db/shop?lease=3"),
+        ("postgresql://shop@db:5432/shop", "postgresql://shop@db:5432/shop"),
+        ("sqlite:///a:b@c.db", "sqlite:///a:b@c.db"),
+    ],
+)
+def test_a_password_in_a_url_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown

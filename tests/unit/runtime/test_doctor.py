@@ -468,7 +468,8 @@ async def test_a_node_is_drained_by_number_name_or_process(wanted: str | int) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"), [("x", "no node is called 'x'; there are 1 (a"), ("a", "name its number")]
+    ("wanted", "words"),
+    [("x", "no node is called 'x'; there are node 1 (a"), ("a", "name its number")],
 )
 async def test_nobody_or_several_are_not_drained(wanted: str, words: str) -> None:
     store = ClusterInMemory(row(1, "a"), row(2, "a"))
