@@ -74,7 +74,7 @@ def clocks(survey: Survey) -> Iterator[Finding]:
 
 def presence(survey: Survey) -> Iterator[Finding]:
     """Whether anybody hosts the store."""
-    if survey.alive:
+    if survey.working:
         return
     live = sum(survey.counts.get(status, 0) for status in LIVE)
     requests = len(survey.letters)
@@ -95,17 +95,22 @@ def leases(survey: Survey) -> Iterator[Finding]:
     for node in survey.nodes:
         if node.state is not NodeState.LATE or node.lease_until is None:
             continue
-        stuck = _age(survey, node.lease_until) > TAKEN_WITHIN
+        stuck = bool(survey.working) and _age(survey, node.lease_until) > TAKEN_WITHIN
+        if stuck:
+            advice = (
+                "look in the log of the nodes that are alive, and for a session of this node that "
+                "a frozen process keeps open in the database"
+            )
+        elif survey.working:
+            advice = "look again: it renews its lease, or another node declares it lost"
+        else:
+            advice = "if its process has ended start a node, which takes over what this one owns"
         yield Finding(
             Severity.ERROR if stuck else Severity.WARNING,
             "expired-lease",
             f"its lease is over since {_at(node.lease_until)} and nobody has declared it lost",
             node.label,
-            "another living node does so within seconds: start one if none runs. If one runs and "
-            "this stays, look in its log, and for a session of this node that a frozen process "
-            "keeps open in the database"
-            if stuck
-            else "look again: it renews the lease, or another node declares it lost",
+            advice,
         )
 
 
@@ -168,7 +173,7 @@ def slots(survey: Survey) -> Iterator[Finding]:
 
 def unhosted(survey: Survey) -> Iterator[Finding]:
     """What waits for a node that hosts it."""
-    if survey.many_nodes and not survey.alive:
+    if survey.many_nodes and not survey.working:
         return  # all of it does, which is said already
     for one in survey.unhosted:
         yield _warning(f"unhosted-{one.kind}", unhosted_words(one), one.name, _host(one, survey))
@@ -208,7 +213,7 @@ def behind(survey: Survey) -> Iterator[Finding]:
     """Which subscriptions are hosted, and do not get on."""
     without = {one.name for one in survey.unhosted}
     for lag in survey.lags:
-        if not survey.alive or lag.name in without or lag.since is None:
+        if not survey.working or lag.name in without or lag.since is None:
             continue
         if _age(survey, lag.since) > TAKEN_WITHIN:
             yield _warning(
@@ -225,7 +230,7 @@ def letters(survey: Survey) -> Iterator[Finding]:
     """Which requests no node takes over."""
     limit = survey.now - TAKEN_WITHIN // timedelta(microseconds=1)
     old = [letter for letter in survey.letters if letter.at < limit]
-    if old and survey.alive:
+    if old and survey.working:
         kinds = Counter(letter.kind for letter in old)
         words = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         more = " or more" if len(survey.letters) >= LETTERS_MAX else ""

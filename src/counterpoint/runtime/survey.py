@@ -12,7 +12,7 @@ from counterpoint.model.states import Status
 from counterpoint.runtime.lags import SubscriptionLag, read_lags
 from counterpoint.runtime.messaging.log_pages import all_holds
 from counterpoint.runtime.messaging.opening import check_contracts
-from counterpoint.runtime.nodes import NodeInfo, cluster_of, read_nodes
+from counterpoint.runtime.nodes import NodeInfo, NodeState, cluster_of, read_nodes
 from counterpoint.runtime.unhosted import UnhostedWork, read_letters, read_unhosted
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Survey:
     def alive(self) -> list[NodeInfo]:
         """The nodes that may commit."""
         return [node for node in self.nodes if node.alive]
+
+    @property
+    def working(self) -> list[NodeInfo]:
+        """Those of them that renew their lease."""
+        return [node for node in self.alive if node.state is not NodeState.LATE]
 
 
 async def read_survey(access: "Access") -> Survey:

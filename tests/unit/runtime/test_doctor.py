@@ -191,6 +191,20 @@ async def test_a_lease_that_is_over_is_worse_the_longer_nobody_acts(
     )
 
 
+async def test_a_lease_of_the_only_node_asks_for_another_node() -> None:
+    late = row(1, "a", "orders")
+    store = ClusterInMemory(late._replace(lease_until=present() - 90 * SECOND))
+    store.slot_owners = {"orders": 1}
+
+    one = await found(store)
+
+    assert {kind: finding.severity for kind, finding in one.items()} == {
+        "no-node": Severity.NOTE,
+        "expired-lease": Severity.WARNING,
+    }
+    assert "start a node, which takes over" in one["expired-lease"].advice
+
+
 @pytest.mark.parametrize(
     ("ago", "severity"), [(5 * SECOND, Severity.WARNING), (300 * SECOND, Severity.ERROR)]
 )
