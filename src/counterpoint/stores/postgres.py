@@ -45,7 +45,7 @@ from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.stores.message_rows import twice_or_there
 from counterpoint.stores.postgres_cluster import PostgresCluster
-from counterpoint.stores.postgres_connections import Connections, Listener
+from counterpoint.stores.postgres_connections import SHARED_MAX, Connections, Listener
 from counterpoint.stores.postgres_examination import PostgresExamination
 from counterpoint.stores.postgres_failures import (
     UNIQUE_VIOLATION,
@@ -94,7 +94,13 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
     App("shop", services=[orders], store="postgresql://shop@db.internal/shop")
     """
 
-    features = StoreFeatures(many_nodes=True, transactions=True, nul=False)
+    features = StoreFeatures(
+        many_nodes=True,
+        transactions=True,
+        connection="postgres",
+        transactions_at_once=SHARED_MAX,
+        nul=False,
+    )
 
     def __init__(self, url: str) -> None:
         place = read_url(url)

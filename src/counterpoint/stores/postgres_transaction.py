@@ -7,6 +7,22 @@ from counterpoint.errors import StoreError
 from counterpoint.model.rows import Commit
 from counterpoint.stores.postgres_connections import Connections
 
+_ENDED = (
+    "the transaction was ended by the function that was given it: leave COMMIT and ROLLBACK to the "
+    "caller"
+)
+_CHECK = """
+SET CONSTRAINTS ALL IMMEDIATE;
+DO $$
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE 'the function has changed the isolation of the transaction: leave it at read committed';
+  END IF;
+END
+$$
+"""
+"""What the commit relies on: that it fails for nothing of the user's, and sees what is true now."""
+
 
 class Writer(Protocol):
     """What a transaction needs of its store."""
@@ -46,15 +62,14 @@ class PostgresTransaction:
         """Never: PostgreSQL has room for others beside it."""
 
     async def check(self) -> None:
-        await self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        if not self._connection.is_in_transaction():
+            raise StoreError(_ENDED)
+        await self._connection.execute(_CHECK)
 
     async def commit(self, commit: Commit) -> int:
         if not self._connection.is_in_transaction():
             await self.rollback()
-            raise StoreError(
-                "the transaction was ended by the function that was given it: leave COMMIT and "
-                "ROLLBACK to the caller"
-            )
+            raise StoreError(_ENDED)
         try:
             first = await self._guarded(lambda: self._writer.write_on(self._connection, commit))
             await self._guarded(self._transaction.commit)
