@@ -75,7 +75,8 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         beside = {"posted": posted, "workflow_known": known, "hosted_by": hosted_by}
         say_json({**plain, **beside, "earlier_runs": earlier, "open_children": children})
         return
-    activities = None if target.name is None else target.app.registry.activities.keys()
+    registry = target.app.registry
+    activities = None if target.name is None else {*registry.activities, *registry.stubs}
     around = Surroundings(
         now(),
         posted,

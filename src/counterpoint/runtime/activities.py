@@ -153,7 +153,7 @@ class Activities:
             return False
         if not work.is_async and self._in_threads >= self.threads.threads_max:
             return False
-        return self.limits.has_room(work)
+        return not work.limits or self.limits.has_room(work)
 
     def _transactions_of(self, work: Work) -> Transactions | None:
         return None if work.transaction is None else self.transactions
@@ -163,7 +163,8 @@ class Activities:
         self.running[attempt] = None
         if not work.is_async:
             self._in_threads += 1
-        self.limits.enter(work)
+        if work.limits:
+            self.limits.enter(work)
         if (transactions := self._transactions_of(work)) is not None:
             transactions.reserve(attempt)
         if work.timeout_us is not None:
@@ -272,7 +273,8 @@ class Activities:
         attempt.ends_at = NEVER
         attempt.task = None  # its context holds the attempt: a cycle for every attempt
         work = attempt.work
-        self.limits.leave(work)
+        if work.limits:
+            self.limits.leave(work)
         if not work.is_async:
             self._leave_thread(attempt)
         if (transactions := self._transactions_of(work)) is not None:

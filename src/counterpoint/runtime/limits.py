@@ -32,10 +32,7 @@ class Limits:
 
     def has_room(self, work: Work) -> bool:
         """Whether an attempt of *work* may begin now."""
-        limits = self._of(work)
-        if not limits:
-            return True
-        opens_at = max(map(self._opens_at, limits))
+        opens_at = max(map(self._opens_at, self._of(work)), default=0)
         if opens_at <= self.clock.now():
             return True
         if opens_at < self._alarm_at:

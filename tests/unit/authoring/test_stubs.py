@@ -19,6 +19,8 @@ from counterpoint import (
 )
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import ExecutionFailed, NotInWorkflowError
+from counterpoint.graph.flow import Kind, Step
+from counterpoint.graph.reading import read_workflow
 from counterpoint.testing import Harness
 
 payments = Service("payments")
@@ -146,6 +148,16 @@ def test_a_service_with_stubs_and_code_is_hosted_with_its_code() -> None:
 
     assert [*here.services] == ["payments"]
     assert [*here.activities] == ["payments.report"]
+
+
+def test_a_drawing_shows_the_call_of_a_stub_and_what_undoes_it() -> None:
+    steps = [step for step in read_workflow(place).body if isinstance(step, Step)]
+
+    assert (steps[0].kind, steps[0].name, steps[0].undo) == (
+        Kind.ACTIVITY,
+        "payments.authorize",
+        "payments.void",
+    )
 
 
 # ---- what is refused --------------------------------------------------------------------------
