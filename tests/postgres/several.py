@@ -1,5 +1,6 @@
 """Several nodes on one PostgreSQL store, and a look behind it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -79,6 +80,18 @@ class Several:
     async def now(self) -> int:
         ((now,),) = await self.sql("SELECT {schema}.now_v1()")
         return int(now)
+
+    async def wait_until_blocked(self, count: int = 1) -> None:
+        """Return once so many sessions that work on this schema wait for a lock."""
+        async with asyncio.timeout(20):
+            while True:
+                ((waiting,),) = await self.sql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND query LIKE '%{schema}%' AND pid <> pg_backend_pid()"
+                )
+                if waiting >= count:
+                    return
+                await asyncio.sleep(0.005)
 
     async def targets(self) -> list[tuple[str, int | None]]:
         """Return letters by request id with their targets, in the order of their positions."""

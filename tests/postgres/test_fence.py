@@ -99,19 +99,6 @@ async def test_a_write_that_needs_the_fence_says_nothing_wrong_of_a_living_node(
     assert (await two.beat()).others == 1
 
 
-async def wait_until_blocked(shop: Several, count: int = 1) -> None:
-    """Return once so many sessions wait for a lock."""
-    async with asyncio.timeout(20):
-        while True:
-            ((waiting,),) = await shop.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND query LIKE '%{schema}%' AND pid <> pg_backend_pid()"
-            )
-            if waiting >= count:
-                return
-            await asyncio.sleep(0.005)
-
-
 async def hold_log(shop: Several) -> Transaction:
     """Hold the row for which every commit with letters waits."""
     transaction = shop.back_door.transaction()
@@ -132,7 +119,7 @@ async def late_commit(shop: Several) -> tuple[bool, bool]:
     commit = asyncio.ensure_future(
         two.commit(Commit(journal=[entry(1)], mail=[letter("late", "nobody")]))
     )
-    await wait_until_blocked(shop)
+    await shop.wait_until_blocked()
     lost = await one.declare_lost(two.incarnation)
     await held.rollback()
     written = not isinstance((await asyncio.gather(commit, return_exceptions=True))[0], Exception)
@@ -163,9 +150,9 @@ async def test_who_adopts_sees_the_commit_that_was_under_way(shop: Several) -> N
     commit = asyncio.ensure_future(
         two.commit(Commit(journal=[entry(1)], mail=[letter("late", "nobody")]))
     )
-    await wait_until_blocked(shop)
+    await shop.wait_until_blocked()
     declare = asyncio.ensure_future(one.declare_lost(two.incarnation))
-    await wait_until_blocked(shop, 2)
+    await shop.wait_until_blocked(2)
     await held.rollback()
 
     assert await declare

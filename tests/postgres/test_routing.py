@@ -273,6 +273,38 @@ async def test_adoption_that_comes_between_is_not_undone_by_routing(shop: Severa
     assert rows == [(True,)] * 20
 
 
+PAUSE = """
+ALTER FUNCTION {schema}.destination_v1(text, bigint) RENAME TO destination_at_once;
+CREATE FUNCTION {schema}.destination_v1(
+  letters_to text, me bigint, OUT node bigint, OUT takes_over bigint, OUT former bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT way.node, way.takes_over, way.former INTO node, takes_over, former
+  FROM {schema}.destination_at_once(letters_to, me) AS way;
+  IF pg_current_xact_id_if_assigned() IS NOT NULL THEN  -- the log is locked
+    PERFORM pg_advisory_xact_lock(hashtextextended('{schema}', 1));
+  END IF;
+END $$
+"""
+
+
+async def test_who_routes_does_not_take_what_was_adopted_since_it_looked(shop: Several) -> None:
+    one, two, dead = await shop.nodes(3)
+    await start(dead, 1)
+    await shop.lose(dead, by=one)
+    await post(await shop.client(), letter("a", "execution-1"))
+    for statement in PAUSE.split(";\n", 1):
+        await shop.alter(statement)
+    async with shop.back_door.transaction():
+        await shop.sql("SELECT pg_advisory_xact_lock(hashtextextended('{schema}', 1))")
+        routing = asyncio.ensure_future(one.route(9))
+        await shop.wait_until_blocked()
+        assert (await two.adopt(1)).executions == 1
+
+    assert await routing == 0
+    assert await shop.sql("SELECT owner FROM {schema}.executions") == [(two.incarnation,)]
+
+
 IDS = [f"execution-{key}" for key in (1, 2, 3)]
 
 
