@@ -6,11 +6,12 @@ node ends it, as a lost attempt.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from counterpoint.errors import StoreError
+from counterpoint.authoring.failures import failure_of
+from counterpoint.errors import StoreBusyError, StoreError
 from counterpoint.model.cluster import CallRow, Limit, Step
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import Failure, Payload
@@ -35,11 +36,15 @@ from counterpoint.runtime.remote_call import (
     written_ending,
     written_policy,
 )
+from counterpoint.runtime.transactions import OpenTransaction
 
 CLAIMS_MAX = 50
 """How many calls are claimed at once, so that other nodes get their share of many."""
 BEAT_INTERVAL = 1_000_000
 """Microseconds between two letters about heartbeats of one attempt."""
+BUSY_AFTER = 50_000
+"""Microseconds until this node tries again to claim from a store that was busy."""
+TRIES = 3
 DOUBT = Failure(
     "counterpoint.OutcomeUnknown", "an earlier attempt may have happened; this one was not made"
 )
@@ -78,6 +83,9 @@ class RemoteClaims:
         """Somebody else said that there is something to claim, or to cancel."""
         self._hungry = False
         """More may wait to be claimed than there was room for, or than limits allowed."""
+        self._tries = 0
+        """How often this node looks again, as a rate allows, before it waits for a hint."""
+        self._alarm_at = 0
         self._life = 0
         """How often everything was dropped: a claim of before is not this node's any more."""
         self.names, self._limits = self._hosted()
@@ -108,6 +116,9 @@ class RemoteClaims:
             self._looking = True
             try:
                 await self._look()
+            except StoreBusyError as error:  # nothing was claimed
+                logger.warning("calls could not be claimed, they are tried again: %s", error)
+                self._again_after(BUSY_AFTER)
             except StoreError as error:
                 self.node.store_failed(error)
             finally:
@@ -135,6 +146,7 @@ class RemoteClaims:
 
     async def _look(self) -> None:
         asked, self._asked = self._asked, False
+        self._tries = TRIES if asked else self._tries
         life = self._life
         if asked and self.claims:
             cancelled = await self.store.cancelled_claims()
@@ -163,12 +175,23 @@ class RemoteClaims:
         return bool(self.names) and self.node.fault is None and not self.node.stopping
 
     def _come_back(self, *, found: bool) -> None:
-        """Look again as limits allow: after the next end of a claim, or when time has passed."""
+        """Look again as limits allow: after the next end of a claim, or when time has passed.
+
+        Whether a rate or nothing at all keeps calls back is not known: after `TRIES` in vain, the
+        next hint is waited for.
+        """
         self._hungry = bool(self._limits)
+        self._tries = TRIES if found else self._tries - 1
         rates = [limit.rate for limit in self._limits if limit.rate]
-        if found and rates:
-            clock = self.node.clock
-            clock.call_at(clock.now() + int(1_000_000 / max(rates)) + 1, self._woken.set)
+        if rates and self._tries > 0:
+            self._again_after(int(1_000_000 / max(rates)) + 1)
+
+    def _again_after(self, microseconds: int) -> None:
+        clock = self.node.clock
+        at = clock.now() + microseconds
+        if self._alarm_at <= clock.now() or at < self._alarm_at:
+            self._alarm_at = at
+            clock.call_at(at, self._woken.set)
 
     def _open_to(self) -> tuple[list[str], int]:
         """Return what this node can begin now, and how many."""
@@ -191,7 +214,7 @@ class RemoteClaims:
             logger.exception("%s: a call cannot be read", row.execution_id)
             failure = Failure("counterpoint.StoreCorruptError", f"it cannot be read: {error}")
             ending = Ending(error=failure, final=True, may_have_happened=False)
-            self._post(row.execution_id, place, ending, None)
+            self._post(row.execution_id, AttemptEndedMail(*place, ending))
             return
         claim = Claim(row, remote)
         attempt = self._attempt(claim, remote, row.step)
@@ -199,7 +222,7 @@ class RemoteClaims:
             message = f"no service of this app has {row.activity} for {remote.name}"
             failure = Failure("counterpoint.UnknownActivity", message)
             ending = Ending(error=failure, may_have_happened=False)
-            self._post(row.execution_id, place, ending, None)
+            self._post(row.execution_id, AttemptEndedMail(*place, ending))
             return
         attempt.registry = node.registry
         self.claims[place] = attempt
@@ -238,7 +261,8 @@ class RemoteClaims:
     def lost(self, rows: Sequence[CallRow]) -> None:
         """Tell the owners of calls that the nodes are gone which had claimed them."""
         for row in rows:
-            self._post(row.execution_id, place_of(row), Ending(lost=True), self._policy(row))
+            mail = AttemptEndedMail(*place_of(row), Ending(lost=True), self._policy(row))
+            self._post(row.execution_id, mail)
 
     def _policy(self, row: CallRow) -> Policy | None:
         """Return how a step is tried, if it is hosted here."""
@@ -252,37 +276,48 @@ class RemoteClaims:
 
     def _tell(self, attempt: Attempt, ending: Ending) -> None:
         claim: Claim = attempt.owner
-        if self.claims.get(claim.place) is attempt and not claim.reported:
-            claim.reported = True
-            policy = written_policy(attempt.policy)
-            self._post(claim.id, claim.place, ending, policy, claim.beat)
+        transaction, attempt.transaction = attempt.transaction, None
+        if claim.reported or self.claims.get(claim.place) is not attempt:
+            if transaction is not None:
+                transaction.abandon()
+            return
+        claim.reported = True
+        policy = written_policy(attempt.policy)
+        mail = AttemptEndedMail(*claim.place, ending, policy)
+        if claim.beat is not None:
+            mail = AttemptEndedMail(*claim.place, ending, policy, claim.beat, beats=True)
             claim.beat = None
+
+        def refused(error: Exception) -> None:
+            """It cannot be written how it ended; what is said instead can."""
+            logger.error("%s: how a call ended could not be written: %s", claim.id, error)
+            if self.claims.get(claim.place) is attempt:
+                failure = failure_of(error, attempt.work.service)
+                happened = transaction is None  # else it was rolled back
+                instead = Ending(error=failure, final=True, may_have_happened=happened)
+                self._post(claim.id, AttemptEndedMail(*claim.place, instead, policy))
+
+        self._post(claim.id, mail, refused, transaction)
 
     def _post(
         self,
         execution_id: str,
-        place: Step,
-        ending: Ending,
-        policy: Policy | None,
-        beat: Payload | None = None,
+        mail: AttemptEndedMail,
+        refused: Callable[[Exception], None] | None = None,
+        transaction: OpenTransaction | None = None,
     ) -> None:
         """End a claim and say so to the execution's owner, in one commit."""
         node = self.node
-        mail = AttemptEndedMail(*place, ending, policy)
-        if beat is not None:
-            mail = AttemptEndedMail(*place, ending, policy, beat, beats=True)
-        life = self._life
+        place = (mail.key, mail.step, mail.began)
 
-        def refused(error: Exception) -> None:
-            """The letter cannot be written; what is said instead can."""
-            logger.error("%s: how a call ended could not be said: %s", execution_id, error)
-            if not ending.lost and life == self._life:
-                self._post(execution_id, place, Ending(lost=True), policy)
+        def given_up(error: Exception) -> None:
+            logger.error("%s: nobody learns how a call ended: %s", execution_id, error)
 
-        note = Note(lambda _: self._ended(place), refused)
+        note = Note(lambda _: self._ended(place), refused or given_up)
         note.mail = [mail_row(execution_id, mail, node.clock.now(), node.codec)]
         note.calls = CallChanges()
         note.calls.ended.append(place)
+        note.transaction = transaction
         node.committer.add(note)
 
     def _ended(self, place: Step) -> None:
