@@ -116,6 +116,11 @@ class BackDoor:
         """Execute statements."""
         self._run(self._connection.execute(text))
 
+    def open_and_close(self, store: Any) -> None:
+        """Make the schema of a store that no loop has opened."""
+        self._run(store.open(node=False))
+        self._run(store.close())
+
     def close(self) -> None:
         self._run(self._connection.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
