@@ -22,6 +22,7 @@ from tests.runtime.remote_shop import (
 from counterpoint import App, ExecutionFailed, NotDone, Rate, Retry, Service
 from counterpoint.model.messages import EventQuery
 from counterpoint.model.states import Status
+from counterpoint.postgres import Transaction
 from counterpoint.stores.postgres import PostgresStore
 
 bank = Service("bank", concurrency=2)
@@ -44,6 +45,18 @@ async def audit(name: str) -> str:
 async def notify(name: str) -> str:
     await terminal.take(f"notify {name}")
     return name
+
+
+@bank.activity(retry=QUICK)
+async def enter(tx: Transaction, name: str) -> str:
+    await tx.execute("INSERT INTO entries VALUES ($1)", name)
+    await terminal.take(f"enter {name}")
+    return name
+
+
+@orders.workflow
+async def entered(name: str) -> str:
+    return await enter(name)
 
 
 @orders.workflow
@@ -263,3 +276,49 @@ async def test_claims_are_fair_between_workflows(url: str) -> None:
         await late.result(timeout=10)
 
         assert terminal.calls.index("charge late") < 8
+
+
+async def test_what_a_call_writes_in_a_transaction_is_committed_with_its_outcome(url: str) -> None:
+    async with shop(url) as nodes:
+        await nodes.behind.sql("DROP TABLE IF EXISTS public.entries")
+        await nodes.behind.sql("CREATE TABLE public.entries (name text)")
+        here = await nodes.enter("orders")
+        there = await nodes.enter("bank")
+        terminal.fail = [ConnectionError("no route")]  # after it has written
+        first = await here.start(entered, "one")
+        await first.result(timeout=10)
+        terminal.open.clear()
+        terminal.entered.clear()
+        second = await here.start(entered, "two")
+        await terminal.entered.wait()
+        await there.node.crash()
+        terminal.open.set()
+        await nodes.enter("bank")
+        await second.result(timeout=10)
+        rows = await nodes.behind.sql("SELECT name FROM public.entries ORDER BY name")
+        await nodes.behind.sql("DROP TABLE public.entries")
+
+        assert rows == [("one",), ("two",)]
+        assert terminal.calls == ["enter one", "enter one", "enter two", "enter two"]
+        await nodes.is_empty()
+
+
+async def test_a_node_that_was_declared_dead_does_not_report_what_it_ran(url: str) -> None:
+    async with shop(url) as nodes:
+        here = await nodes.enter("orders")
+        there = await nodes.enter("payments")
+        terminal.open.clear()
+        await here.start(order_by_wire, "one", id="one")
+        await terminal.entered.wait()
+        await nodes.behind.lose(_store(there), by=_store(here))
+        terminal.open.set()
+        with pytest.raises(ExecutionFailed, match="outcome unknown"):
+            await here.execution("one").result(timeout=10)
+
+        assert terminal.calls == ["wire one"]
+
+
+def _store(app: App) -> PostgresStore:
+    store = app.node.store
+    assert isinstance(store, PostgresStore)
+    return store
