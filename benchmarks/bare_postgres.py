@@ -9,7 +9,7 @@ transaction. This file never changes with the engine's schema: goals are stated 
 import asyncio
 from collections.abc import Callable
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from benchmarks.bare import BODY, Figures, Row
 from benchmarks.load import Around, keep_in_flight

@@ -32,6 +32,7 @@ SAGA, TWIN, FLOW = "order saga", "failing twin", "choreographed flow"
 BARE, BARE_TWIN, DBOS = "bare loop, 4 rows", "bare loop, 6 rows", "DBOS"
 ROWS = {BARE: bare.SAGA_ROWS, BARE_TWIN: bare.TWIN_ROWS}
 SAGAS_MAX = 1_000_000
+RUN_SECONDS_MAX = 120
 PATIENCE_SECONDS = 30.0
 NO_DBOS = "DBOS is not installed: `python -m benchmarks.rivals --install-only dbos` does it"
 
@@ -58,7 +59,7 @@ async def run_engine(
 ) -> Figures:
     """Run orders of one kind in an empty database and return the figures."""
     make, load = LOADS[kind]
-    async with make(url) as app:
+    async with make(url) as app, asyncio.timeout(RUN_SECONDS_MAX):
         return await load(app, count, in_flight, watch(app))
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from benchmarks.case import Numbers
 from benchmarks.rivals.environments import HOME, NotAvailableError

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from benchmarks.case import Case, Line, Numbers, Options, Run, of
 from benchmarks.load import WARM_UP

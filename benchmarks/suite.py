@@ -7,6 +7,7 @@ from benchmarks import (
     catching_up,
     disk,
     fan_out,
+    idle,
     nodes,
     poison,
     postgres,
@@ -45,4 +46,5 @@ CASES: dict[str, Callable[[Options], Case]] = {
     "postgres-stages": stages.case_postgres,
     "postgres-writes": postgres_writes.case,
     "nodes": nodes.case,
+    "idle": idle.case,
 }
