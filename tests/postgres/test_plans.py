@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from tests.postgres.server import BackDoor, Server
 
 from counterpoint.model.messages import DeadLetterQuery, EventQuery
 from counterpoint.model.rows import Query
@@ -20,7 +21,6 @@ from counterpoint.stores.postgres_filters import (
     events_page,
     executions_page,
 )
-from tests.postgres.server import BackDoor, Server
 
 SCHEMA = "plans"
 ROWS = 5_000
@@ -136,8 +136,19 @@ def test_query_searches_by_its_index(plans: Plans, name: str, indexes: Sequence[
 
 @pytest.mark.parametrize(
     "name",
-    ["due_here", "read_mail", "read_mail_here", "read_mail_of", "holds", "acts", "acts_on"]
-    + ["fulfilled_waits", "fulfilled_waits_here", "read_journal", "reactions"],
+    [
+        "due_here",
+        "read_mail",
+        "read_mail_here",
+        "read_mail_of",
+        "holds",
+        "acts",
+        "acts_on",
+        "fulfilled_waits",
+        "fulfilled_waits_here",
+        "read_journal",
+        "reactions",
+    ],
 )
 def test_page_is_read_without_sorting(plans: Plans, name: str) -> None:
     assert "Sort" not in plans.of(name).replace("Incremental Sort", "")
