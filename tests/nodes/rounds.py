@@ -12,7 +12,7 @@ from pathlib import Path
 from examples.shop import books
 from examples.shop.app import open_shop
 from examples.shop.forms import CHOREOGRAPHED, ORCHESTRATED
-from tests.crash.processes import Child, ChildFailedError, Program
+from tests.crash.processes import Child, ChildFailedError, Program, Say
 from tests.crash.rounds import Result
 from tests.nodes import judge, witness
 from tests.nodes.attempts import read_attempts
@@ -240,14 +240,17 @@ class Round:
 
 
 def prepare(setting: Setting, server: Server, schema: str) -> None:
-    """Make the shop's files and the store, and have the server write down who writes to it."""
+    """Make the shop's files and the store, and have the server write down who writes to it.
+
+    A first node makes the subscriptions, so that no event comes before them.
+    """
     os.environ["SHOP_DIR"] = str(setting.directory)
     setting.directory.mkdir(parents=True)
     open_shop()
 
-    async def make() -> None:
-        async with make_app(setting, "maker").client():
+    async def make(_: Say) -> None:
+        async with make_app(setting, "maker"):
             pass
 
-    asyncio.run(make())
+    Child(make).finish()
     witness.call_witness(server, schema)
