@@ -85,8 +85,7 @@ WHERE position > $1 ORDER BY position LIMIT $2
 -- Reads mail after a position that one node has to take. Without an equality the planner cannot take
 -- the index on positions, in which it would step over the letters of all others.
 SELECT position, request_id, kind, execution_id, at, codec, body, about, slot FROM {schema}.mailbox
-WHERE (target, position) > ($3, $1) AND (target, position) <= ($3, 9223372036854775807)
-ORDER BY target, position LIMIT $2
+WHERE target BETWEEN $3 AND $3 AND position > $1 ORDER BY target, position LIMIT $2
 
 -- name: read_mail_of
 -- Reads the mail of one execution after a position.
