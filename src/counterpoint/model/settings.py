@@ -19,7 +19,7 @@ class Settings:
     """
 
     store: str = "sqlite:///counterpoint.db"
-    """Where executions live: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory:`."""
+    """Where executions live: `sqlite:///file.db`, `postgresql://user@host/database`, `memory:`."""
     node: str = ""
     """This node's name, for people; none: the machine's name and the process id."""
     hosts: tuple[str, ...] = ()
