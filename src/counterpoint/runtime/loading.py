@@ -101,7 +101,11 @@ class Loading:
                 node.store_failed(error)
                 return
             await self.load_due(
-                [DueRow(row.created_at, row.key, row.id) for row in rows if row.wake_at is None]
+                [
+                    DueRow(row.created_at, row.key, row.id)
+                    for row in rows
+                    if row.wake_at is None and node.owns(row)
+                ]
             )
             if len(rows) < STOPPED_PAGE:
                 return

@@ -119,7 +119,7 @@ class Membership:
         pulse = await store.beat()
         if pulse.draining and not node.drained.is_set():
             logger.warning("this node was asked to hand over and stop")
-            node.drained.set()
+            node.drain()
         lost = [one for one in pulse.expired if await store.declare_lost(one)]
         for incarnation in lost:
             logger.warning("node %d is declared dead: its lease was over", incarnation)
@@ -129,9 +129,9 @@ class Membership:
         if pulse.orphans or lost:
             await self._adopt()
         if pulse.unrouted or self._route or lost:
-            self._route = False
-            while await store.route(ROUTE_BATCH) == ROUTE_BATCH:
-                await asyncio.sleep(0)
+            self._route = await store.route(ROUTE_BATCH) >= ROUTE_BATCH
+            if self._route:
+                self.poke()
             node.intake.poke()
         if pulse.membership != self._known or lost:
             self._known = pulse.membership
@@ -146,16 +146,21 @@ class Membership:
         self.node.messaging.streams.reaches(pulse.last_position)
 
     async def _adopt(self) -> None:
+        """Take over for a while; the rest waits until the lease has been renewed."""
         total = 0
-        more = True
-        while more and self.node.fault is None and not self.node.stopping:
+        until = self._loop.time() + LOOK_EVERY_SECONDS / 2
+        while self.node.fault is None and not self.node.stopping:
             adopted = await self.store.adopt(ADOPT_BATCH)
-            more = adopted.more
             total += adopted.executions
             if adopted.claims:
                 self.node.remote.lost(adopted.claims)
             self.node.due.reconsider(adopted.first_wake_at)
             self.node.due.poke()
+            if not adopted.more:
+                break
+            if self._loop.time() > until:
+                self.poke()
+                break
             await asyncio.sleep(0)
         if total:
             self.node.messaging.adopted()

@@ -225,6 +225,11 @@ class Node:
             await self.committer.flush()
         await self._end()
 
+    def drain(self) -> None:
+        """Hand over and stop: somebody has asked for it."""
+        self.drained.set()
+        self.keep(self._loop.create_task(self.stop(), context=Context()))
+
     async def crash(self) -> None:
         """Stop as if the process had died: nothing more is written (tests)."""
         self.stopping = True

@@ -24,7 +24,7 @@ Safety argument (P4, P6):
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from counterpoint.errors import StoreError
 from counterpoint.model.cluster import ALL_SLOTS, NodeRow, Progress, SlotRow
@@ -66,12 +66,15 @@ class Shares:
         store: ClusterStore,
         dispatcher: Dispatcher,
         *,
+        names: Callable[[str], Collection[str]],
         arrived: Callable[[Arrived], None],
         left: Callable[[str, set[int]], None],
     ) -> None:
         self.node = node
         self.store = store
         self.dispatcher = dispatcher
+        self._names = names
+        """Returns what takes events for a service here, by recorded name."""
         self._arrived = arrived
         self._left = left
         self.owned: dict[str, set[int]] = {}
@@ -138,7 +141,7 @@ class Shares:
         nodes = await self.store.nodes()
         slots = await self.store.slots(services)
         for service in services:
-            share = share_of(self.store.incarnation, service, nodes)
+            share = share_of(self.store.incarnation, service, self._names(service), nodes)
             staying = self.owned.get(service, set()) - self.leaving.get(service, set())
             if len(staying) > share:
                 self._leave(service, random.sample(sorted(staying), len(staying) - share))
@@ -216,12 +219,20 @@ class Shares:
                     await self.store.advance(service, reached)
 
 
-def share_of(incarnation: int, service: str, nodes: Sequence[NodeRow]) -> int:
-    """Return how many slots of a service a node should have, of those that host it."""
+def share_of(
+    incarnation: int, service: str, names: Collection[str], nodes: Sequence[NodeRow]
+) -> int:
+    """Return how many slots of a service a node should have, of those that host it.
+
+    A node whose code has none of the reactions of these *names* takes no events for the service.
+    """
     hosts = sorted(
         node.incarnation
         for node in nodes
-        if node.alive and not node.draining and service in node.services
+        if node.alive
+        and not node.draining
+        and service in node.services
+        and not set(names).isdisjoint(node.subscriptions)
     )
     if incarnation not in hosts:
         return 0

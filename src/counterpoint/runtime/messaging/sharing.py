@@ -41,7 +41,14 @@ class Sharing:
         self.dispatcher = dispatcher
         self.streams = streams
         self.subscriptions = subscriptions
-        self.shares = Shares(node, store, dispatcher, arrived=self._arrived, left=self._left)
+        self.shares = Shares(
+            node,
+            store,
+            dispatcher,
+            names=self._names,
+            arrived=self._arrived,
+            left=self._left,
+        )
         self._writing = False
 
     @property
@@ -54,6 +61,9 @@ class Sharing:
         services = {one.row.service for one in self.subscriptions.values()}
         self.shares.owned.update({service: set() for service in sorted(services)})
         self.shares.poke()
+
+    def _names(self, service: str) -> set[str]:
+        return {one.row.name for one in self.subscriptions.values() if one.row.service == service}
 
     # ---- slots come and go --------------------------------------------------------------------
 
