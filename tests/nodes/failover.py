@@ -27,7 +27,7 @@ from tests.nodes.cluster import Cluster, Member
 from tests.nodes.expected import choose_orders
 from tests.nodes.member import LAYOUTS, Setting, be_a_client, be_a_node
 from tests.nodes.rounds import prepare
-from tests.nodes.server import Server
+from tests.nodes.server import Server, end_on_sigterm
 from tests.nodes.stored import witness_of
 
 SCHEMA = "failover"
@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0, metavar="N", help="orders a second")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    end_on_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="failover-"))
     console = Console(highlight=False)
     try:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.nodes.cluster import Cluster, Member
 from tests.nodes.member import LAYOUTS, Setting, be_a_node, make_app
-from tests.nodes.server import Server
+from tests.nodes.server import Server, end_on_sigterm
 from tests.nodes.witness import execute
 
 SCHEMA = "idle"
@@ -36,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.nodes.idle", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     given = parser.parse_args()
+    end_on_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="idle-"))
     try:
         with Server() as server:

@@ -105,10 +105,10 @@ def be_a_client(setting: Setting, work: Sequence[Order], per_second: float) -> P
     async def program(say: Say) -> None:
         _begin(setting, "client")
         left = deque(work)
-        began = time.monotonic()
+        began, parent = time.monotonic(), os.getppid()
 
         async def submit(client: Client) -> None:
-            while left:
+            while left and os.getppid() == parent:
                 order = left.popleft()
                 try:
                     due = began + (len(work) - len(left)) / per_second
@@ -120,7 +120,7 @@ def be_a_client(setting: Setting, work: Sequence[Order], per_second: float) -> P
                     raise
                 say(f"ack {execution_id(order)}")
 
-        while left:
+        while left and os.getppid() == parent:
             try:
                 async with make_app(setting, "client").client() as client:
                     say("opened")
@@ -175,8 +175,9 @@ async def _insist(ask: Callable[[], Awaitable[Any]], say: Say, *, broken: bool =
 
 
 async def _until_over(app: App, told: asyncio.Event, say: Say) -> None:
-    """Wait for SIGTERM, or until the node stays down, and say so."""
-    while not told.is_set():
+    """Wait for SIGTERM, for the end of the round, or until the node stays down, and say so."""
+    parent = os.getppid()
+    while not told.is_set() and os.getppid() == parent:
         fault = app.node.fault
         if fault is not None and is_fatal(fault):
             say(f"down {fault!r}")

@@ -23,7 +23,7 @@ from tests.crash.rounds import Result
 from tests.nodes.member import LAYOUTS
 from tests.nodes.planted import PLANTS
 from tests.nodes.rounds import FORMS, Plan, Round
-from tests.nodes.server import Server
+from tests.nodes.server import Server, end_on_sigterm
 from tests.nodes.troubles import TROUBLES
 
 FOLDER = Path("var/nodes")
@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the files of every round")
     parser.add_argument("--plant", choices=PLANTS, help="break it: violations have to be found")
     given = parser.parse_args()
+    end_on_sigterm()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(f"seed {given.seed}, {given.rounds} rounds of {given.orders} orders")
     numbers = range(given.rounds) if given.only is None else [given.only]

@@ -5,6 +5,8 @@ It listens on a socket in a folder of its own and nowhere else, and is stopped b
 
 import importlib
 import shutil
+import signal
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -76,3 +78,8 @@ class Server:
     def _run(self, command: str, *arguments: str) -> str:
         bin_path = self._made.bin_path
         return pgexec(command, arguments, bin_path=bin_path, user=self._made.system_user)
+
+
+def end_on_sigterm() -> None:
+    """Have SIGTERM end this process as Ctrl-C does: servers and nodes are stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
