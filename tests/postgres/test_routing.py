@@ -274,13 +274,11 @@ async def test_adoption_that_comes_between_is_not_undone_by_routing(shop: Severa
 
 
 PAUSE = """
-ALTER FUNCTION {schema}.destination_v1(text, bigint) RENAME TO destination_at_once;
-CREATE FUNCTION {schema}.destination_v1(
-  letters_to text, me bigint, OUT node bigint, OUT takes_over bigint, OUT former bigint
-) LANGUAGE plpgsql AS $$
+ALTER FUNCTION {schema}.destinations_v1(bigint, text[]) RENAME TO destinations_at_once;
+CREATE FUNCTION {schema}.destinations_v1(me bigint, ids text[])
+RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE plpgsql AS $$
 BEGIN
-  SELECT way.node, way.takes_over, way.former INTO node, takes_over, former
-  FROM {schema}.destination_at_once(letters_to, me) AS way;
+  RETURN QUERY SELECT * FROM {schema}.destinations_at_once(me, ids);
   IF pg_current_xact_id_if_assigned() IS NOT NULL THEN  -- the log is locked
     PERFORM pg_advisory_xact_lock(hashtextextended('{schema}', 1));
   END IF;

@@ -11,8 +11,6 @@ ALTER TABLE {schema}.nodes ADD COLUMN emptied boolean NOT NULL DEFAULT false;
 CREATE INDEX nodes_dead ON {schema}.nodes (incarnation)
   WHERE NOT emptied AND (stopped_at IS NOT NULL OR lost_at IS NOT NULL);
 
-CREATE INDEX mailbox_unrouted ON {schema}.mailbox (execution_id, position) WHERE target IS NULL;
-
 CREATE INDEX slots_owner ON {schema}.slots (owner);
 
 -- The server's clock, in microseconds.

@@ -8,12 +8,20 @@
 --
 -- Acts on dead letters (those with a slot) go by their slot and are ordered by nothing else.
 
+-- Letters without a target are found by the index that has only those.
+DROP INDEX {schema}.mailbox_target;
+
+CREATE INDEX mailbox_target ON {schema}.mailbox (target, position) WHERE target IS NOT NULL;
+
+CREATE INDEX mailbox_unrouted ON {schema}.mailbox (execution_id, position) WHERE target IS NULL;
+
 -- The target of a new letter that a node, or a client (0), posts; null: it has to be routed.
 CREATE FUNCTION {schema}.target_v1(
   letter_to text, letter_kind text, letter_about text, letter_slot integer, me bigint
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   here bigint;
+  known boolean;
   wanted bigint;
 BEGIN
   IF letter_slot IS NOT NULL THEN
@@ -21,69 +29,82 @@ BEGIN
     WHERE service = letter_about AND slot = letter_slot AND {schema}.alive_v1(owner);
     RETURN wanted;
   END IF;
-  IF EXISTS (
-    SELECT FROM {schema}.mailbox
-    WHERE execution_id = letter_to AND target IS NULL AND slot IS NULL
-  ) THEN
-    RETURN NULL;
+  SELECT
+    newest.key IS NOT NULL,
+    owners.incarnation,
+    CASE WHEN EXISTS (
+      SELECT FROM {schema}.mailbox
+      WHERE execution_id = letter_to AND target IS NULL AND slot IS NULL
+    ) THEN 0 ELSE (
+      SELECT coalesce(living.incarnation, 0) FROM {schema}.mailbox
+      LEFT JOIN {schema}.nodes AS living
+        ON living.incarnation = target AND stopped_at IS NULL AND lost_at IS NULL
+      WHERE execution_id = letter_to AND target IS NOT NULL AND slot IS NULL LIMIT 1
+    ) END
+  INTO known, wanted, here
+  FROM (SELECT) AS letter
+  LEFT JOIN LATERAL (
+    SELECT key, owner FROM {schema}.executions WHERE id = letter_to ORDER BY run DESC LIMIT 1
+  ) AS newest ON true
+  LEFT JOIN {schema}.nodes AS owners
+    ON owners.incarnation = newest.owner AND stopped_at IS NULL AND lost_at IS NULL;
+  IF here = 0 THEN
+    RETURN NULL;  -- an older letter has no living target: this one comes after it
   END IF;
-  SELECT target INTO here FROM {schema}.mailbox
-  WHERE execution_id = letter_to AND target IS NOT NULL AND slot IS NULL LIMIT 1;
-  IF here IS NOT NULL AND NOT {schema}.alive_v1(here) THEN
-    RETURN NULL;
-  END IF;
-  SELECT owner INTO wanted FROM {schema}.executions
-  WHERE id = letter_to ORDER BY run DESC LIMIT 1;
-  IF FOUND THEN
-    wanted := CASE WHEN {schema}.alive_v1(wanted) THEN wanted END;
-  ELSIF here IS NOT NULL THEN
-    wanted := here;
-  ELSIF letter_kind = 'start' THEN
-    wanted := CASE WHEN {schema}.hosts_v1(me, letter_about, 0) THEN me END;
-  ELSE
-    wanted := nullif(me, 0);
+  IF NOT known THEN
+    wanted := CASE
+      WHEN here IS NOT NULL THEN here
+      WHEN letter_kind <> 'start' OR {schema}.hosts_v1(me, letter_about, 0) THEN nullif(me, 0)
+    END;
   END IF;
   RETURN CASE WHEN here IS NULL OR here = wanted THEN wanted END;
 END $$;
 
--- The node that has to take over the unrouted letters to an id, if this one can tell; and the key
--- of the execution that it has to take over before, with that one's dead owner.
-CREATE FUNCTION {schema}.destination_v1(
-  letters_to text, me bigint, OUT node bigint, OUT takes_over bigint, OUT former bigint
-) LANGUAGE plpgsql AS $$
-DECLARE
-  here bigint;
-  newest record;
-  begins record;
-BEGIN
-  SELECT target INTO here FROM {schema}.mailbox
-  WHERE execution_id = letters_to AND slot IS NULL AND {schema}.alive_v1(target) LIMIT 1;
-  SELECT key, owner, name,
-    CASE WHEN status IN ('running', 'compensating', 'incident') THEN version ELSE 0 END AS version
-  INTO newest FROM {schema}.executions WHERE id = letters_to ORDER BY run DESC LIMIT 1;
-  IF FOUND THEN
-    IF {schema}.alive_v1(newest.owner) THEN
-      node := newest.owner;
-    ELSIF {schema}.hosts_v1(me, newest.name, newest.version) THEN
-      node := me;
-      takes_over := newest.key;
-      former := newest.owner;
-    END IF;
-  ELSIF here IS NOT NULL THEN
-    node := here;
-  ELSE
-    SELECT about INTO begins FROM {schema}.mailbox
-    WHERE execution_id = letters_to AND slot IS NULL AND kind = 'start'
-    ORDER BY position LIMIT 1;
-    IF NOT FOUND OR begins.about IS NULL OR {schema}.hosts_v1(me, begins.about, 0) THEN
-      node := me;
-    END IF;
-  END IF;
-  IF here <> node THEN
-    node := NULL;  -- what lies there already has to be taken over first
-    takes_over := NULL;
-  END IF;
-END $$;
+-- The nodes that have to take over the unrouted letters to some ids, as far as this one can tell;
+-- and the keys of executions that it has to take over before, with their dead owners.
+CREATE FUNCTION {schema}.destinations_v1(me bigint, ids text[])
+RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE sql VOLATILE AS $$
+  WITH hosted AS MATERIALIZED (
+    SELECT name, max(version) AS version
+    FROM {schema}.nodes, unnest(workflows, versions) AS announced (name, version)
+    WHERE incarnation = me GROUP BY name
+  ), looked AS (
+    SELECT asked.id, newest.key, newest.owner, owners.incarnation AS living,
+      heres.incarnation AS here, begins.position IS NOT NULL AS begun, begins.about,
+      CASE WHEN newest.version <= hosted.version THEN me END AS adopter, hosted.name AS hosted
+    FROM unnest(ids) AS asked (id)
+    LEFT JOIN LATERAL (
+      SELECT key, owner, name, CASE
+        WHEN status IN ('running', 'compensating', 'incident') THEN executions.version ELSE 0
+      END AS version
+      FROM {schema}.executions WHERE executions.id = asked.id ORDER BY run DESC LIMIT 1
+    ) AS newest ON true
+    LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner
+      AND owners.stopped_at IS NULL AND owners.lost_at IS NULL
+    LEFT JOIN LATERAL (
+      SELECT target FROM {schema}.mailbox
+      WHERE execution_id = asked.id AND target IS NOT NULL AND slot IS NULL LIMIT 1
+    ) AS routed ON true
+    LEFT JOIN {schema}.nodes AS heres ON heres.incarnation = routed.target
+      AND heres.stopped_at IS NULL AND heres.lost_at IS NULL
+    LEFT JOIN LATERAL (
+      SELECT about, position FROM {schema}.mailbox
+      WHERE execution_id = asked.id AND slot IS NULL AND kind = 'start'
+      ORDER BY position LIMIT 1
+    ) AS begins ON newest.key IS NULL
+    LEFT JOIN hosted ON hosted.name = coalesce(newest.name, begins.about)
+  ), aimed AS (
+    SELECT looked.*, CASE
+      WHEN key IS NOT NULL THEN coalesce(living, adopter)
+      WHEN here IS NOT NULL THEN here
+      WHEN NOT begun OR about IS NULL OR hosted IS NOT NULL THEN me
+    END AS node
+    FROM looked
+  )
+  SELECT id, node, CASE WHEN living IS NULL THEN key END, owner FROM aimed
+  WHERE node IS NOT NULL
+    AND (here IS NULL OR here = node)  -- else what lies there has to be taken over first
+$$;
 
 -- The ids to which letters without a living target may have one now: those with the oldest letters,
 -- until they have so many letters. It needs no lock: who is asked again under one may say no.
@@ -103,14 +124,11 @@ LANGUAGE sql VOLATILE AS $$
     FROM unrouted, mine GROUP BY execution_id
     HAVING bool_or(kind <> 'start' OR about IS NULL OR about = ANY (workflows))
       OR EXISTS (SELECT FROM {schema}.executions WHERE id = execution_id)
-    ORDER BY first
-  ), possible AS MATERIALIZED (
-    SELECT execution_id, first, letters FROM addressed
-    WHERE ({schema}.destination_v1(execution_id, me)).node IS NOT NULL
-    LIMIT at_most
   ), counted AS (
     SELECT execution_id, first, sum(letters) OVER (ORDER BY first) - letters AS before
-    FROM possible
+    FROM addressed JOIN {schema}.destinations_v1(
+      me, (SELECT array_agg(execution_id) FROM addressed)
+    ) AS possible ON possible.id = execution_id
   )
   SELECT coalesce(array_agg(execution_id ORDER BY first), '{}') FROM counted WHERE before < at_most
 $$;
@@ -151,10 +169,8 @@ CREATE FUNCTION {schema}.route_v1(me bigint, at_most integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
   asked text[];
-  letters_to text;
-  way record;
-  ids text[] := '{}';
-  targets bigint[] := '{}';
+  ids text[];
+  targets bigint[];
   places bigint[];
   owners bigint[];
 BEGIN
@@ -168,21 +184,18 @@ BEGIN
     RETURN 0;
   END IF;
   PERFORM FROM {schema}.log FOR UPDATE;
-  FOREACH letters_to IN ARRAY asked LOOP
-    SELECT node, takes_over, former INTO way FROM {schema}.destination_v1(letters_to, me);
-    CONTINUE WHEN way.node IS NULL;
-    IF way.takes_over IS NOT NULL THEN
-      -- Another node may be adopting it, or have done so since its owner was read.
-      UPDATE {schema}.executions SET owner = me WHERE key = (
-        SELECT key FROM {schema}.executions
-        WHERE key = way.takes_over AND owner IS NOT DISTINCT FROM way.former
-        FOR UPDATE SKIP LOCKED
-      );
-      CONTINUE WHEN NOT FOUND;
-    END IF;
-    ids := ids || letters_to;
-    targets := targets || way.node;
-  END LOOP;
+  -- Another node may be adopting an execution, or have done so since its owner was read here.
+  WITH aimed AS MATERIALIZED (
+    SELECT id, node, takes_over, former FROM {schema}.destinations_v1(me, asked)
+  ), free AS (
+    SELECT executions.key FROM aimed JOIN {schema}.executions ON key = takes_over
+    WHERE owner IS NOT DISTINCT FROM former FOR UPDATE OF executions SKIP LOCKED
+  ), taken AS (
+    UPDATE {schema}.executions SET owner = me FROM free
+    WHERE executions.key = free.key RETURNING executions.key
+  )
+  SELECT array_agg(id), array_agg(node) INTO ids, targets FROM aimed
+  WHERE takes_over IS NULL OR takes_over IN (SELECT key FROM taken);
   SELECT array_agg(position), array_agg(owner) INTO places, owners FROM (
     SELECT position, owner FROM {schema}.mailbox AS act
     JOIN {schema}.slots ON service = act.about AND slots.slot = act.slot
@@ -190,7 +203,7 @@ BEGIN
       AND {schema}.alive_v1(owner)
     ORDER BY position LIMIT at_most
   ) AS acts;
-  IF cardinality(ids) = 0 AND places IS NULL THEN
+  IF ids IS NULL AND places IS NULL THEN
     RETURN 0;
   END IF;
   RETURN {schema}.deliver_v1(me, ids, targets, places, owners);
