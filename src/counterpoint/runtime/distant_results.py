@@ -1,7 +1,7 @@
 """Tells those who wait here how executions ended that run on other nodes.
 
-What ends on this node is told at once (`results`). Everything else that somebody waits for is looked
-up now and then, many executions in one query.
+What ends on this node is told at once (`results`). Everything else that somebody waits for is
+looked up now and then, many executions in one query.
 """
 
 import asyncio

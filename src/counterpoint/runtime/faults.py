@@ -1,22 +1,46 @@
-"""What a node does when its store fails, or a part of it: see `recovery` for the order of things."""
+"""What a node does when its store, or a part of it, fails; see `recovery` for the order of things."""
 
 import asyncio
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from counterpoint.errors import NodeStoppedError, StoreError
+from counterpoint.runtime.host import Host
+from counterpoint.runtime.idle import Idlers
+from counterpoint.runtime.intake import Intake
+from counterpoint.runtime.keys import Keys
+from counterpoint.runtime.loading import Loading
 from counterpoint.runtime.log import logger
+from counterpoint.runtime.membership import Membership
+from counterpoint.runtime.messaging.messaging import Messaging
 from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal
+from counterpoint.runtime.remote import RemoteCalls
 
-if TYPE_CHECKING:
-    from counterpoint.runtime.node import Node
+
+class FailingNode(Host, Protocol):
+    """What has to be dropped, and to begin again, when the store fails."""
+
+    idlers: Idlers
+    intake: Intake
+    keys: Keys
+    loading: Loading
+    membership: Membership | None
+    remote: RemoteCalls
+
+    @property
+    def messaging(self) -> Messaging: ...
+    def drop_everything(self, error: BaseException) -> None: ...
+    def drop_residents(self) -> None: ...
+    def keep(self, task: asyncio.Task[None]) -> None: ...
 
 
 class Faults:
     """The failures of one node, and the way back from them."""
 
-    def __init__(self, node: "Node") -> None:
+    def __init__(self, node: FailingNode) -> None:
         self.node = node
+        self._down = False
+        """The node stays down: whatever tries to bring it back has to give up."""
         self.recovery = Recovery(node.store, node.clock, node.codec)
 
     def store_failed(self, error: BaseException) -> None:
@@ -48,7 +72,11 @@ class Faults:
             if node.membership is not None:
                 await node.membership.open()
             await node.messaging.read_again()
+            if self._down:
+                return
         except Exception as error:
+            if self._down:
+                return
             if not isinstance(error, StoreError):
                 logger.exception("the recovery itself failed; it is tried again")
             if is_fatal(error):
@@ -98,6 +126,9 @@ class Faults:
         self._stay_down(error)
 
     def _stay_down(self, error: BaseException) -> None:
+        self._down = True
         logger.critical("the node stays down, start a new process: %s", error)
         self.node.results.stop(f"the node stays down, nothing more is written: {error}")
         self.node.idlers.stop(f"the node stays down: {error}")
+        if self.node.store.features.many_nodes:  # others may take over at once
+            self.node.keep(asyncio.get_running_loop().create_task(self.node.store.close()))

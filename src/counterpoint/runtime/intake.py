@@ -224,25 +224,28 @@ class Intake:
             return
         if isinstance(mail, EventMail):
             why = await node.messaging.take(row, mail)
-            if why is not None:
-                self._leave(row, why)
-            return
+        else:
+            why = await self._take_for_execution(row, mail)
+        if why is not None:
+            self._leave(row, why)
+
+    async def _take_for_execution(self, row: MailRow, mail: Mail) -> str | None:
+        """Take over a letter to one execution; return why it has to wait, if it has."""
+        node = self.node
         await starts_decided(node.starting, row.execution_id)
         if not isinstance(mail, StartMail) or mail.again:
             deliver = functools.partial(self._deliver, row, mail)
             if await node.load(row.execution_id, deliver) is not None:
-                return
+                return None
         if node.fault is not None:
-            return
+            return None
         found = await node.store.execution(row.execution_id)
         if self._is_put_off(row):
-            return
+            return None
         if found is not None and not node.owns(found):  # another node began it meanwhile
             node.committer.answer(row.position, row._replace(position=0))
-            return
-        why = await self._begin(row, mail, found)
-        if why is not None:
-            self._leave(row, why)
+            return None
+        return await self._begin(row, mail, found)
 
     def _deliver(self, row: MailRow, mail: Mail, resident: Resident) -> None:
         if self._is_put_off(row):

@@ -1,18 +1,19 @@
 """One node among several: its lease, what it takes over from others, and when it has to go.
 
-Safety argument (P7): everything that a node writes is fenced by the store (`ports.cluster`), so this
-loop decides nothing about safety: it only sees to it that work goes on. What it does late, or
+Safety argument (P7): everything that a node writes is fenced by the store (`ports.cluster`), so
+this loop decides nothing about safety: it only sees to it that work goes on. What it does late, or
 twice, or at the same time as another node, is late, or done once.
 
-*Alive.* Each `LOOK_EVERY` the node renews its lease and looks around (`beat`), one round trip. A node
-whose lease is over goes on until somebody declares it lost; if it learns that it was, all in
-memory is dropped like after a failure of the store, and it opens the store again as a new
-incarnation. The same happens to a node that was stopped (SIGSTOP, a debugger, a sleeping laptop): its
-first commit or look after that tells it.
+*Alive.* Every `LOOK_EVERY_SECONDS` the node renews its lease and looks around (`beat`), one round
+trip. A node whose lease is over goes on until somebody declares it lost; if it learns that it was,
+all in memory is dropped like after a failure of the store, and it opens the store again as a new
+incarnation. The same happens to a node that stood still (SIGSTOP, a debugger, a sleeping laptop):
+its first commit or look after that tells it.
 
 *Fail-over.* Who sees a lease that is over declares it lost; everybody takes over what it owned, in
-batches, what is due first, as far as it hosts it; what nobody hosts waits. Claims of the dead become
-lost attempts of those who called. Letters to the dead are routed again; slots are taken by `shares`.
+batches, what is due first, as far as it hosts it; what nobody hosts waits. Claims of the dead
+become lost attempts of those who called. Letters to the dead are routed again; slots are taken by
+`messaging.shares`.
 
 *Failure.* If the store cannot be reached, this is a failure of the store (`recovery`).
 """
@@ -21,16 +22,18 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import StoreError
 from counterpoint.model.cluster import Hosting, Pulse
 from counterpoint.ports.cluster import ClusterStore, Heard
+from counterpoint.runtime.host import Host
+from counterpoint.runtime.intake import Intake
+from counterpoint.runtime.loading import Loading
 from counterpoint.runtime.log import logger
-
-if TYPE_CHECKING:
-    from counterpoint.runtime.node import Node
+from counterpoint.runtime.messaging.messaging import Messaging
+from counterpoint.runtime.remote import RemoteCalls
 
 LOOK_EVERY_SECONDS = 1.0
 """How often a node looks around when it hears nothing: one round trip each."""
@@ -39,10 +42,23 @@ ADOPT_BATCH = 200
 ROUTE_BATCH = 500
 
 
+class MemberNode(Host, Protocol):
+    """What others' doings are handed on to."""
+
+    drained: asyncio.Event
+    intake: Intake
+    loading: Loading
+    remote: RemoteCalls
+
+    @property
+    def messaging(self) -> Messaging: ...
+    def drain(self) -> None: ...
+
+
 class Membership:
     """What a node does about the other nodes of its store."""
 
-    def __init__(self, node: "Node", store: ClusterStore, hosting: Hosting) -> None:
+    def __init__(self, node: MemberNode, store: ClusterStore, hosting: Hosting) -> None:
         self.node = node
         self.store = store
         self.hosting = hosting

@@ -113,6 +113,7 @@ class Node:
             report=self._attempt_ended,
             transactions=self.transactions,
         )
+        self.activities.limits.shared = self.cluster is not None
         self.messaging = Messaging(self, self.registry)
         self.committer = Committer(
             self.store,

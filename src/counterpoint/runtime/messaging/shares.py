@@ -138,20 +138,25 @@ class Shares:
         services = sorted(self.owned)
         if not services:
             return
+        life = self.dispatcher.generation
         nodes = await self.store.nodes()
         slots = await self.store.slots(services)
         for service in services:
+            if life != self.dispatcher.generation:
+                return  # the store failed: what was read is about another incarnation
             share = share_of(self.store.incarnation, service, self._names(service), nodes)
             staying = self.owned.get(service, set()) - self.leaving.get(service, set())
             if len(staying) > share:
                 self._leave(service, random.sample(sorted(staying), len(staying) - share))
             elif len(staying) < share and _any_free(service, slots, nodes):
-                await self._take(service, share - len(staying))
-        await self._give_back()
+                await self._take(service, share - len(staying), life)
+        await self._give_back(life)
 
-    async def _take(self, service: str, count: int) -> None:
-        store, generation = self.node.store, self.dispatcher.generation
+    async def _take(self, service: str, count: int, life: int) -> None:
+        store = self.node.store
         async with self._turn:
+            if life != self.dispatcher.generation:
+                return
             taken = set(await self.store.take_slots(service, count))
             if not taken:
                 return
@@ -162,7 +167,7 @@ class Shares:
                 if hold.service == service and slot_of(hold.event_key) in taken
             ]
             last = await store.last_position()
-            if generation != self.dispatcher.generation:
+            if life != self.dispatcher.generation:
                 return
             self.owned[service] |= taken
             self._arrived(Arrived(service, taken, rows, holds, last))
@@ -175,15 +180,16 @@ class Shares:
         self._left(service, leaving)
         self.dispatcher.leave(service, leaving)
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, life: int) -> None:
         for service, leaving in list(self.leaving.items()):
-            free = leaving - self.dispatcher.under_way(service, leaving)
-            if not free:
-                continue
-            generation = self.dispatcher.generation
             async with self._turn:
+                if life != self.dispatcher.generation:
+                    return
+                free = leaving - self.dispatcher.under_way(service, leaving)
+                if not free:
+                    continue
                 await self.store.give_slots(service, sorted(free))
-                if generation != self.dispatcher.generation:
+                if life != self.dispatcher.generation:
                     return
                 # Only now: what was offered to these queues counts as open for as long as they are
                 # this node's.
@@ -207,10 +213,10 @@ class Shares:
 
     async def advance(self, progress: Callable[[str], Sequence[Progress]]) -> None:
         """Say how far this node has come, by service; *progress* computes it."""
+        life = self.dispatcher.generation
         for service, owned in list(self.owned.items()):
-            generation = self.dispatcher.generation
             async with self._turn:
-                if generation != self.dispatcher.generation:
+                if life != self.dispatcher.generation:
                     return
                 if not owned or service in self.leaving:
                     continue
