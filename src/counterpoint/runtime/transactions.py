@@ -39,7 +39,8 @@ of them are open, and more are not begun.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from counterpoint.authoring.failures import failure_of
 from counterpoint.authoring.registry import Registry
@@ -51,6 +52,9 @@ from counterpoint.ports.cluster import Transaction
 from counterpoint.ports.store import Store, StoreFeatures
 from counterpoint.runtime.attempt import Attempt, Work
 from counterpoint.runtime.log import logger
+
+if TYPE_CHECKING:
+    from counterpoint.runtime.sessions import Sessions
 
 
 class OpenTransaction:
@@ -129,6 +133,7 @@ class Transactions:
         self.open = 0
         self._reserved: set[Attempt] = set()
         """Attempts for which there is room, and that have not begun a transaction yet."""
+        self._sessions: Sessions | None = None
         self.freed: Callable[[], None] = _nothing
         """Called when there is room for another one."""
 
@@ -181,12 +186,25 @@ class Transactions:
         parameter = attempt.work.transaction
         assert parameter is not None  # noqa: S101 - the runner looked
         function: Any = attempt.work.function
-        arguments[parameter.name] = opened.connection
-        outcome = attempt.encode(await function(**arguments))
+        async with self._given(opened.connection, parameter) as given:
+            arguments[parameter.name] = given
+            outcome = attempt.encode(await function(**arguments))
         if isinstance(outcome, Returned):
             await opened.check()
             attempt.transaction = opened  # nothing is awaited from here to the report
         return outcome
+
+    def _given(
+        self, connection: Any, parameter: TransactionParameter
+    ) -> AbstractAsyncContextManager[Any]:
+        """Return what the function is given for its parameter."""
+        if parameter.kind != "sqlalchemy":
+            return nullcontext(connection)
+        if self._sessions is None:
+            from counterpoint.runtime.sessions import Sessions
+
+            self._sessions = Sessions()
+        return self._sessions.on(connection, parameter.hint)
 
     async def _begin(self) -> OpenTransaction:
         try:
