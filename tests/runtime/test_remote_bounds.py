@@ -11,6 +11,7 @@ from tests.runtime.remote_shop import (
     node,
     order,
     order_by_wire,
+    order_slowly,
     orders,
     shop,
     terminal,
@@ -165,3 +166,27 @@ async def test_a_failed_store_of_the_owner_loses_no_call() -> None:
         assert await execution.result(timeout=5) == "wired"
         assert terminal.calls == ["wire one"]
         await is_empty(world)
+
+
+async def test_a_node_that_is_busy_itself_claims_all_the_same() -> None:
+    async with shop("orders", "orders,payments", max_running=1) as (_, (here, there)):
+        terminal.hold = "slow"
+        await there.start(order_slowly, "one")
+        await until(lambda: terminal.calls == ["slow one"])
+        await there.start(order_slowly, "two")
+        execution = await here.start(order_by_wire, "three")
+        await until(lambda: there.node.remote.waiting)
+        terminal.hold = ""
+
+        assert await execution.result(timeout=5) == "wired"
+
+
+async def test_what_may_have_happened_before_a_reset_is_not_done_twice() -> None:
+    async with shop("orders", "payments") as (_, (here, _)):
+        execution = await here.start(order_by_wire, "one", id="one")
+        await execution.result(timeout=5)
+        await execution.reset(to=2, actor="ann", reason="try")
+        with pytest.raises(ExecutionFailed, match="outcome unknown"):
+            await here.execution("one").result(timeout=5)
+
+        assert terminal.calls == ["wire one"]

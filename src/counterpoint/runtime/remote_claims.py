@@ -45,6 +45,11 @@ BEAT_INTERVAL = 1_000_000
 BUSY_AFTER = 50_000
 """Microseconds until this node tries again to claim from a store that was busy."""
 TRIES = 3
+IN_VAIN_SECONDS = 0.001
+IN_VAIN_MAX = 10
+"""For so many times that a node looked in vain, it waits that much longer before the next look."""
+SHARE_OF_BUSY = 10
+"""One of so many places is for calls of other nodes, however much a node has to do itself."""
 DOUBT = Failure(
     "counterpoint.OutcomeUnknown", "an earlier attempt may have happened; this one was not made"
 )
@@ -83,6 +88,8 @@ class RemoteClaims:
         """Somebody else said that there is something to claim, or to cancel."""
         self._hungry = False
         """More may wait to be claimed than there was room for, or than limits allowed."""
+        self._in_vain = 0
+        """How often in a row there was nothing: others offer what is not hosted here."""
         self._tries = 0
         """How often this node looks again, as a rate allows, before it waits for a hint."""
         self._alarm_at = 0
@@ -115,6 +122,7 @@ class RemoteClaims:
             self._woken.clear()
             self._looking = True
             try:
+                await asyncio.sleep(min(self._in_vain, IN_VAIN_MAX) * IN_VAIN_SECONDS)
                 await self._look()
             except StoreBusyError as error:  # nothing was claimed
                 logger.warning("calls could not be claimed, they are tried again: %s", error)
@@ -165,6 +173,7 @@ class RemoteClaims:
             rows = await self.store.claim(names, self._limits, limit)
             if life != self._life:
                 return
+            self._in_vain = 0 if rows else self._in_vain + 1
             for row in rows:
                 self._begin(row)
             if len(rows) < limit:
@@ -197,6 +206,7 @@ class RemoteClaims:
         """Return what this node can begin now, and how many."""
         activities, settings = self.node.activities, self.node.settings
         room = settings.max_running - len(activities.running) - activities.waiting
+        room = max(room, max(1, settings.max_running // SHARE_OF_BUSY) - len(self.claims))
         threads = sum(not attempt.work.is_async for attempt in self.claims.values())
         if threads < settings.threads_max:
             return self.names, room
@@ -329,14 +339,18 @@ class RemoteClaims:
 
     def heartbeat(self, attempt: Attempt, detail: Payload) -> None:
         """Send the newest detail to the owner, at most once a second. From any thread."""
-        claim: Claim = attempt.owner
-        claim.beat = detail  # at once: the attempt may end before the loop's next round
         self.node.activities.prolong(attempt)
-        self.node.call_threadsafe(self._beat, attempt)
+        if attempt.work.is_async:  # at once: it may end before the loop's next round
+            self._beat(attempt, detail)
+        else:
+            self.node.call_threadsafe(self._beat, attempt, detail)
 
-    def _beat(self, attempt: Attempt) -> None:
+    def _beat(self, attempt: Attempt, detail: Payload) -> None:
         claim: Claim = attempt.owner
-        if not (claim.reported or claim.beats):
+        if claim.reported:
+            return
+        claim.beat = detail
+        if not claim.beats:
             claim.beats = True
             clock = self.node.clock
             claim.beat_at = max(clock.now(), claim.beat_at + BEAT_INTERVAL)
