@@ -76,7 +76,7 @@ def be_a_node(
     """
 
     async def program(say: Say) -> None:
-        _begin(setting, name)
+        say = _begin(setting, name, say)
         told = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, told.set)
@@ -103,12 +103,12 @@ def be_a_client(setting: Setting, work: Sequence[Order], per_second: float) -> P
     """Be a client that submits orders at a pace, whether nodes and the server are there or not."""
 
     async def program(say: Say) -> None:
-        _begin(setting, "client")
+        say = _begin(setting, "client", say)
         left = deque(work)
-        began, parent = time.monotonic(), os.getppid()
+        began = time.monotonic()
 
         async def submit(client: Client) -> None:
-            while left and os.getppid() == parent:
+            while left:
                 order = left.popleft()
                 try:
                     due = began + (len(work) - len(left)) / per_second
@@ -120,7 +120,7 @@ def be_a_client(setting: Setting, work: Sequence[Order], per_second: float) -> P
                     raise
                 say(f"ack {execution_id(order)}")
 
-        while left and os.getppid() == parent:
+        while left:
             try:
                 async with make_app(setting, "client").client() as client:
                     say("opened")
@@ -175,9 +175,8 @@ async def _insist(ask: Callable[[], Awaitable[Any]], say: Say, *, broken: bool =
 
 
 async def _until_over(app: App, told: asyncio.Event, say: Say) -> None:
-    """Wait for SIGTERM, for the end of the round, or until the node stays down, and say so."""
-    parent = os.getppid()
-    while not told.is_set() and os.getppid() == parent:
+    """Wait for SIGTERM, or until the node stays down, and say so."""
+    while not told.is_set():
         fault = app.node.fault
         if fault is not None and is_fatal(fault):
             say(f"down {fault!r}")
@@ -209,8 +208,8 @@ def _incarnation(app: App) -> int:
     return int(getattr(app.node.store, "incarnation", 0))
 
 
-def _begin(setting: Setting, name: str) -> None:
-    """Find the shop's files, and log to a file."""
+def _begin(setting: Setting, name: str, say: Say) -> Say:
+    """Find the shop's files, log to a file, and end when nobody listens any more."""
     os.environ["SHOP_DIR"] = str(setting.directory)
     handler = logging.FileHandler(setting.directory / f"{name}.log")
     words = "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(message)s"
@@ -218,3 +217,18 @@ def _begin(setting: Setting, name: str) -> None:
     logger = logging.getLogger("counterpoint")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+    def attended(line: str) -> None:
+        try:
+            say(line)
+        except BrokenPipeError:
+            os._exit(1)
+
+    def look() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+        loop.call_later(LOOK_EVERY_SECONDS, look)
+
+    loop, parent = asyncio.get_running_loop(), os.getppid()
+    look()
+    return attended

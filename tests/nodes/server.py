@@ -82,4 +82,8 @@ class Server:
 
 def end_on_sigterm() -> None:
     """Have SIGTERM end this process as Ctrl-C does: servers and nodes are stopped."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
