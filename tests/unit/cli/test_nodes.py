@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import sys
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.console import Console
 from tests.clusters import SECOND, ClusterInMemory, present, row
 from typer.testing import CliRunner, Result
 
@@ -257,6 +259,20 @@ def test_a_file_has_nobody_to_hand_over_to(file: str) -> None:
 
 def test_drain_cannot_both_wait_and_not(store: ClusterInMemory) -> None:
     assert counterpoint("drain", "a", "--no-wait", "--timeout", "3").exit_code == 2
+
+
+def test_a_terminal_gets_a_line_that_changes(
+    store: ClusterInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = StringIO()
+    terminal = Console(file=written, force_terminal=True, width=100)
+    monkeypatch.setattr("counterpoint.cli.drain.err", lambda: terminal)
+    store.polls = [store.rows[0]._replace(stopped_at=present())]
+
+    result = counterpoint("drain", "a")
+
+    assert "hands over: it owns 12 executions" in written.getvalue()
+    assert "hands over" not in result.stderr
 
 
 # ---- doctor -----------------------------------------------------------------------------------

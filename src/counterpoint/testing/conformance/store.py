@@ -2,6 +2,7 @@
 
 from counterpoint.testing.conformance.store_attributes import StoreAttributes
 from counterpoint.testing.conformance.store_commits import StoreCommits
+from counterpoint.testing.conformance.store_examination import StoreExamination
 from counterpoint.testing.conformance.store_locks import StoreLocks
 from counterpoint.testing.conformance.store_mail import StoreMail
 from counterpoint.testing.conformance.store_messages_inbox import StoreMessagesInbox
@@ -17,5 +18,6 @@ class StoreConformance(
     StoreLocks,
     StoreMessagesLog,
     StoreMessagesInbox,
+    StoreExamination,
 ):
     """Subclass, say what the store's features are and how to make one, run."""
