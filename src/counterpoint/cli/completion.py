@@ -1,4 +1,5 @@
-"""What the shell offers when Tab is pressed: workflows, ids, awaited signals, stuck calls, events.
+"""What the shell offers when Tab is pressed: workflows, ids, awaited signals, stuck calls, events,
+nodes.
 
 A completion never speaks and never fails: where the app or the store cannot be read, it offers
 nothing. The app's own output while it is imported is swallowed.
@@ -58,6 +59,12 @@ def complete_subscriptions(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def complete_nodes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the numbers and names of the nodes that are alive."""
+    words = _quietly(lambda: asyncio.run(_nodes(_target(ctx))))
+    return [word for word in words if word.startswith(incomplete)]
+
+
 async def _types(target: Target) -> list[str]:
     async with open_client(target) as client:
         return list(dict.fromkeys(one.type for one in await client.contracts()))
@@ -77,6 +84,13 @@ async def _dead_letters(target: Target, incomplete: str) -> list[str]:
 async def _subscriptions(target: Target) -> list[str]:
     async with open_client(target) as client:
         return sorted({one.name for one in await client.subscriptions()})
+
+
+async def _nodes(target: Target) -> list[str]:
+    async with open_client(target) as client:
+        return [
+            word for node in await client.nodes() for word in (str(node.incarnation), node.name)
+        ]
 
 
 async def _ids(target: Target, incomplete: str) -> list[str]:

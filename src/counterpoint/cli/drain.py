@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from counterpoint.cli.completion import complete_nodes
 from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import clean, err, hint, say, say_json
@@ -29,6 +30,7 @@ def drain(
             metavar="NODE",
             show_default=False,
             help="The node's number, its name, or host:pid, as `counterpoint nodes` shows them.",
+            autocompletion=complete_nodes,
         ),
     ],
     no_wait: Annotated[

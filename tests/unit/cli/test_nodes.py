@@ -6,7 +6,7 @@ import os
 import sys
 from io import StringIO
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.clusters import SECOND, ClusterInMemory, present, row
 from typer.testing import CliRunner, Result
 
 from counterpoint import App, Service
+from counterpoint.cli.completion import complete_nodes
 from counterpoint.cli.main import cli
 from counterpoint.model.cluster import NodeLoad
 from counterpoint.model.findings import Examination, Finding, Severity
@@ -273,6 +274,14 @@ def test_a_terminal_gets_a_line_that_changes(
 
     assert "hands over: it owns 12 executions" in written.getvalue()
     assert "hands over" not in result.stderr
+
+
+def test_nodes_that_are_alive_are_offered(store: ClusterInMemory) -> None:
+    context: Any = SimpleNamespace(params={"app": APP})
+    store.rows[1] = store.rows[1]._replace(lost_at=present())
+
+    assert complete_nodes(context, "") == ["1", "a"]
+    assert complete_nodes(context, "b") == []
 
 
 # ---- doctor -----------------------------------------------------------------------------------
