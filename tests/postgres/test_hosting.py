@@ -167,7 +167,6 @@ async def test_a_rate_holds_over_all_nodes(url: str) -> None:
     assert sum(spans) >= (8 - 2) / 50 - 0.01
 
 
-@pytest.mark.xfail(strict=True, reason="the node does not say yet that its store counts for all")
 async def test_limits_are_counted_by_the_store_and_not_once_more_by_the_node(url: str) -> None:
     async with hosted(url, ORDERS) as (shop,):
         assert shop.node.activities.limits.shared
