@@ -7,7 +7,13 @@ import asyncpg
 import pytest
 from tests.postgres.several import Several, several
 
-from counterpoint.errors import ConflictError, NodeLostError, StoreError, StoreReadOnlyError
+from counterpoint.errors import (
+    ConflictError,
+    NodeLostError,
+    StoreBrokenError,
+    StoreError,
+    StoreReadOnlyError,
+)
 from counterpoint.model.messages import EventQuery, Messages
 from counterpoint.model.rows import Commit
 from counterpoint.stores.postgres import PostgresStore
@@ -122,13 +128,44 @@ async def test_lost_node_commits_nothing_of_its_user(nodes: Several, node: Postg
     other = await nodes.node()
     transaction = await node.begin()
     await pay(node, transaction.connection, 1)
+    await transaction.connection.execute("COMMIT; BEGIN")  # the fence is let go of by that
+    await pay(node, transaction.connection, 2)
     await nodes.lose(node, by=other)
 
     with pytest.raises(NodeLostError):
         await transaction.commit(Commit(starts=[execution(1)]))
 
-    assert await paid(nodes) == []
+    assert await paid(nodes) == [1]
     assert await other.execution("execution-1") is None
+
+
+async def test_open_transaction_holds_the_fence_that_whoever_declares_its_node_lost_has_to_take(
+    nodes: Several, node: PostgresStore
+) -> None:
+    other = await nodes.node()
+    take = "SELECT pg_try_advisory_xact_lock({schema}.lock_class_v1('node'), $1)"
+    transaction = await node.begin()
+
+    assert await nodes.sql(take, node.incarnation) == [(False,)]
+
+    await transaction.rollback()
+    assert await nodes.sql(take, node.incarnation) == [(True,)]
+    await nodes.lose(node, by=other)
+    with pytest.raises(NodeLostError):
+        await node.begin()
+
+
+async def test_transaction_that_outlived_its_store_does_not_break_the_one_opened_since(
+    node: PostgresStore,
+) -> None:
+    transaction = await node.begin()
+    await node.close()
+    await node.open(node=True)
+
+    with pytest.raises(StoreBrokenError):
+        await transaction.commit(Commit(starts=[execution(1)]))
+
+    await start(node, execution(1))
 
 
 async def test_settings_of_one_user_do_not_reach_the_next(node: PostgresStore) -> None:

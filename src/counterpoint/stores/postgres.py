@@ -235,6 +235,10 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
 
     # ---- for the parts of this store ----------------------------------------------------------
 
+    async def fence(self, connection: Any) -> None:
+        """Hold the node's fence until the connection's transaction is over; the driver's errors."""
+        await connection.execute(self._sql["fence"], self._incarnation)
+
     async def write_on(self, connection: Any, commit: Commit) -> int:
         """Write *commit* on a connection that is in a transaction; raises the driver's errors."""
         values = commit_values(commit, self._writer, others=self._is_heard)

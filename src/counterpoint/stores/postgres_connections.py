@@ -27,7 +27,7 @@ class Connections:
         self._free: list[Any] = []
         self._room = asyncio.Semaphore(size)
         self._all: set[Any] = set()
-        self._closed = False
+        self.closed = False
 
     @asynccontextmanager
     async def use(self) -> AsyncGenerator[Any]:
@@ -56,7 +56,7 @@ class Connections:
         except BaseException:
             self._room.release()
             raise
-        if self._closed:  # while it was made
+        if self.closed:  # while it was made
             connection.terminate()
         self._all.add(connection)
         return connection
@@ -64,7 +64,7 @@ class Connections:
     def give_back(self, connection: Any) -> None:
         """Let others use it, unless it is closed or in a transaction that nobody ends."""
         self._room.release()
-        if self._closed or connection.is_closed() or connection.is_in_transaction():
+        if self.closed or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
             self._all.discard(connection)
         else:
@@ -72,7 +72,7 @@ class Connections:
 
     async def close(self, timeout: float) -> None:
         """Close them all; those that are in use, or do not answer, are cut off."""
-        self._closed = True
+        self.closed = True
         free, self._free = self._free, []
         used = self._all.difference(free)
         self._all.clear()
@@ -82,7 +82,7 @@ class Connections:
 
     def cut(self) -> None:
         """Close them all at once, without a word to the server."""
-        self._closed = True
+        self.closed = True
         self._free.clear()
         for connection in self._all:
             connection.terminate()

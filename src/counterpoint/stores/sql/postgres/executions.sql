@@ -59,6 +59,10 @@ ORDER BY wake_at, key LIMIT $4
 -- Counts executions by status.
 SELECT status, count(*) FROM {schema}.executions GROUP BY status
 
+-- name: fence
+-- Lets nobody declare a node lost until the transaction is over; refuses one that is.
+SELECT {schema}.fence_v1($1)
+
 -- name: reserve_keys
 -- Takes keys that nobody else gets; returns the last of them.
 UPDATE {schema}.log SET key = key + $1 RETURNING key
