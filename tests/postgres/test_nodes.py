@@ -20,7 +20,7 @@ from tests.postgres.several import (
 )
 
 from counterpoint.errors import NodeLostError
-from counterpoint.model.cluster import Hosting, Pulse
+from counterpoint.model.cluster import Hosting, NodeRow, Pulse
 from counterpoint.model.rows import Commit, ExecutionUpdate
 from counterpoint.model.states import Status
 from counterpoint.ports.cluster import Heard
@@ -58,8 +58,8 @@ async def test_every_opening_makes_a_new_incarnation_and_the_former_is_lost(shop
     assert [row.incarnation for row in await node.nodes()] == [node.incarnation]
 
 
-async def node_rows(shop: Several) -> list[object]:
-    return list(await (await shop.client()).nodes(dead_too=True))
+async def node_rows(shop: Several) -> list[NodeRow]:
+    return await (await shop.client()).nodes(dead_too=True)
 
 
 async def test_a_node_that_broke_off_loses_its_former_incarnation_when_it_opens_again(
@@ -197,7 +197,7 @@ async def test_two_nodes_that_declare_the_same_one_do_it_once(shop: Several) -> 
         one.declare_lost(three.incarnation), two.declare_lost(three.incarnation)
     )
 
-    assert said == [True, True]
+    assert all(said)
     (lost,) = [row for row in await one.nodes(dead_too=True) if row.lost_at]
     assert lost.incarnation == three.incarnation
 

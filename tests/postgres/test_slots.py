@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.postgres.server import Server
 from tests.postgres.several import (
@@ -326,9 +326,7 @@ class World:
 MOVES = {"take": World.take, "give": World.give, "die": World.die}
 
 
-@settings(
-    max_examples=4, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
-)
+@settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
 @given(
     moves=st.lists(
         st.tuples(st.sampled_from(["take", "take", "give", "die"]), st.integers(0, 2)),

@@ -138,7 +138,7 @@ class PostgresCluster(ABC):
     async def beat(self) -> Pulse:
         (row,) = await self._act(self._cluster["pulse"], self._incarnation, _micros(self._lease))
         *columns, expired, membership, dead = row
-        pulse = Pulse(*columns, tuple(expired), membership)
+        pulse = Pulse(*columns, expired=tuple(expired), membership=membership)
         self._others = pulse.others > 0
         self._dead = tuple(dead)
         if self._dead and not pulse.orphans:
