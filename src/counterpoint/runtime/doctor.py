@@ -176,7 +176,8 @@ def unhosted(survey: Survey) -> Iterator[Finding]:
     if survey.many_nodes and not survey.working:
         return  # all of it does, which is said already
     for one in survey.unhosted:
-        yield _warning(f"unhosted-{one.kind}", unhosted_words(one), one.name, _host(one, survey))
+        where = f"service {one.service}"
+        yield _warning(f"unhosted-{one.kind}", unhosted_words(one), where, _host(one, survey))
 
 
 def unhosted_words(one: UnhostedWork) -> str:
