@@ -137,8 +137,8 @@ class PostgresCluster(ABC):
 
     async def beat(self) -> Pulse:
         (row,) = await self._act(self._cluster["pulse"], self._incarnation, _micros(self._lease))
-        *columns, expired, membership, dead = row
-        pulse = Pulse(*columns, expired=tuple(expired), membership=membership)
+        *columns, dead = row
+        pulse = _pulse(columns)
         self._others = pulse.others > 0
         self._dead = tuple(dead)
         if self._dead and not pulse.orphans:
@@ -284,6 +284,11 @@ def _micros(seconds: float) -> int:
 
 def _calls(rows: Sequence[Any]) -> list[CallRow]:
     return [CallRow(*row) for row in rows]
+
+
+def _pulse(columns: list[Any]) -> Pulse:
+    pulse = Pulse(*columns)
+    return replace(pulse, expired=tuple(pulse.expired))
 
 
 def _node_row(row: tuple[Any, ...]) -> NodeRow:
