@@ -163,13 +163,15 @@ class Host:
         if reason == "fault":
             raise CommandError(
                 f"the store failed and this process cannot go on with it: {fault}; look at the "
-                "system's log, then run the node again",
+                "system's log, then run the node again"
+                if _is_fatal(fault)
+                else f"this process cannot go on: {fault}; look at its log, then run the node again",
                 Exit.STORE,
             )
 
     async def _fatal_fault(self) -> None:
         node = self.app.node
-        while not _is_fatal(node.fault):  # noqa: ASYNC110 - a node announces no fault
+        while not (_is_fatal(node.fault) or node.faults.down):  # noqa: ASYNC110 - none is announced
             await asyncio.sleep(_FAULT_POLL_SECONDS)
 
     async def _say_hosting(self) -> None:

@@ -39,7 +39,7 @@ class Faults:
 
     def __init__(self, node: FailingNode) -> None:
         self.node = node
-        self._down = False
+        self.down = False
         """The node stays down: whatever tries to bring it back has to give up."""
         self.recovery = Recovery(node.store, node.clock, node.codec)
 
@@ -72,10 +72,10 @@ class Faults:
             if node.membership is not None:
                 await node.membership.open()
             await node.messaging.read_again()
-            if self._down:
+            if self.down:
                 return
         except Exception as error:
-            if self._down:
+            if self.down:
                 return
             if not isinstance(error, StoreError):
                 logger.exception("the recovery itself failed; it is tried again")
@@ -126,7 +126,7 @@ class Faults:
         self._stay_down(error)
 
     def _stay_down(self, error: BaseException) -> None:
-        self._down = True
+        self.down = True
         logger.critical("the node stays down, start a new process: %s", error)
         self.node.results.stop(f"the node stays down, nothing more is written: {error}")
         self.node.idlers.stop(f"the node stays down: {error}")

@@ -15,7 +15,7 @@ from counterpoint.cli.failures import CommandError, Exit
 from counterpoint.cli.output import console
 from counterpoint.cli.progress import ConsoleHandler, log_to_stderr, progress, status_line
 from counterpoint.cli.run import Host
-from counterpoint.errors import StoreBrokenError
+from counterpoint.errors import NodeStoppedError, StoreBrokenError
 
 orders = Service("orders")
 PARTS = """
@@ -148,6 +148,18 @@ async def test_a_store_that_failed_for_good_ends_the_node_with_an_error() -> Non
             await hosting
 
     assert ended.value.code is Exit.STORE
+
+
+async def test_a_node_that_stays_down_for_another_reason_ends_the_process_too() -> None:
+    app = memory_app()
+    hosting = asyncio.ensure_future(Host(app, timedelta(0), as_json=True).run(until_idle=False))
+    async with asyncio.timeout(30):
+        await hosted(app)
+        app.node.fault, app.node.faults.down = NodeStoppedError("a part of it failed"), True
+        with pytest.raises(CommandError, match="cannot go on: a part of it failed") as caught:
+            await hosting
+
+    assert caught.value.code is Exit.STORE
 
 
 async def test_the_status_line_says_what_the_node_does() -> None:
