@@ -165,7 +165,7 @@ class Host:
                 f"the store failed and this process cannot go on with it: {fault}; look at the "
                 "system's log, then run the node again"
                 if _is_fatal(fault)
-                else f"this process cannot go on: {fault}; look at its log, then run the node again",
+                else f"this process cannot go on: {fault}; look at its log, then run it again",
                 Exit.STORE,
             )
 

@@ -1,4 +1,4 @@
-"""What a node does when its store, or a part of it, fails; see `recovery` for the order of things."""
+"""What a node does when its store, or a part of it, fails; for the order see `recovery`."""
 
 import asyncio
 from contextvars import Context
