@@ -40,7 +40,7 @@ class Evidence:
 
     @cached_property
     def of_process(self) -> dict[int, list[Known]]:
-        """The incarnations of each process."""
+        """The incarnations of each process; those of 0 ended before they told whose they were."""
         found: dict[int, list[Known]] = {}
         for one in self.stored.nodes:
             found.setdefault(one.pid, []).append(one)

@@ -19,7 +19,7 @@ def check(evidence: Evidence) -> Iterator[str]:
     for one in evidence.stored.written:
         if one.what not in WRITTEN or (one.what == "letter" and one.writer.startswith(CLIENTS)):
             continue
-        incarnations = evidence.of_process.get(one.pid, [])
+        incarnations = [*evidence.of_process.get(one.pid, []), *evidence.of_process.get(0, [])]
         living = {known.incarnation for known in incarnations if _lives(known, one.at)}
         what = f"{one.writer} wrote a {one.what} ({one.key}, {one.part}) at {one.at}"
         if not living:

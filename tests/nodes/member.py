@@ -162,11 +162,14 @@ async def _status(app: App, id: str) -> str:
 
 async def _insist(ask: Callable[[], Awaitable[Any]], say: Say, *, broken: bool = True) -> None:
     """Ask until the answer is no refusal; *broken*: also of a store that has to be opened again."""
+    said = False
     while True:
         try:
             await ask()
         except (StoreError, NodeStoppedError) as error:
-            say(f"refused {error!r}")
+            if not said:  # nobody may be reading: the pipe has to take it
+                say(f"refused {error!r}")
+            said = True
             if isinstance(error, StoreBrokenError) and not broken:
                 raise
             await asyncio.sleep(AGAIN_AFTER_SECONDS)

@@ -90,6 +90,7 @@ class Round:
         members = [Member(f"n{n}", services) for n, services in enumerate(hosts, 1)]
         self.cluster = Cluster(members, self._node)
         self.client: Child | None = None
+        self.restarts: list[tuple[str, int]] = []
 
     def run(self) -> Result:
         """Run it."""
@@ -230,6 +231,7 @@ class Round:
             f"process {pid} stood still from {begin} to {end}"
             for pid, begin, end in self.cluster.stops
         ]
+        lines += [f"the server was restarted, {mode}, at {at}" for mode, at in self.restarts]
         lines += [f"ended by itself: {what}" for what in self.cluster.ended]
         for member in self.cluster.members:
             lines += [f"{member.name} said {line}" for line in member.lines]

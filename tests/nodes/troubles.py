@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.nodes.attempts import now as wall_now
 from tests.nodes.cluster import Cluster, Member
 from tests.nodes.server import MODES, Server
 
@@ -38,6 +39,8 @@ class Troubles:
     lease: float
     dice: random.Random
     figures: Counter[str]
+    restarts: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    """How and when the server was restarted."""
     _ends: dict[str, float] = field(default_factory=dict[str, float])
     """When members that stand still go on, by their names."""
     _next: dict[str, float] = field(default_factory=dict[str, float])
@@ -60,6 +63,7 @@ class Troubles:
         if now > self._next.get("server", now):
             self._put_off("server", SERVER_PAUSE_SECONDS)
             mode = self.dice.choice(MODES)
+            self.restarts.append((mode, wall_now()))
             self.server.restart(mode)
             self.figures[RESTARTS[mode]] += 1
 
