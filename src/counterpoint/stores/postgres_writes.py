@@ -1,6 +1,6 @@
 """A commit as the arguments of one call of a server's function: columns of rows, and JSON.
 
-What is in most commits goes as arrays, one for each column: encoding and reading them costs least.
+What is in most commits goes as columns (see `postgres_columns`): that costs least to make and read.
 What is seldom in one goes as one JSON text, with bytes in base64.
 """
 
@@ -13,6 +13,7 @@ from counterpoint.model.cluster import Calls
 from counterpoint.model.messages import HoldRow, Messages
 from counterpoint.model.rows import Commit, ExecutionRow
 from counterpoint.stores.message_rows import highest_positions
+from counterpoint.stores.postgres_columns import column, kinds, parameter
 from counterpoint.stores.rows import last_attributes, only_node_writes, plain_starts
 
 __all__ = ["COMMIT", "commit_values", "writes_more_than_mail"]
@@ -21,21 +22,20 @@ _PLAIN_START = 11
 _TAIL = (11, 12, 14, 15, 16, 17, 18)
 """The columns of an execution after the plain ones, without its owner: who commits owns it."""
 
-_STARTS = 18
-_JOURNAL = 6
-_UPDATES = 5
-_DONE = 8
-_EVENTS = 15
-_MAIL = 8
-COMMIT = (
-    "SELECT {schema}.commit_v1("
-    + ", ".join(
-        f"${number}"
-        for number in range(
-            1, 2 + _STARTS + _JOURNAL + _UPDATES + 1 + _DONE + _EVENTS + _MAIL + 1 + 1
-        )
-    )
-    + ")"
+_STARTS = kinds("btitttitybbbbbbttt")
+_JOURNAL = kinds("biityb")
+_UPDATES = kinds("btibb")
+_TAKEN = kinds("b")
+_DONE = kinds("bbtbbbib")
+_EVENTS = kinds("tttititttitbbty")
+_MAIL = kinds("tttbtyti")
+"""The types of the columns."""
+_COLUMNS = (*_STARTS, *_JOURNAL, *_UPDATES, *_TAKEN, *_DONE, *_EVENTS, *_MAIL)
+_FIRST = 3
+"""The number of the first column among the parameters: before it are the node and the others."""
+COMMIT = "SELECT {{schema}}.commit_v1($1, $2, {columns}, ${rest})".format(
+    columns=", ".join(parameter(number, kind) for number, kind in enumerate(_COLUMNS, _FIRST)),
+    rest=_FIRST + len(_COLUMNS),
 )
 _NO_MESSAGES = Messages()
 
@@ -49,7 +49,7 @@ def commit_values(commit: Commit, node: int, *, others: bool) -> list[Any]:
         *_starts(commit.starts),
         *_columns(commit.journal, _JOURNAL),
         *_columns(commit.updates, _UPDATES),
-        commit.taken or None,
+        *_columns([(position,) for position in commit.taken], _TAKEN),
         *_columns(messages.done, _DONE),
         *_columns([row[1:] for row in messages.events], _EVENTS),
         *_columns([row[1:] for row in commit.mail], _MAIL),
@@ -62,18 +62,21 @@ def writes_more_than_mail(commit: Commit) -> bool:
     return only_node_writes(commit) or commit.calls is not None
 
 
-def _columns(rows: Sequence[Iterable[Any]], count: int) -> Iterable[Any]:
-    return zip(*rows, strict=True) if rows else (None,) * count
+def _columns(rows: Sequence[Iterable[Any]], kinds: Sequence[str]) -> Iterable[Any]:
+    if not rows:
+        return (None,) * len(kinds)
+    return map(column, kinds, zip(*rows, strict=True))
 
 
 def _starts(rows: Sequence[ExecutionRow]) -> Iterable[Any]:
     if not rows:
-        return (None,) * _STARTS
+        return (None,) * len(_STARTS)
     plain = plain_starts(rows)
     if plain is not None:
-        return (*zip(*plain, strict=True), *(None,) * (_STARTS - _PLAIN_START))
+        unused = len(_STARTS) - _PLAIN_START
+        return (*_columns(plain, _STARTS[:_PLAIN_START]), *(None,) * unused)
     columns = list(zip(*rows, strict=True))
-    return (*columns[:_PLAIN_START], *(columns[place] for place in _TAIL))
+    return map(column, _STARTS, (*columns[:_PLAIN_START], *(columns[place] for place in _TAIL)))
 
 
 def _rest(commit: Commit, messages: Messages) -> str | None:
