@@ -27,6 +27,8 @@ class Plan:
         default_factory=dict[str, list[Callable[[Any], Awaitable[None]]]]
     )
     began: list[str] = field(default_factory=list[str])
+    books: str = "books"
+    """The table, where several tests share a database."""
 
     def next(self, entry: str, *what: Callable[[Any], Awaitable[None]] | Exception) -> None:
         """Let the next attempts at an entry do this, one after the other."""
@@ -38,9 +40,15 @@ class Plan:
     async def write(self, tx: Transaction, entry: str, cents: int) -> None:
         """Write an entry, and do what is planned."""
         self.began.append(entry)
-        await tx.execute("INSERT INTO books VALUES ($1, $2)", entry, cents)
+        statement = f"INSERT INTO {self.books} VALUES ($1, $2)"  # noqa: S608 - our own table
+        await tx.execute(statement, entry, cents)
         if self.then.get(entry):
             await self.then[entry].pop(0)(tx)
+
+    async def has(self, tx: Transaction, entry: str) -> bool:
+        """Whether an entry is in the books."""
+        query = f"SELECT count(*) FROM {self.books} WHERE entry = $1"  # noqa: S608 - our own table
+        return bool(await tx.fetchval(query, entry))
 
 
 def raising(error: Exception) -> Callable[[Any], Awaitable[None]]:
@@ -93,7 +101,7 @@ def _charging(service: Service, plan: Plan, paid: Any) -> Any:
     @charge.compensation(retry=SOON)
     async def give_back(order_id: str, cents: int, result: int | None, tx: Transaction) -> None:
         entry = f"charge {order_id} {cents}"
-        there = await tx.fetchval("SELECT count(*) FROM books WHERE entry = $1", entry)
+        there = await plan.has(tx, entry)
         assert there or result is None
         if there:
             await plan.write(tx, f"give back {order_id} {cents}", -cents)
