@@ -159,7 +159,7 @@ async def test_the_end_of_a_part_of_the_node_is_no_secret(tmp_path: Path) -> Non
         async def gather_fails() -> None:
             raise RuntimeError("a defect")
 
-        app.node.committer.flush = gather_fails  # type: ignore[method-assign]
+        app.node.committer._flush_ready = gather_fails  # type: ignore[method-assign]
         start = asyncio.ensure_future(app.start(runs, "b", 0.0))
         with pytest.raises(NodeStoppedError):
             await asyncio.wait_for(start, timeout=30)
