@@ -20,6 +20,8 @@ from tests.runtime.remote_shop import (
 
 from counterpoint import ActivityFailed, App, ExecutionFailed, Service, activity
 from counterpoint.model.states import Status
+from counterpoint.runtime.mail import AttemptEndedMail, mail_row
+from counterpoint.runtime.remote_call import Ending
 
 far = Service("far")
 near = Service("near")
@@ -190,3 +192,17 @@ async def test_what_may_have_happened_before_a_reset_is_not_done_twice() -> None
             await here.execution("one").result(timeout=5)
 
         assert terminal.calls == ["wire one"]
+
+
+async def test_a_letter_about_an_earlier_attempt_changes_nothing() -> None:
+    async with shop("orders", "payments") as (world, (here, _)):
+        terminal.open.clear()
+        execution = await here.start(order_by_wire, "one", id="one")
+        await terminal.entered.wait()
+        (row,) = world.calls.values()
+        stale = AttemptEndedMail(row.execution_key, 1, row.attempt + 7, Ending(lost=True))
+        await here.node.post(mail_row("one", stale, 0, here.codec))
+        await until(lambda: not world.shared.letters())
+        terminal.open.set()
+
+        assert await execution.result(timeout=5) == "wired"

@@ -187,14 +187,16 @@ async def test_many_calls_of_several_nodes_each_happen_once() -> None:
 
 
 async def test_a_node_claims_no_more_than_it_can_run() -> None:
-    async with shop("orders", "payments", max_running=2) as (world, (here, _)):
+    async with shop("orders") as (world, (here,)):
         terminal.open.clear()
         for n in range(5):
             await here.start(order_by_wire, str(n))
-        await until(lambda: terminal.running == 2)
-        claimed = [row for row in world.calls.values() if row.claimed_by]
-        terminal.open.set()
-        await until(lambda: len(terminal.calls) == 5)
+        await until(lambda: len(world.calls) == 5)
+        async with node(world, "payments", max_running=2):
+            await until(lambda: terminal.running == 2)
+            claimed = [row for row in world.calls.values() if row.claimed_by]
+            terminal.open.set()
+            await until(lambda: len(terminal.calls) == 5)
 
         assert len(claimed) == 2
         assert terminal.most == 2

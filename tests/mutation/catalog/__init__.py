@@ -7,6 +7,7 @@ from tests.mutation.catalog import (
     letters,
     messaging,
     queues,
+    remote,
     replay,
     sagas,
     stores,
@@ -21,6 +22,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *letters.MUTANTS,
     *messaging.MUTANTS,
     *queues.MUTANTS,
+    *remote.MUTANTS,
     *stores.MUTANTS,
     *failures.MUTANTS,
 )

@@ -220,7 +220,7 @@ MUTANTS = (
         "forget-what-was-under-way",
         "P1",
         "runtime/resident.py",
-        "        if state.busy or state.settling or self.reload:\n",
+        "        if self.busy or state.settling or self.reload:\n",
         "        if state.settling or self.reload:\n",
         (
             "tests/runtime/test_attempts_in_doubt.py::test_an_interrupted_call_is_made_again_within_moments",
