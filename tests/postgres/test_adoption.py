@@ -220,6 +220,23 @@ async def test_claims_that_an_adopter_did_not_end_are_found_again(shop: Several)
     assert adopted.claims[0].claimed_by == three.incarnation
 
 
+async def test_what_another_adopter_may_still_give_up_is_not_put_aside(shop: Several) -> None:
+    one, two, three = await shop.nodes(3)
+    await start(two, 1)
+    await offer(three, call(7))
+    await three.claim(["orders.create"], [], 1)
+    for dead in (two, three):
+        await shop.lose(dead, by=one)
+    async with shop.back_door.transaction():
+        await shop.sql("SELECT FROM {schema}.executions, {schema}.calls FOR UPDATE")
+        held = await one.adopt(9)
+
+    again = await one.adopt(9)
+
+    assert (held.executions, steps(held.claims)) == (0, [])
+    assert (again.executions, steps(again.claims)) == (1, [7])
+
+
 async def test_the_dead_are_put_aside_once_they_own_nothing(shop: Several) -> None:
     one, two = await shop.nodes(2)
     await start(two, 1)

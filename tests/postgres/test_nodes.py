@@ -220,6 +220,21 @@ async def test_a_node_that_renews_its_lease_while_it_is_declared_lost_is_one_of_
             await two.open(node=True)
 
 
+async def test_a_lease_that_was_renewed_while_the_declaration_waited_is_not_over(
+    shop: Several,
+) -> None:
+    one, two = await shop.nodes(2)
+    await shop.end_lease(two)
+    async with shop.back_door.transaction():  # what `beat` does, in slow motion
+        await shop.sql("SELECT {schema}.fence_v1($1)", two.incarnation)
+        declaring = asyncio.ensure_future(one.declare_lost(two.incarnation))
+        await shop.wait_until_blocked()
+        await shop.sql("UPDATE {schema}.leases SET until = {schema}.now_v1() + 10000000")
+
+    assert not await declaring
+    assert (await two.beat()).others == 1
+
+
 async def test_a_drained_node_hears_of_it_and_a_dead_one_cannot_be_drained(shop: Several) -> None:
     one, two = await shop.nodes(2)
     client = await shop.client()

@@ -32,8 +32,8 @@ that was committed before.
   transaction.* The transaction stays open and holds the shared lock. Who declares waits half a
   second, says no, and tries again at its next pulse. Once the lease has been over for another whole
   lease, it has the server end the sessions that hold the lock (`pg_locks` has them), which rolls
-  them back, and takes it. A commit of one statement has no such gap; a transaction with a
-  user's statements in it has.
+  them back, and takes it. A commit of one statement has no such gap; a transaction in which a user
+  writes has one, and holds the lock from its beginning, so that the rows it has locked come free.
 - *The stopped node goes on.* Its session is gone, or its next statement fails at (2).
 - *Two nodes declare the same one.* The second gets the lock after the first has committed and finds
   nothing to change; to both it is lost.
