@@ -19,7 +19,8 @@ from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.runtime.client import Client
 from counterpoint.runtime.nodes import NodeInfo, NodeState, find_nodes, node_words
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = (0.1, 1.0)
+"""How long to wait before looking again: at first, and at most; a look counts what nodes own."""
 Say = Callable[[str], None]
 
 
@@ -122,11 +123,13 @@ async def _find(client: Client, wanted: str) -> NodeInfo:
 async def _stopped(client: Client, asked: NodeInfo, timeout: float | None, tell: Say) -> NodeInfo:
     """Return the node once it may not commit any more, or as it is after *timeout*."""
     last = asked
+    pause, longest = POLL_SECONDS
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout):
             while last.alive:
                 tell(f"{last.label} hands over: {_left(last)}")
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
                 last = _same(asked, await client.nodes(all_of_them=True))
     return last
 

@@ -44,7 +44,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> ClusterInMemory:
     module: Any = ModuleType("clustered")
     module.app = App("shop", services=[Service("orders")], store=found)
     monkeypatch.setitem(sys.modules, "clustered", module)
-    monkeypatch.setattr("counterpoint.cli.drain.POLL_SECONDS", 0)
+    monkeypatch.setattr("counterpoint.cli.drain.POLL_SECONDS", (0, 0))
     return found
 
 
