@@ -88,10 +88,10 @@ class Guard:
             why = "it would end the transaction, which ends with the function"
         elif action in _SETTINGS:
             why = "it would change the store's connection"
-        elif (action in _CHANGES and _is_ours(first)) or (
-            action in _SHAPES and (_is_ours(first) or _is_ours(second))
-        ):
-            why = f"it would change {first}, which is Counterpoint's own"
+        elif action in _CHANGES or action in _SHAPES:
+            tables = (first,) if action in _CHANGES else (first, second)
+            for table in filter(_is_ours, tables):
+                why = f"it would change {table}, which is Counterpoint's own"
         if why:
             self.why = why
             return sqlite3.SQLITE_DENY
