@@ -62,8 +62,8 @@ def figures(evidence: Evidence) -> Counter[str]:
             "attempts": len(evidence.attempts),
             "  recorded as lost": sum(isinstance(one, r.AttemptLost) for one in records),
             "  begun by the dead": sum(map(evidence.is_late, evidence.attempts)),
-            "incidents": sum(isinstance(one, r.IncidentRaised) for one in records),
         }
+        | Counter(f"incidents, {one.cause}" for one in records if isinstance(one, r.IncidentRaised))
     )
 
 
