@@ -5,7 +5,9 @@ A reader that has seen position p never later finds an event at or below p. `(so
 in the log: a commit that appends one that is there raises `ConflictError` with it in `events`.
 
 *The inbox.* There is at most one reaction row for a subscription and a position. A `done` row for
-a place that has one, or a new subscription of a name that is there, raises `StoreBrokenError`.
+a place that has one raises `StoreBrokenError`. So does a new subscription of a name that is there,
+if one node hosts the store; where several do, two of them may make it at once: the second one is
+not written, and whoever wrote it reads what is there.
 
 Everything that a commit wrote is seen by every reader as soon as `commit` has returned.
 """
