@@ -139,6 +139,23 @@ async def test_lost_node_commits_nothing_of_its_user(nodes: Several, node: Postg
     assert await other.execution("execution-1") is None
 
 
+async def test_transaction_whose_session_the_server_ended_is_no_fault_of_its_user(
+    nodes: Several, node: PostgresStore
+) -> None:
+    transaction = await node.begin()
+    await pay(node, transaction.connection, 1)
+    pid = await transaction.connection.fetchval("SELECT pg_backend_pid()")
+    await nodes.sql("SELECT pg_terminate_backend($1, 5000)", pid)
+
+    with pytest.raises(StoreBrokenError):
+        await transaction.commit(Commit(starts=[execution(1)]))
+
+    await node.close()
+    await node.open(node=True)
+    assert await node.execution("execution-1") is None
+    assert await paid(nodes) == []
+
+
 async def test_open_transaction_holds_the_fence_that_whoever_declares_its_node_lost_has_to_take(
     nodes: Several, node: PostgresStore
 ) -> None:

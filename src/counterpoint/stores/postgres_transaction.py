@@ -18,6 +18,7 @@ _ENDED = (
     "caller"
 )
 _CLOSED = "the store was closed during a transaction: open it again"
+_CUT = "the server ended the transaction"
 _CHECK = """
 SET CONSTRAINTS ALL IMMEDIATE;
 DO $$
@@ -78,6 +79,8 @@ class PostgresTransaction:
         """Never: PostgreSQL has room for others beside it."""
 
     async def check(self) -> None:
+        if self._connection.is_closed():
+            raise StoreBrokenError(_CUT)
         if not self._is_open():
             raise StoreError(_ENDED)
         await self._connection.execute(_CHECK)
@@ -86,6 +89,9 @@ class PostgresTransaction:
         if self._connections.closed:
             await self.rollback()
             raise StoreBrokenError(_CLOSED)
+        if self._connection.is_closed():
+            await self.rollback()
+            raise await self._writer.failed_commit(ConnectionResetError(_CUT), commit)
         if not self._is_open():
             await self.rollback()
             raise StoreError(_ENDED)

@@ -268,8 +268,8 @@ $$;
 -- `me` is the incarnation that writes, 0 for a client; `others` says whether anybody else has to
 -- hear of it, for notifications make commits wait for each other. Arrays are columns of rows; a part
 -- without rows is null. Events and letters come last: from the update of `log` on nobody else gets
--- positions until this transaction is over. Plans are made while tables are small and kept while they
--- grow, so that they have to use indexes from the beginning: hence the setting, for the call alone.
+-- positions until this transaction is over. Plans are made once, while tables are small, and kept while
+-- they grow, so that they have to use indexes from the beginning: hence settings, for the call alone.
 CREATE FUNCTION {schema}.commit_v1(
   me bigint, others boolean,
   s_key bigint[], s_id text[], s_run integer[], s_kind text[], s_service text[], s_name text[],
@@ -288,7 +288,8 @@ CREATE FUNCTION {schema}.commit_v1(
   m_request_id text[], m_kind text[], m_execution_id text[], m_at bigint[], m_codec text[],
   m_body bytea[], m_about text[], m_slot integer[],
   rest jsonb
-) RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
+) RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   new_events bigint;
   new_letters bigint;
