@@ -23,6 +23,8 @@ HOSTING = Hosting(
     subscriptions=("orders.react",),
 )
 ALL_SLOTS = 256
+PATIENT = "ALTER FUNCTION {schema}.bury_v1(bigint, boolean) SET lock_timeout = '60s'"
+"""Who declares a node lost waits for its commits however slow the machine is."""
 
 
 class Several:

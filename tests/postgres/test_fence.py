@@ -8,6 +8,7 @@ import pytest
 from asyncpg.transaction import Transaction
 from tests.postgres.several import (
     HOSTING,
+    PATIENT,
     Several,
     call,
     letter,
@@ -144,6 +145,7 @@ async def test_who_adopts_sees_the_commit_that_was_under_way(shop: Several) -> N
     one, two = await shop.nodes(2)
     await start(two, 1)
     await shop.alter(JUST_OVER)
+    await shop.alter(PATIENT)
     held = await hold_log(shop)
     commit = asyncio.ensure_future(
         two.commit(Commit(journal=[entry(1)], mail=[letter("late", "nobody")]))

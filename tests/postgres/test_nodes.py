@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.postgres.several import (
     HOSTING,
+    PATIENT,
     WORKFLOW,
     Several,
     call,
@@ -224,6 +225,7 @@ async def test_a_lease_that_was_renewed_while_the_declaration_waited_is_not_over
     shop: Several,
 ) -> None:
     one, two = await shop.nodes(2)
+    await shop.alter(PATIENT)
     await shop.end_lease(two)
     async with shop.back_door.transaction():  # what `beat` does, in slow motion
         await shop.sql("SELECT {schema}.fence_v1($1)", two.incarnation)
