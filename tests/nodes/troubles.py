@@ -19,7 +19,7 @@ from tests.nodes.server import MODES, Server
 
 TROUBLES = ("nodes", "server", "both")
 PAUSE_SECONDS = (1.5, 4.0)
-SERVER_PAUSE_SECONDS = (2.0, 5.0)
+SERVER_PAUSE_SECONDS = (3.0, 7.0)
 KILLS = "nodes killed"
 LONG_STOPS = "nodes stopped for longer than their lease"
 COMMIT_STOPS = "  of these, just before a commit"
