@@ -221,7 +221,7 @@ async def test_a_node_that_renews_its_lease_while_it_is_declared_lost_is_one_of_
             await two.open(node=True)
 
 
-async def test_a_lease_that_was_renewed_while_the_declaration_waited_is_not_over(
+async def test_a_lease_renewed_while_the_declaration_waits_is_not_over(
     shop: Several,
 ) -> None:
     one, two = await shop.nodes(2)

@@ -6,11 +6,13 @@ from tests.mutation.catalog import (
     kernel,
     letters,
     messaging,
+    nodes,
     queues,
     remote,
     replay,
     sagas,
     stores,
+    transactions,
 )
 from tests.mutation.mutant import Mutant
 
@@ -21,8 +23,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *commits.MUTANTS,
     *letters.MUTANTS,
     *messaging.MUTANTS,
+    *nodes.MUTANTS,
     *queues.MUTANTS,
     *remote.MUTANTS,
     *stores.MUTANTS,
+    *transactions.MUTANTS,
     *failures.MUTANTS,
 )
