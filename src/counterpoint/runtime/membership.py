@@ -48,10 +48,11 @@ class MemberNode(Host, Protocol):
     drained: asyncio.Event
     intake: Intake
     loading: Loading
-    remote: RemoteCalls
 
     @property
     def messaging(self) -> Messaging: ...
+    @property
+    def remote(self) -> RemoteCalls: ...
     def drain(self) -> None: ...
 
 

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -179,7 +179,7 @@ class Node:
         self.messaging.begin()
         self.spawn(self.loading.try_stopped())
 
-    def _runs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    def _runs(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         """Return what runs for as long as the node does."""
         parts = (self.committer, self.due, self.intake, self.maintenance, self.messaging.streams)
         runs = [part.run for part in parts]
@@ -406,7 +406,7 @@ class Node:
 
     def settle(self, resident: Resident) -> None:
         """Note whether an execution is idle, and evict the one idle longest if memory is full."""
-        if resident.id not in self.residents:
+        if self.residents.get(resident.id) is not resident:
             return
         if not (resident.idle and not self.committer.is_dirty(resident)):
             self.idle_residents.pop(resident.id, None)
@@ -417,9 +417,16 @@ class Node:
             self.reload(resident)
             return
         self.due.feed(self.settings.max_resident // 4)
-        while len(self.residents) > self.settings.max_resident and self.idle_residents:
-            _, oldest = self.idle_residents.popitem(last=False)
-            self.evict(oldest)
+        while len(self.residents) > self.settings.max_resident and self._evict_oldest():
+            pass
+
+    def _evict_oldest(self) -> bool:
+        """Evict what has been idle longest and still is; what got a letter since is not."""
+        for oldest in self.idle_residents.values():
+            if oldest.idle and not self.committer.is_dirty(oldest):
+                self.evict(oldest)
+                return True
+        return False
 
     def evict(self, resident: Resident) -> None:
         """Drop an idle execution; it comes back when something arrives for it."""
