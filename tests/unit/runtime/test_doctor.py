@@ -159,6 +159,23 @@ async def test_a_clock_that_is_off_by_less_is_none() -> None:
     assert await found(store) == {}
 
 
+@pytest.mark.parametrize(
+    ("skew", "over_since", "late"), [(-60, -5, True), (60, 30, False)], ids=["behind", "ahead"]
+)
+async def test_a_lease_is_over_by_the_clock_of_the_store(
+    skew: int, over_since: int, late: bool
+) -> None:
+    lease_until = present() - over_since * SECOND
+    store = ClusterInMemory(row(1, "a", "orders", lease_until=lease_until))
+    store.slot_owners, store.skew = {"orders": 1}, skew * SECOND
+
+    async with shop(store).client() as client:
+        (one,) = await client.nodes()
+        kinds = [finding.kind for finding in (await client.doctor()).findings]
+
+    assert (one.state is NodeState.LATE, "expired-lease" in kinds) == (late, late)
+
+
 async def test_work_without_any_node_is_one_warning() -> None:
     store = ClusterInMemory()
     store.calls_waiting = [("payments.pay", 2, LONG_AGO)]
@@ -282,9 +299,10 @@ async def test_executions_and_starts_of_a_workflow_that_no_node_hosts_are_counte
 ):
     store = healthy()
     start = StartMail("stock.count", Payload(b"{}"))
-    letter = mail_row("new", start, LONG_AGO - SECOND, CODEC)
+    times = {"first": LONG_AGO - SECOND, "second": present()}
+    posted = [mail_row(id, start, at, CODEC) for id, at in times.items()]
     starts = [execution(1, "stock.count"), execution(2, "orders.place")]
-    await written(store, Commit(starts=starts, mail=[letter]))
+    await written(store, Commit(starts=starts, mail=posted))
 
     async with shop(store).client() as client:
         (one,) = await client.unhosted()
@@ -293,7 +311,7 @@ async def test_executions_and_starts_of_a_workflow_that_no_node_hosts_are_counte
         "workflow",
         "stock.count",
         "stock",
-        2,
+        3,
     )
     assert one.since.timestamp() * SECOND == pytest.approx(LONG_AGO - SECOND, abs=1)
 
