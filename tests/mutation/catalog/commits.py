@@ -41,9 +41,10 @@ MUTANTS = (
         "begin-effects-before-the-commit",
         "P2",
         _COMMITTER,
-        "        batch.performed.append((resident, records))\n",
-        "        self._perform(resident, records)\n"
-        "        batch.performed.append((resident, []))\n",
+        "            self._gathering.add(batch, resident, records, journal, now, self.calls_of)\n",
+        "            self._gathering.add(batch, resident, records, journal, now, self.calls_of)\n"
+        "            self._perform(resident, records)\n"
+        "            batch.performed[-1] = (resident, [])\n",
         (
             "tests/runtime/test_commits.py::test_nothing_is_performed_before_the_commit_of_its_cause",
         ),
@@ -53,8 +54,9 @@ MUTANTS = (
         "log-before-the-commit",
         "P2",
         _COMMITTER,
-        "        batch.performed.append((resident, records))\n",
-        "        _speak(resident)\n        batch.performed.append((resident, records))\n",
+        "            self._gathering.add(batch, resident, records, journal, now, self.calls_of)\n",
+        "            self._gathering.add(batch, resident, records, journal, now, self.calls_of)\n"
+        "            _speak(resident)\n",
         (
             "tests/runtime/test_commit_batches.py::test_what_a_workflow_logs_is_heard_after_the_commit",
         ),
@@ -64,9 +66,9 @@ MUTANTS = (
         "write-two-commits-at-once",
         "P2",
         _COMMITTER,
-        "            self._woken.clear()\n            await self.flush()\n",
+        "            self._woken.clear()\n            await self._flush_ready()\n",
         "            self._woken.clear()\n"
-        "            asyncio.get_running_loop().create_task(self.flush())\n",
+        "            asyncio.get_running_loop().create_task(self._flush_ready())\n",
         ("tests/runtime/test_commit_batches.py::test_one_commit_waits_for_the_one_before",),
         "The rows of one journal are written in another order than they were decided in.",
     ),
@@ -97,10 +99,8 @@ MUTANTS = (
         "let-one-culprit-stop-everybody",
         "P10",
         _COMMITTER,
-        "        except Exception:\n"
-        '            logger.exception("a commit was refused; writing it one execution at a time")\n'
-        "            await self._write_singly(batch, life)\n",
-        "        except Exception as error:\n            self._give_up(batch, error, life)\n",
+        "                await self._write_singly(batch, life)\n",
+        "                self._give_up(batch, culprit, life)\n",
         (
             "tests/runtime/test_faults_store.py::test_write_that_the_store_refuses_stops_its_execution_and_no_other",
         ),

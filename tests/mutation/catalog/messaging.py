@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "lose-what-an-activity-publishes",
         "P4",
-        "runtime/committer.py",
+        "runtime/gathering.py",
         "if execution.events.used or resident.outbox or resident.waits:",
         "if execution.events.used or resident.waits:",
         ("tests/design/test_mix_publishing.py::test_an_activity_publishes_with_its_result",),
