@@ -18,7 +18,13 @@ __all__ = ["back_door", "postgres", "schemas", "url"]
 
 pytestmark = pytest.mark.postgres
 
-FEATURES = StoreFeatures(many_nodes=True, transactions=True, nul=False)
+FEATURES = StoreFeatures(
+    many_nodes=True,
+    transactions=True,
+    connection="postgres",
+    transactions_at_once=5,
+    nul=False,
+)
 COLUMNS = {
     "executions": ", ".join(ExecutionRow._fields),
     "mailbox": ", ".join(MailRow._fields),
