@@ -167,7 +167,8 @@ async def test_a_lease_is_over_by_the_clock_of_the_store(
 ) -> None:
     lease_until = present() - over_since * SECOND
     store = ClusterInMemory(row(1, "a", "orders", lease_until=lease_until))
-    store.slot_owners, store.skew = {"orders": 1}, skew * SECOND
+    store.slot_owners = {"orders": 1}
+    store.skew = skew * SECOND
 
     async with shop(store).client() as client:
         (one,) = await client.nodes()
