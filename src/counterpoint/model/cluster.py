@@ -109,12 +109,15 @@ class CallRow(NamedTuple):
     step: int
     """The call's number; negative for what undoes it."""
     attempt: int
+    """Tells the attempts of a step apart: the number of the record with which it began, not how
+    many there were before; negative if nothing is to be run, and only asked how the step is tried
+    (see `runtime.remote`)."""
     execution_id: str
     workflow: str
     """The recorded name: claims are fair between workflows."""
     service: str
     activity: str
-    """The recorded name of the activity that is called, or undone."""
+    """The recorded name of the activity that is called, or of the compensation."""
     offered_at: int
     codec: str
     body: bytes
