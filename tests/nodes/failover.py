@@ -95,7 +95,7 @@ def measure(
         client = Child(be_a_client(setting, orders, given.rate))
         while len(found) < given.kills:
             _listen(cluster, client, dice.uniform(*WARM_SECONDS))
-            member = dice.choice(members)
+            member = asyncio.run(_busiest(server, members))
             one = _kill(cluster, client, server, member, given.lease)
             console.print(f"{member.name}: {'it owned nothing' if one is None else one.total}")
             found += [] if one is None else [one]
@@ -134,6 +134,18 @@ def _kill(
 
 def _seconds(begin: int, end: int) -> float:
     return (end - begin) / 1e6
+
+
+async def _busiest(server: Server, members: Sequence[Member]) -> Member:
+    """Return the member that owns most of what is under way, or any if nothing is."""
+    pid = await _row(
+        server,
+        "SELECT coalesce((SELECT pid FROM executions JOIN nodes ON owner = incarnation "
+        "WHERE status IN ('running', 'compensating') AND lost_at IS NULL AND pid <> $1 "
+        "GROUP BY pid ORDER BY count(*) DESC LIMIT 1), 0)",
+        0,
+    )
+    return next((one for one in members if one.pid == pid[0]), members[0])
 
 
 async def _lease(server: Server, pid: int) -> tuple[int, int]:

@@ -33,6 +33,8 @@ SETTLED_WITHIN_SECONDS = 60.0
 STUCK_AFTER_SECONDS = 90.0
 """How long no order may end while there is trouble."""
 VIOLATIONS_KEPT = 12
+SPARED = {"own": 2, "all": 1, "pairs": 1}
+"""How many nodes are left alone: where each has a service of its own, no order ends without all."""
 LOST = "AttemptsLostError"
 HELPED = "the trouble is over"
 OWN_SHARE = 4
@@ -139,7 +141,16 @@ class Round:
 
     def _make_trouble(self) -> None:
         plan, figures = self.plan, self.result.figures
-        troubles = Troubles(self.cluster, self.server, plan.trouble, plan.lease, self.dice, figures)
+        troubles = Troubles(
+            self.cluster,
+            self.server,
+            plan.trouble,
+            plan.lease,
+            SPARED[plan.layout],
+            self.dice,
+            figures,
+            self.restarts,
+        )
         moved, left, look_at = time.monotonic(), len(self.orders), 0.0
         # The last tenth is for a quiet end: what is still open then is judged by itself.
         while left > len(self.orders) // 10:

@@ -2,8 +2,7 @@
 
 A node is killed (SIGKILL), and another process takes its place at once or after its lease; or it
 stands still (SIGSTOP), for less or for longer than its lease, at any moment or just before one of
-its commits reaches the server. One node at least is left alone at any time. The server is restarted
-as its users restart it, and as a machine does that fails.
+its commits reaches the server. The server is restarted as people do, and as a machine that fails.
 """
 
 import random
@@ -37,6 +36,8 @@ class Troubles:
     server: Server
     kind: str
     lease: float
+    spared: int
+    """So many nodes at least are left alone at any time."""
     dice: random.Random
     figures: Counter[str]
     restarts: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -81,7 +82,7 @@ class Troubles:
 
     def _meet_a_node(self) -> None:
         there = [one for one in self.cluster.members if one.child is not None and not one.stands]
-        if len(there) < 2:
+        if len(there) <= self.spared:
             return
         member = self.dice.choice(there)
         does: list[Callable[[Member], None]] = [self._kill, self._kill, self._stop]
