@@ -127,6 +127,8 @@ def rehearse(node: Host, now: int, resident: Resident) -> None:
     old = resident.execution
     if old.pending or old.divergence is not None or resident.reload or old.replaying:
         return
+    if resident.transaction is not None:  # what it has decided is being written apart
+        return
     if all(isinstance(record, r.PREAMBLE) for record in resident.history):
         return
     new = Execution(resident.id, resident.row.run, resident.program)
