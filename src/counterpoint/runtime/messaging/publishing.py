@@ -79,6 +79,7 @@ class Publishing:
 
     async def _write(self, rows: list[EventRow], letter: int | None, *, remember: bool) -> bool:
         """Write events; return False where some of them turn out to be in the log."""
+        self.node.check_accepting()  # it may have ended while the store was asked
         loop = asyncio.get_running_loop()
         done: asyncio.Future[bool] = loop.create_future()
         note = Note(
