@@ -105,16 +105,48 @@ async def test_a_node_that_does_not_host_a_workflow_leaves_its_letters_alone(
     assert await read(three) == ["a"]
 
 
-async def test_what_has_ended_is_taken_over_in_any_version(shop: Several) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "routed"),
+    [
+        (Status.RUNNING, "signal", False),
+        (Status.FAILED, "signal", True),
+        (Status.FAILED, "retry", False),
+        (Status.COMPLETED, "reset", False),
+        (Status.CONTINUED, "continue", False),
+        (Status.CONTINUED, "signal", False),
+    ],
+)
+async def test_older_code_takes_over_only_what_has_ended_and_does_not_go_on(
+    shop: Several, status: Status, kind: str, routed: bool
+) -> None:
     one = await shop.node(replace(HOSTING, workflows=((WORKFLOW, 0),)))
     two = await shop.node()
-    await start(two, 1, 2)
-    await two.commit(Commit(updates=[ExecutionUpdate(1, Status.FAILED, 1, None, 5)]))
+    await start(two, 1)
+    finished_at = None if status.live else 5
+    await two.commit(Commit(updates=[ExecutionUpdate(1, status, 1, None, finished_at)]))
     await shop.lose(two, by=one)
-    await post(await shop.client(), letter("ended", "execution-1"), letter("live", "execution-2"))
+    await post(await shop.client(), letter("a", "execution-1", kind))
 
-    assert await one.route(9) == 1
-    assert await read(one) == ["ended"]
+    assert (await one.route(9), await read(one)) == ((1, ["a"]) if routed else (0, []))
+
+
+async def test_what_nobody_hosts_can_be_terminated_by_any_node(shop: Several) -> None:
+    one = await shop.node(ELSEWHERE)
+    two = await shop.node()
+    client = await shop.client()
+    await start(two, 1)
+    await shop.lose(two, by=one)
+    await post(client, letter("cancel", "execution-1", "cancel"))
+    before = await one.route(9)
+    await post(client, letter("end", "execution-1", "terminate"))
+
+    three = await shop.node()
+    hosted = await one.route(9)
+    await three.close()
+
+    assert (before, hosted) == (0, 0)
+    assert await one.route(9) == 2
+    assert await read(one) == ["cancel", "end"]
 
 
 async def test_a_start_waits_for_a_node_that_hosts_its_workflow(shop: Several) -> None:

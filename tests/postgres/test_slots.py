@@ -251,6 +251,20 @@ async def test_acts_on_dead_letters_follow_their_slot(shop: Several) -> None:
     assert await shop.targets() == [("act", two.incarnation)]
 
 
+async def test_an_act_that_is_just_being_taken_over_stays_where_it_is(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    client = await shop.client()
+    await one.take_slots(SERVICE, 256)
+    await post(client, letter("act", "events", "redrive", SERVICE, 5))
+    async with shop.back_door.transaction():
+        await shop.sql("DELETE FROM {schema}.mailbox")
+
+        await one.give_slots(SERVICE, [5])  # waits for nothing that may wait for it
+
+    await two.take_slots(SERVICE, 1)
+    assert (await two.route(9), await shop.targets()) == (0, [])
+
+
 async def test_a_dead_owners_acts_are_routed_to_the_next_owner(shop: Several) -> None:
     one, two, three = await shop.nodes(3)
     await one.take_slots(SERVICE, 256)

@@ -61,7 +61,8 @@ BEGIN
 END $$;
 
 -- The nodes that have to take over the unrouted letters to some ids, as far as this one can tell;
--- and the keys of executions that it has to take over before, with their dead owners.
+-- and the keys of executions that it has to take over before, with their dead owners. What has ended
+-- needs its code only where it is to go on; what nobody hosts can be terminated by anybody.
 CREATE FUNCTION {schema}.destinations_v1(me bigint, ids text[])
 RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE sql VOLATILE AS $$
   WITH hosted AS MATERIALIZED (
@@ -71,14 +72,25 @@ RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE 
   ), looked AS (
     SELECT asked.id, newest.key, newest.owner, owners.incarnation AS living,
       heres.incarnation AS here, begins.position IS NOT NULL AS begun, begins.about,
-      CASE WHEN newest.version <= hosted.version THEN me END AS adopter, hosted.name AS hosted
+      CASE WHEN newest.version <= hosted.version
+        OR (newest.ended AND hosted.name IS NOT NULL AND NOT letters.go_on)
+        OR (letters.terminate AND NOT EXISTS (
+          SELECT FROM {schema}.nodes, unnest(workflows, versions) AS code (name, version)
+          WHERE stopped_at IS NULL AND lost_at IS NULL
+            AND code.name = newest.name AND code.version >= newest.version
+        )) THEN me END AS adopter,
+      hosted.name AS hosted
     FROM unnest(ids) AS asked (id)
     LEFT JOIN LATERAL (
-      SELECT key, owner, name, CASE
-        WHEN status IN ('running', 'compensating', 'incident') THEN executions.version ELSE 0
-      END AS version
+      SELECT key, owner, name, version,
+        status NOT IN ('running', 'compensating', 'incident', 'continued') AS ended
       FROM {schema}.executions WHERE executions.id = asked.id ORDER BY run DESC LIMIT 1
     ) AS newest ON true
+    LEFT JOIN LATERAL (
+      SELECT bool_or(kind IN ('retry', 'reset', 'continue', 'undo')) AS go_on,
+        bool_or(kind = 'terminate') AS terminate
+      FROM {schema}.mailbox WHERE execution_id = asked.id AND slot IS NULL
+    ) AS letters ON newest.key IS NOT NULL
     LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner
       AND owners.stopped_at IS NULL AND owners.lost_at IS NULL
     LEFT JOIN LATERAL (
@@ -202,6 +214,7 @@ BEGIN
     WHERE act.slot IS NOT NULL AND (target IS NULL OR target = ANY ({schema}.dead_v1()))
       AND {schema}.alive_v1(owner)
     ORDER BY position LIMIT at_most
+    FOR UPDATE OF act SKIP LOCKED  -- it is just being deleted by who took it over
   ) AS acts;
   IF ids IS NULL AND places IS NULL THEN
     RETURN 0;

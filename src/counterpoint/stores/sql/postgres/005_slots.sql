@@ -62,8 +62,11 @@ BEGIN
     RETURN;
   END IF;
   PERFORM FROM {schema}.log FOR UPDATE;
-  UPDATE {schema}.mailbox SET target = NULL
-  WHERE target = me AND about = of_service AND slot = ANY (given);
+  UPDATE {schema}.mailbox SET target = NULL WHERE position IN (
+    SELECT position FROM {schema}.mailbox
+    WHERE target = me AND about = of_service AND slot = ANY (given)
+    FOR UPDATE SKIP LOCKED  -- it is just being deleted: it was taken over before
+  );
   PERFORM {schema}.tell_others_v1(me, 'nodes');
 END $$;
 
