@@ -109,6 +109,7 @@ class Stream:
         "ends_at",
         "frontier",
         "joined",
+        "joins",
         "merged",
         "routes",
         "selective",
@@ -140,6 +141,9 @@ class Stream:
         """By service, the slots whose events it brings; None for all of them."""
         self.merged = False
         """Another stream has taken over what it brought, from its frontier on."""
+        self.joins: Stream | None = None
+        """Which stream takes over what it brings once they have come equally far, if that is not
+        the live one: of slots that came together each event comes from one stream."""
 
     def brings(self, service: str, event: EventRow) -> bool:
         """Whether events of this one's slot come to a service from here."""
@@ -150,6 +154,13 @@ class Stream:
         self.subscriptions.append(subscription)
         if subscription.streams and self.slots is None:
             self.joined[subscription] = self.frontier
+        subscription.streams.append(self)
+        self.refresh()
+
+    def take_over(self, subscription: Subscription) -> None:
+        """Offer to a subscription what comes from now on; what came before, another one brought."""
+        self.subscriptions.append(subscription)
+        self.joined[subscription] = self.frontier
         subscription.streams.append(self)
         self.refresh()
 

@@ -83,6 +83,11 @@ class Sharing:
                 opened[row.position, row.until] = stream
             stream.add(one)
         streams = list(opened.values())
+        going_on = [stream for stream in streams if stream.ends_at is None]
+        furthest = max(going_on, key=lambda stream: stream.frontier, default=None)
+        for stream in going_on:
+            if stream is not furthest:
+                stream.joins = furthest
         self.dispatcher.be_careful(arrived.last_position)
         take_holds(arrived.holds, self.dispatcher, streams)
         for stream in streams:
@@ -135,7 +140,8 @@ class Sharing:
         self.subscriptions.pop(one.number, None)
         for stream in one.streams:
             stream.remove(one)
-            if not stream.subscriptions and stream in self.streams.others:
+            over = stream.ends_at is not None and not stream.subscriptions
+            if over and stream in self.streams.others:
                 self.streams.others.remove(stream)
 
     # ---- positions ----------------------------------------------------------------------------

@@ -4,6 +4,13 @@ The live stream serves every subscription that has kept up. A subscription that 
 the beginning, or comes back after a while, has a stream of its own until it has caught up; then it
 joins the live one. A replay has a stream that ends. Streams read pages while there is room in
 memory, so that a million events are caught up with in the memory of a few thousand.
+
+Where several nodes share the log the live stream brings events by slot, to every subscription of a
+service. Subscriptions of slots that come may have come unequally far (one is new to the app, and
+the node that had these slots did not know it). So the streams of slots that came together join each
+other first, from behind, and only what is left joins the live one: no subscription is offered an
+event before those below it, or twice. For the same reason a stream that is ahead of the one that it
+joins (the live one may be slow, because there is no room) waits for it.
 """
 
 import asyncio
@@ -153,7 +160,7 @@ class Streams:
         if stream.ends_at is not None:
             until = min(until, stream.ends_at)
         elif stream is not self.live:
-            until = min(until, self.live.frontier)
+            until = min(until, (stream.joins or self.live).frontier)
         numbers = [one.number for one in stream.subscriptions]
         types = list(stream.routes)
         if stream is self.live and stream.slots is not None:
@@ -185,15 +192,22 @@ class Streams:
                 self.others.remove(stream)
                 self._replayed()
             return False
-        if stream.frontier >= self.live.frontier:
-            self.others.remove(stream)
-            stream.backlog = False
-            stream.merged = True
-            if stream.slots is not None:
-                self.merge(stream)
-            else:
-                for one in stream.subscriptions:
-                    self.live.add(one)
+        ahead = stream.joins or self.live
+        if stream.frontier < ahead.frontier:
+            return True
+        if stream.frontier > ahead.frontier or any(one.joins is stream for one in self.others):
+            return False  # first the other one comes so far, and those join that are behind
+        self.others.remove(stream)
+        stream.backlog = False
+        stream.merged = True
+        if stream.joins is not None:
+            for one in stream.subscriptions:
+                ahead.take_over(one)
+        elif stream.slots is not None:
+            self.merge(stream)
+        else:
+            for one in stream.subscriptions:
+                self.live.add(one)
         return True
 
 
