@@ -1,8 +1,10 @@
 """The PostgreSQL store keeps every promise of the port, with one node and with several."""
 
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.postgres.server import BackDoor, Schemas, Server, back_door, postgres, schemas, url
@@ -43,14 +45,42 @@ KEYS = {
 }
 
 
+class Lasting:
+    """A node that stays open from one test to the next: connections take long to get warm."""
+
+    def __init__(self, schema: str, store: PostgresStore) -> None:
+        self.schema = schema
+        self.store = store
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def lasting(postgres: Server, schemas: Schemas) -> AsyncIterator[Lasting]:
+    with schemas.one() as schema:
+        store = PostgresStore(postgres.url(schema=schema))
+        await store.open(node=False)
+        yield Lasting(schema, store)
+        await store.close()
+
+
+@pytest.mark.asyncio(loop_scope="class")
 class TestPostgresStore(StoreConformance):
     features = FEATURES
 
     @pytest.fixture(autouse=True)
-    def _schema(self, url: str, back_door: BackDoor) -> None:
-        self.url = url
+    def _schema(
+        self, lasting: Lasting, postgres: Server, schemas: Schemas, back_door: BackDoor
+    ) -> None:
+        self.schema = lasting.schema
+        self.url = postgres.url(schema=lasting.schema)
         self.back_door = back_door
-        self.schema = url.rpartition("=")[2]
+        assert schemas.empty(lasting.schema, but_nodes=True)
+
+    @pytest_asyncio.fixture(loop_scope="class")
+    async def node(self, lasting: Lasting) -> AsyncIterator[Store]:  # type: ignore[override]
+        if lasting.store.incarnation == 0 or not is_open(lasting.store):
+            await lasting.store.close()
+            await lasting.store.open(node=True)
+        yield lasting.store
 
     def make_store(self) -> Store:
         return PostgresStore(self.url)
@@ -58,6 +88,10 @@ class TestPostgresStore(StoreConformance):
     def raw_rows(self, table: str) -> list[tuple[object, ...]] | None:
         columns, key = COLUMNS.get(table, "*"), KEYS.get(table, "1")
         return self.back_door.rows(f"SELECT {columns} FROM {self.schema}.{table} ORDER BY {key}")  # noqa: S608 - our own tables
+
+
+def is_open(store: PostgresStore) -> bool:
+    return store._pool is not None
 
 
 class PostgresStoreModel(StoreModel):

@@ -33,13 +33,13 @@ BEGIN
   SET LOCAL lock_timeout = '500ms';
   FOR name IN
     SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname = '%(schema)s' AND tablename NOT IN ('migrations', 'log')
+    WHERE schemaname = '%(schema)s' AND tablename NOT IN ('migrations', 'log'%(kept)s)
   LOOP
     EXECUTE 'DELETE FROM ' || name;
   END LOOP;
   FOR name IN
     SELECT format('%%I.%%I', schemaname, sequencename) FROM pg_sequences
-    WHERE schemaname = '%(schema)s'
+    WHERE schemaname = '%(schema)s' AND sequencename NOT LIKE 'nodes%%'
   LOOP
     PERFORM setval(name, 1, false);
   END LOOP;
@@ -151,10 +151,11 @@ class Schemas:
         if self.empty(name):
             self._free.append(name)
 
-    def empty(self, name: str) -> bool:
+    def empty(self, name: str, *, but_nodes: bool = False) -> bool:
         """Delete what is in a schema; one that cannot be emptied is dropped."""
+        kept = ", 'nodes', 'leases'" if but_nodes else ""
         try:
-            self._back_door.execute(WIPE % {"schema": name})
+            self._back_door.execute(WIPE % {"schema": name, "kept": kept})
         except driver.PostgresError:
             self._back_door.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
             return False
