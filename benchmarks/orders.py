@@ -4,7 +4,9 @@ The failing twin is the same saga whose third activity raises a business error, 
 two are undone. Activities do nothing, so that what is measured is the engine.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from counterpoint import App, BusinessError, ExecutionFailed, Service
 
@@ -52,10 +54,11 @@ async def place_order(order_id: str, amount: float, in_stock: bool) -> dict[str,
     return {"order_id": order_id, "authorization": authorization["authorization"]}
 
 
-def make_app(where: Path | str) -> App:
+def make_app(where: Path | str, *, hosts: Sequence[str] | None = None) -> App:
     """Return the app on the SQLite file at a path, or on the store of a URL."""
     store = where if isinstance(where, str) else f"sqlite:///{where}"
-    return App("orders", services=[orders, payments, inventory], store=store)
+    hosted: dict[str, Any] = {} if hosts is None else {"hosts": list(hosts)}
+    return App("orders", services=[orders, payments, inventory], store=store, **hosted)
 
 
 async def run_saga(app: App, order_id: str) -> None:

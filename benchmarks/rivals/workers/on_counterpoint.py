@@ -13,7 +13,8 @@ async def main(settings: dict[str, str]) -> None:
     url = settings.get("url")
     store = "PostgreSQL" if url else f"SQLite {sqlite3.sqlite_version}"
     sync = "fsync=on, synchronous_commit=on" if url else "WAL, synchronous=FULL"
-    async with make_app(url or Path(settings["folder"], "engine.db")) as app:
+    hosts = settings["hosts"].split() if "hosts" in settings else None
+    async with make_app(url or Path(settings["folder"], "engine.db"), hosts=hosts) as app:
 
         async def run(order_id: str, twin: bool) -> None:
             await (run_twin if twin else run_saga)(app, order_id)
