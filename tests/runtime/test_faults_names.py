@@ -76,7 +76,7 @@ async def test_call_of_an_activity_that_nobody_hosts_waits_visibly_and_goes_on_o
     door = "door.close_door"
     async with make_app(tmp_path, services()) as app:
         execution = await start(app, "visit", "Ada")
-        activity = app.registry.activities.pop(door)
+        activity = app.node.registry.activities.pop(door)
         await execution.signal("arrived")
         assert await (await start(app, "other", "Bob")).result(timeout=30) == "Bob is in"
         await app.idle(timeout=30)
