@@ -179,6 +179,7 @@ def test_the_program_of_the_guide_to_signals_prints_what_the_guide_says(tmp_path
             "deploying",
             "several-nodes",
             "signals",
+            "transactions",
         )
         for number in range(len(blocks(ROOT / f"docs/guides/{page}.md")))
     ],

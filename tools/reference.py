@@ -20,6 +20,8 @@ from counterpoint.authoring.activity import Activity
 from counterpoint.authoring.business import BusinessError
 from counterpoint.authoring.reaction import Reaction
 from counterpoint.authoring.stub import Stub
+from counterpoint.authoring.transactional import TransactionalActivity
+from counterpoint.authoring.transactions import PostgresTransaction, Row, SqliteTransaction
 from counterpoint.authoring.workflow import Workflow
 from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import (
@@ -74,6 +76,11 @@ DECLARING = [
     Reaction,
     counterpoint.Choreography,
     Stub,
+    TransactionalActivity,
+    counterpoint.Transaction,
+    PostgresTransaction,
+    SqliteTransaction,
+    Row,
     counterpoint.Retry,
     counterpoint.Rate,
     BusinessError,
