@@ -84,6 +84,6 @@ def test_both_stores_answer_alike(postgres: Server, schemas: Schemas) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=10, stateful_step_count=15, deadline=None, phases=[Phase.generate]
+            max_examples=6, stateful_step_count=12, deadline=None, phases=[Phase.generate]
         ),
     )

@@ -289,7 +289,7 @@ CREATE FUNCTION {schema}.commit_v1(
   m_body bytea[], m_about text[], m_slot integer[],
   rest jsonb
 ) RETURNS bigint LANGUAGE plpgsql
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
   new_events bigint;
   new_letters bigint;
@@ -349,7 +349,7 @@ BEGIN
   new_letters := coalesce(cardinality(m_request_id), 0);
   IF new_events > 0 OR new_letters > 0 THEN
     UPDATE {schema}.log AS l SET position = l.position + new_events, mail = l.mail + new_letters
-    RETURNING l.position - new_events + 1, l.mail - new_letters INTO first_event, first_letter;
+    WHERE l.one RETURNING l.position - new_events + 1, l.mail - new_letters INTO first_event, first_letter;
   END IF;
   IF new_letters > 0 THEN
     PERFORM {schema}.post_v1(
