@@ -68,8 +68,8 @@ class EventActs:
         self.subscriptions = subscriptions
         self._subscribed = subscribed
         self._shares = shares
-        self._acting: set[Place] = set()
-        """Dead letters about which an act is being written."""
+        self._acting: dict[Place, Callable[[object], None]] = {}
+        """Dead letters about which an act is being written, and what to call after that."""
 
     def forget_all(self) -> None:
         """Forget what was being written."""
@@ -86,44 +86,66 @@ class EventActs:
     # ---- dead letters -------------------------------------------------------------------------
 
     async def _on_dead_letter(self, row: MailRow, mail: RedriveMail | DiscardMail) -> str | None:
-        store, place = self.node.store, (mail.subscription, mail.position)
+        store, codec = self.node.store, self.node.codec
+        place = (mail.subscription, mail.position)
         subscription = self.subscriptions.get(mail.subscription)
         if subscription is None and isinstance(mail, RedriveMail):
             return "no service of this app has its reaction"
         events = await store.events(
             EventQuery(after=mail.position - 1, until=mail.position, limit=1)
         )
-        if events and subscription is not None and self._is_elsewhere(row, subscription, events[0]):
+        if self._is_elsewhere(row, subscription, events):
             return None
         generation = self.dispatcher.generation
         dead = await self._dead(mail)
         while dead and subscription is not None and self._is_read_now(subscription, events):
             await asyncio.sleep(0)
             dead = await self._dead(mail)
+        records = journal_records(await store.journal(dead.key or 0), codec) if dead else []
         if generation != self.dispatcher.generation:
             return None  # the store failed, and all mail is read again
+        if self._is_elsewhere(row, subscription, events):  # since this began
+            return None
         if dead is None or not events or place in self._acting:
             self._refuse(row, "it is no dead letter, or no more")
             return None
-        if isinstance(mail, RedriveMail):
-            wrong = self._wrong_data(subscription, mail.data)
-            if wrong is not None:
-                self._refuse(row, wrong)
-                return None
-        records = journal_records(await store.journal(dead.key or 0), self.node.codec)
-        self._acting.add(place)
-        if isinstance(mail, RedriveMail) and subscription is not None:
-            self._redrive(row, mail, dead, events[0], records, subscription)
-        elif isinstance(mail, DiscardMail):
-            self._discard(row, mail, dead, events[0], records)
+        self._act_on(row, mail, dead, events[0], records, subscription)
         return None
 
-    def _is_elsewhere(self, row: MailRow, subscription: Subscription, event: EventRow) -> bool:
+    def _act_on(
+        self,
+        row: MailRow,
+        mail: RedriveMail | DiscardMail,
+        dead: ReactionRow,
+        event: EventRow,
+        records: list[r.Record],
+        subscription: Subscription | None,
+    ) -> None:
+        wrong = self._wrong_data(subscription, mail.data if isinstance(mail, RedriveMail) else None)
+        if wrong is not None:
+            self._refuse(row, wrong)
+            return
+        keeps: Callable[[object], None] = (
+            _nothing  # no slot is this node's for an event that it does not deliver
+        )
+        if subscription is not None:
+            keeps = self.dispatcher.occupy(subscription.row.service, event.key)
+        self._acting[mail.subscription, mail.position] = keeps
+        if isinstance(mail, RedriveMail) and subscription is not None:
+            self._redrive(row, mail, dead, event, records, subscription)
+        elif isinstance(mail, DiscardMail):
+            self._discard(row, mail, dead, event, records)
+
+    def _is_elsewhere(
+        self, row: MailRow, subscription: Subscription | None, events: Sequence[EventRow]
+    ) -> bool:
         """Hand a letter on if another node delivers the events of its slot, or soon will."""
-        service, shares = subscription.row.service, self._shares
-        if shares is None or shares.has(service, event.slot):
+        if subscription is None or self._shares is None or not events:
             return False
-        shares.hand_on(service, event.slot, row._replace(about=service, slot=event.slot))
+        service, slot = subscription.row.service, events[0].slot
+        if self._shares.has(service, slot):
+            return False
+        self._shares.hand_on(service, slot, row._replace(about=service, slot=slot))
         return True
 
     async def _dead(self, mail: RedriveMail | DiscardMail) -> ReactionRow | None:
@@ -167,10 +189,10 @@ class EventActs:
     def _redriven(
         self, row: ReactionRow, event: EventRow, records: Sequence[r.Record], _: object
     ) -> None:
-        self._acting.discard((row.subscription, row.position))
         subscription = self.subscriptions.get(row.subscription)
         if subscription is not None:
             self.dispatcher.redrive(subscription, self.streams.live, event, row, records)
+        self._acted((row.subscription, row.position))
 
     def _discard(
         self,
@@ -187,10 +209,15 @@ class EventActs:
         self.node.committer.add(self._note(row, mail, changed, record, len(records), written, {}))
 
     def _discarded(self, row: ReactionRow, event: EventRow, _: object) -> None:
-        self._acting.discard((row.subscription, row.position))
         subscription = self.subscriptions.get(row.subscription)
         if subscription is not None:
             self.dispatcher.discarded(subscription, event)
+        self._acted((row.subscription, row.position))
+
+    def _acted(self, place: Place) -> None:
+        over = self._acting.pop(place, None)
+        if over is not None:
+            over(None)
 
     def _note(
         self,
@@ -316,8 +343,12 @@ class EventActs:
 
     def _refused(self, row: MailRow, place: Place | None, error: Exception) -> None:
         if place is not None:
-            self._acting.discard(place)
+            self._acted(place)
         logger.error("a %s of %r cannot be written: %s", row.kind, row.execution_id, error)
+
+
+def _nothing(_: object) -> None:
+    """Nothing follows from the end of an act."""
 
 
 def _is_given(data: r.Payload | None) -> bool:

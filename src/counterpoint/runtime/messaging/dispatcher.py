@@ -52,6 +52,8 @@ class Dispatcher:
         """Queues that the store holds and that were not read yet."""
         self.unmet: list[KeyQueue] = []
         """Queues that are held from a place to which no stream has come."""
+        self.writing: dict[tuple[str, int], int] = {}
+        """By service and slot, what is being written about keys in which nothing is under way."""
         self.moved = 0
         """Events that were done since positions were written."""
         self.careful_until = 0
@@ -91,6 +93,7 @@ class Dispatcher:
         self.lanes.clear()
         self.held.clear()
         self.unmet.clear()
+        self.writing.clear()
         self.pending = self.reading = self.moved = self.careful_until = 0
 
     # ---- slots go to other nodes --------------------------------------------------------------
@@ -103,16 +106,36 @@ class Dispatcher:
                 self.deliveries.retrying.pop(queue.blocked, None)
 
     def under_way(self, service: str, slots: Container[int]) -> set[int]:
-        """Return the slots, among some, of which something is under way."""
+        """Return the slots, among some, of which something is under way, or being written."""
         return {
             slot_of(queue.key) for queue in self._queues_of(service, slots) if not queue.at_rest
-        }
+        } | {slot for of, slot in self.writing if of == service and slot in slots}
+
+    def occupy(self, service: str, key: str) -> Callable[[object], None]:
+        """Keep the slot of a key here until what is returned is called, after a commit.
+
+        What this node writes about a key after another one has begun to deliver its events would
+        take away what that one relies on.
+        """
+        place = service, slot_of(key)
+        self.writing[place] = self.writing.get(place, 0) + 1
+        return functools.partial(self._vacate, self.generation, place)
+
+    def _vacate(self, generation: int, place: tuple[str, int], _: object = None) -> None:
+        if generation != self.generation:
+            return
+        self.writing[place] -= 1
+        if not self.writing[place]:
+            del self.writing[place]
+            self._left()
 
     def forget(self, service: str, slots: Container[int]) -> None:
         """Forget the queues of slots in which nothing is under way: they are another node's."""
         for queue in self._queues_of(service, slots):
             self.pending -= len(queue.items) - (queue.blocked is not None)
             self.held.pop(queue, None)
+            if queue.blocked is not None:  # since it began to leave
+                self.deliveries.retrying.pop(queue.blocked, None)
             if queue.unmet:
                 self.unmet.remove(queue)
             del queue.lane.queues[queue.key]
@@ -318,7 +341,8 @@ class Dispatcher:
         """Delete the hold of a queue in which nothing is left to do."""
         lane, queue.hold = queue.lane, None
         if not lane.keeps_holds:
-            self.node.committer.add(writing.release(lane.service, lane.name, queue.key))
+            vacate = self.occupy(lane.service, queue.key)
+            self.node.committer.add(writing.release(lane.service, lane.name, queue.key, vacate))
         lane.drop_if_resting(queue)
 
     async def read_held(self) -> None:

@@ -230,7 +230,7 @@ class Messaging:
             self.node.spawn(self._refresh())
 
     def _left(self) -> None:
-        if self.sharing is not None:
+        if self.sharing is not None and self.sharing.shares.leaving:
             self.sharing.shares.poke()
 
     def _progressed(self) -> None:

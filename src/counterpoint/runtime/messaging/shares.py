@@ -10,8 +10,9 @@ Safety argument (P4, P6):
    one), and the marks in the inbox tell what is done; holds tell which keys to look at from further
    below. What was being delivered when the last owner died is begun carefully, as after any crash.
 3. A node gives a slot back only when nothing of it is under way: first nothing more of it begins
-   (`_leave`), then every delivery that had begun is written, then the slot is given back and its
-   queues are forgotten. Nothing is lost with what is forgotten: it is in the log.
+   (`_leave`), then every delivery that had begun is written, and every act on a dead letter and
+   every end of a hold (`Dispatcher.occupy`), then the slot is given back and its queues are
+   forgotten. Nothing is lost with what is forgotten: it is in the log.
 4. A subscription's position moves to the least that the owners of all slots of its service have
    come to, each for its own slots. What a node says of itself holds for every slot that it owns at
    that moment: taking slots sets it back, in one transaction, to the subscription's position; no

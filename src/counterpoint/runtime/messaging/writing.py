@@ -183,8 +183,10 @@ def _journal(delivery: Delivery, records: list[r.Record], codec: Codec) -> Journ
     return JournalRow(delivery.key, first, len(records), codec.tag, body, zlib.crc32(body))
 
 
-def release(service: str, lane: str, key: str) -> Note:
-    """Return what deletes the hold of a key behind which nothing waits."""
-    note = Note()
+def release(
+    service: str, lane: str, key: str, over: Callable[[object], None] = lambda _: None
+) -> Note:
+    """Return what deletes the hold of a key behind which nothing waits; *over* is called then."""
+    note = Note(over, over)
     note.released = (service, lane, key)
     return note
