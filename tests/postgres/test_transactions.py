@@ -14,7 +14,9 @@ from tests.postgres.server import BackDoor
 
 from counterpoint import (
     App,
+    ExecutionFailed,
     NodeStoppedError,
+    Retry,
     Service,
     Status,
     StoreError,
@@ -337,3 +339,44 @@ async def test_an_isolation_that_its_user_has_changed_fails_the_attempt(
         assert await app.run(run) == "read committed"
 
         assert len(tried) == 2
+
+
+# ---- on another node --------------------------------------------------------------------------
+
+
+async def test_an_attempt_on_another_node_is_committed_with_the_letter_that_says_how_it_ended(
+    url: str, ledger: Ledger
+) -> None:
+    orders, payments, tried = Service("orders"), Service("payments"), list[str]()
+
+    @payments.activity(retry=Retry(first=timedelta(milliseconds=1), jitter=0))
+    async def charge(tx: Transaction, order_id: str) -> str:
+        tried.append(order_id)
+        await tx.execute(f"INSERT INTO {ledger.table} VALUES ($1, 1)", order_id)
+        if tried == [order_id]:
+            raise ValueError("once")
+        return order_id
+
+    @charge.compensation
+    async def give_back(order_id: str, tx: Transaction) -> None:
+        await tx.execute(f"DELETE FROM {ledger.table} WHERE entry = $1", order_id)
+
+    @orders.saga
+    async def buy(order_id: str) -> str:
+        charged = await charge(order_id)
+        if order_id == "bad":
+            raise ValueError("nobody is there")
+        return charged
+
+    services = [orders, payments]
+    async with (
+        asyncio.timeout(PATIENCE),
+        App("a", services=services, store=PostgresStore(url), hosts=["orders"]) as here,
+        App("b", services=services, store=PostgresStore(url), hosts=["payments"]),
+    ):
+        assert await here.run(buy, "o") == "o"
+        with pytest.raises(ExecutionFailed, match="compensated"):
+            await here.run(buy, "bad")
+
+        assert tried == ["o", "o", "bad"]
+        assert ledger.entries() == ["o"]
