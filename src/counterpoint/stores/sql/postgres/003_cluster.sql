@@ -4,6 +4,9 @@
 -- COMMITTED), so what is read after a lock was taken is what is true while the lock is held.
 -- `stores/postgres_cluster.py` argues why this is safe. A function is never changed: a later one
 -- gets a new name, so that older nodes go on beside newer ones.
+--
+-- Some are planned anew each time: a plan that was made while a table was empty is slow when it has
+-- grown, and stays until the server's statistics are taken again.
 
 -- A dead incarnation that owns nothing any more: nobody has to look at it again.
 ALTER TABLE {schema}.nodes ADD COLUMN emptied boolean NOT NULL DEFAULT false;
@@ -177,7 +180,7 @@ CREATE FUNCTION {schema}.pulse_v1(
   OUT draining boolean, OUT others integer, OUT mail boolean, OUT unrouted boolean,
   OUT last_position bigint, OUT calls boolean, OUT cancelled boolean, OUT orphans boolean,
   OUT expired bigint[], OUT membership bigint, OUT dead bigint[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
   now bigint := {schema}.now_v1();
   my_services text[];
@@ -233,10 +236,12 @@ BEGIN
   INTO membership, mail, unrouted, last_position, calls, cancelled, orphans;
 END $$;
 
--- Becomes the owner of live executions of dead incarnations, those first that need a node first.
+-- Becomes the owner of live executions of dead incarnations, those first that need a node first. The
+-- index has them in that order: nothing is sorted, however little the statistics say of the owner.
 CREATE FUNCTION {schema}.adopt_v1(
   me bigint, at_most integer, OUT taken integer, OUT first_wake_at bigint
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
   former bigint;
   got integer;
@@ -267,7 +272,8 @@ END $$;
 
 -- Takes over calls that dead incarnations had claimed and not ended.
 CREATE FUNCTION {schema}.adopt_claims_v1(me bigint, at_most integer)
-RETURNS SETOF {schema}.calls LANGUAGE plpgsql AS $$
+RETURNS SETOF {schema}.calls LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
   PERFORM {schema}.fence_v1(me);
   RETURN QUERY

@@ -64,7 +64,8 @@ END $$;
 -- and the keys of executions that it has to take over before, with their dead owners. What has ended
 -- needs its code only where it is to go on; what nobody hosts can be terminated by anybody.
 CREATE FUNCTION {schema}.destinations_v1(me bigint, ids text[])
-RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE sql VOLATILE AS $$
+RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint)
+LANGUAGE sql VOLATILE ROWS 50 AS $$
   WITH hosted AS MATERIALIZED (
     SELECT name, max(version) AS version
     FROM {schema}.nodes, unnest(workflows, versions) AS announced (name, version)
@@ -118,9 +119,10 @@ RETURNS TABLE (id text, node bigint, takes_over bigint, former bigint) LANGUAGE 
     AND (here IS NULL OR here = node)  -- else what lies there has to be taken over first
 $$;
 
--- The ids to which letters without a living target may have one now: those with the oldest letters,
--- until they have so many letters. It needs no lock: who is asked again under one may say no.
-CREATE FUNCTION {schema}.routable_v1(me bigint, at_most integer) RETURNS text[]
+-- The ids to which letters without a living target may have one now, of those with the oldest
+-- letters, until they have so many letters; `depth` is how many ids to look at, null all. It needs
+-- no lock: who is asked again under one may say no.
+CREATE FUNCTION {schema}.routable_v1(me bigint, at_most integer, depth integer) RETURNS text[]
 LANGUAGE sql VOLATILE AS $$
   WITH unrouted AS (
     SELECT execution_id, position, kind, about FROM {schema}.mailbox
@@ -136,6 +138,7 @@ LANGUAGE sql VOLATILE AS $$
     FROM unrouted, mine GROUP BY execution_id
     HAVING bool_or(kind <> 'start' OR about IS NULL OR about = ANY (workflows))
       OR EXISTS (SELECT FROM {schema}.executions WHERE id = execution_id)
+    ORDER BY first LIMIT depth
   ), counted AS (
     SELECT execution_id, first, sum(letters) OVER (ORDER BY first) - letters AS before
     FROM addressed JOIN {schema}.destinations_v1(
@@ -178,7 +181,8 @@ END $$;
 
 -- Routes about so many letters: all that an id has, or none of them.
 CREATE FUNCTION {schema}.route_v1(me bigint, at_most integer) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   asked text[];
   ids text[];
@@ -187,7 +191,10 @@ DECLARE
   owners bigint[];
 BEGIN
   PERFORM {schema}.fence_v1(me);
-  asked := {schema}.routable_v1(me, at_most);
+  asked := {schema}.routable_v1(me, at_most, at_most * 4);
+  IF cardinality(asked) = 0 THEN  -- what cannot be routed must not hide what can
+    asked := {schema}.routable_v1(me, at_most, NULL);
+  END IF;
   IF cardinality(asked) = 0 AND NOT EXISTS (
     SELECT FROM {schema}.mailbox WHERE slot IS NOT NULL AND target IS NULL
   ) AND NOT EXISTS (

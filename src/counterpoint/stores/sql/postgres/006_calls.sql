@@ -2,7 +2,7 @@
 
 -- The workflows that have unclaimed calls of an activity, one index entry read for each.
 CREATE FUNCTION {schema}.callers_v1(of_activity text) RETURNS SETOF text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE ROWS 10 AS $$
   WITH RECURSIVE caller (name) AS (
     SELECT min(workflow) FROM {schema}.calls
     WHERE activity = of_activity AND claimed_by IS NULL
@@ -66,7 +66,7 @@ END $$;
 CREATE FUNCTION {schema}.claimable_v1(
   wanted text[], limited text[], rooms bigint[], at_most integer
 ) RETURNS TABLE (execution_key bigint, step integer, attempt integer, turn bigint, number bigint)
-LANGUAGE sql VOLATILE AS $$
+LANGUAGE sql VOLATILE ROWS 50 AS $$
   WITH bound AS MATERIALIZED (
     SELECT name, room FROM unnest(limited, rooms) AS bound (name, room)
   ), queued AS MATERIALIZED (
@@ -105,7 +105,8 @@ $$;
 CREATE FUNCTION {schema}.claim_v1(
   me bigint, wanted text[], names text[], concurrencies integer[], rates double precision[],
   bursts integer[], at_most integer
-) RETURNS SETOF {schema}.calls LANGUAGE plpgsql AS $$
+) RETURNS SETOF {schema}.calls LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   limited text[] := '{}';
   rooms bigint[] := '{}';
