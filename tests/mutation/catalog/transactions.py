@@ -18,8 +18,8 @@ MUTANTS = (
         "P3",
         _COMMITTER,
         "            first = await transaction.commit(batch.commit(self._contracts))\n",
-        "            first = await self.store.inner.commit(batch.commit(self._contracts))\n"
-        "            transaction.abandon()\n",
+        "            await transaction.roll_back()\n"
+        "            first = await self.store.commit(batch.commit(self._contracts))\n",
         (_DESIGN + "test_a_stop_lets_a_transaction_end_and_commits_it",),
         "The step is recorded, and what it wrote is not there.",
     ),
@@ -28,7 +28,7 @@ MUTANTS = (
         "P3",
         _COMMITTER,
         "            first = await transaction.commit(batch.commit(self._contracts))\n",
-        "            await transaction.commit(Commit())\n"
+        "            await transaction.commit(Batch().commit(self._contracts))\n"
         "            first = await self.store.commit(batch.commit(self._contracts))\n",
         (_ONCE,),
         "A crash between the two, and the customer is charged twice.",
