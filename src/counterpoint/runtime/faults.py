@@ -42,6 +42,9 @@ class Faults:
         self.node = node
         self.down = False
         """The node stays down: whatever tries to bring it back has to give up."""
+        self._failed_again: BaseException | None = None
+        """What the store did while it was read again: what was read is forgotten."""
+        self._recovering: asyncio.Task[None] | None = None
         self.recovery = Recovery(node.store, node.clock, node.codec)
 
     def store_failed(self, error: BaseException) -> None:
@@ -53,6 +56,7 @@ class Faults:
         node = self.node
         node.drop_everything(error)
         if node.fault is not None:
+            self._failed_again = error
             return
         node.fault = error
         if node.stopping:
@@ -61,20 +65,25 @@ class Faults:
             self._stay_down(error)
             return
         logger.error("the store failed, the node takes no work until it recovers: %s", error)
-        node.keep(asyncio.get_running_loop().create_task(self._recover(), context=Context()))
+        recovering = asyncio.get_running_loop().create_task(self._recover(), context=Context())
+        self._recovering = recovering
+        node.keep(recovering)
 
     async def _recover(self) -> None:
         node = self.node
         try:
             await self.recovery.run()
+            self._failed_again = None
+            node.keys.forget()
+            if node.membership is not None:  # before what may take long: it keeps the lease
+                await node.membership.open()
             for execution_id in node.results.ids():
                 await self._tell_end(execution_id)
-            node.keys.forget()
-            if node.membership is not None:
-                await node.membership.open()
             await node.messaging.read_again()
             if self.down:
                 return
+            if self._failed_again is not None:
+                raise self._failed_again
         except Exception as error:
             if self.down:
                 return
@@ -99,6 +108,8 @@ class Faults:
         node.loading.damaged.clear()
         node.intake.restart()
         node.due.restart()
+        if node.membership is not None:
+            node.membership.poke()
         node.remote.poke()
         node.spawn(node.loading.try_stopped())
 
@@ -128,6 +139,9 @@ class Faults:
 
     def _stay_down(self, error: BaseException) -> None:
         self.down = True
+        recovering = self._recovering
+        if recovering is not None and recovering is not asyncio.current_task():
+            recovering.cancel()
         logger.critical("the node stays down, start a new process: %s", error)
         self.node.results.stop(f"the node stays down, nothing more is written: {error}")
         self.node.idlers.stop(f"the node stays down: {error}")
