@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.postgres.several import Several, several
 
 from counterpoint.model.messages import EventQuery, Messages
 from counterpoint.model.rows import Commit, ExecutionUpdate
 from counterpoint.model.states import Status
 from counterpoint.testing.conformance.store_case import event, execution, start
-from tests.postgres.several import Several, several
 
 
 @pytest.fixture
