@@ -33,7 +33,7 @@ from tests.nodes.stored import witness_of
 SCHEMA = "failover"
 WARM_SECONDS = (1.0, 3.0)
 """Between the beginning of a node and the next kill."""
-LATER_SECONDS = 15.0
+LATER_SECONDS = 8.0
 """How long after its lease the work of a node may stand still."""
 LOOK_EVERY_SECONDS = 0.2
 
@@ -86,7 +86,7 @@ def measure(
     dice = random.Random(given.seed)
     members = [Member(f"n{n}", services) for n, services in enumerate(LAYOUTS["all"], 1)]
     cluster = Cluster(members, lambda one: be_a_node(setting, one.name, one.hosts))
-    seconds = given.kills * (given.lease + LATER_SECONDS)
+    seconds = 2 * given.kills * (given.lease + LATER_SECONDS)
     orders = choose_orders(round(given.rate * seconds))
     client: Child | None = None
     found: list[Failover] = []
@@ -167,7 +167,8 @@ async def _look(server: Server, incarnation: int) -> tuple[int, ...] | None:
         server,
         """
         WITH taken AS (
-          SELECT key, at FROM written WHERE what = 'adopted' AND part = $1
+          SELECT written.key, at FROM written JOIN executions ON executions.key = written.key
+          WHERE what = 'adopted' AND part = $1 AND status <> 'incident'
         ), moved AS (
           SELECT taken.key, taken.at, (
             SELECT min(written.at) FROM written

@@ -1,5 +1,5 @@
 -- What is still open in a store, one row for each kind: its name and how many there are.
--- $1: how many orders there are in all; $2: how many nodes; $3: the events that end an order.
+-- $1: how many orders there are in all; $2: the processes of its nodes; $3: the events that end an order.
 SELECT 'live executions' AS what, count(*) AS many
   FROM executions WHERE status IN ('running', 'compensating', 'incident')
 UNION ALL
@@ -16,8 +16,11 @@ SELECT 'letters', count(*) FROM mailbox
 UNION ALL
 SELECT 'calls', count(*) FROM calls
 UNION ALL
-SELECT 'nodes that are not there', abs($2::bigint - count(*))
-  FROM nodes WHERE stopped_at IS NULL AND lost_at IS NULL
+SELECT 'nodes that are not there', cardinality($2::bigint[]) - count(DISTINCT pid)
+  FROM nodes WHERE stopped_at IS NULL AND lost_at IS NULL AND pid = ANY ($2)
+UNION ALL
+SELECT 'nodes that nobody has declared dead', count(*)
+  FROM nodes WHERE stopped_at IS NULL AND lost_at IS NULL AND pid <> ALL ($2)
 UNION ALL
 SELECT 'slots without a node that hosts them', 256 * wanted.services - owned.slots
   FROM (SELECT count(DISTINCT service) AS services FROM subscriptions) AS wanted,

@@ -117,8 +117,8 @@ class Round:
 
     def open(self) -> Mapping[str, int]:
         """Return what is still open in the store."""
-        orders, nodes = len(self.orders), len(self.cluster.members)
-        return witness.still_open(self.server, self.schema, orders=orders, nodes=nodes)
+        pids = [0 if member.child is None else member.pid for member in self.cluster.members]
+        return witness.still_open(self.server, self.schema, orders=len(self.orders), pids=pids)
 
     def _run(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Has the server write down who wrote what, and tells what is still open in a store."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.nodes.server import Server
@@ -37,15 +37,20 @@ def drop(server: Server, schema: str) -> None:
     execute(server, f"DROP SCHEMA {schema}, {witness_of(schema)} CASCADE")
 
 
-def still_open(server: Server, schema: str, *, orders: int, nodes: int) -> Mapping[str, int]:
-    """Return what is not over in a store, and how many of it; nothing if everything is."""
+def still_open(
+    server: Server, schema: str, *, orders: int, pids: Sequence[int]
+) -> Mapping[str, int]:
+    """Return what is not over in a store, and how many of it; nothing if everything is.
+
+    *pids* are the processes that should be its nodes.
+    """
 
     async def look() -> Mapping[str, int]:
         connection = await server.connect()
         try:
             await connection.execute(f"SET search_path = {schema}")
             query = (HERE / "open.sql").read_text()
-            rows = await connection.fetch(query, orders, nodes, ENDS)
+            rows = await connection.fetch(query, orders, pids, ENDS)
             return {what: many for what, many in rows if many}
         finally:
             await connection.close()
