@@ -117,6 +117,8 @@ class Activities:
     def forget(self, attempt: Attempt) -> None:
         """End an attempt whose outcome nobody may hear any more."""
         attempt.reported = True
+        if attempt.transaction is not None:  # it succeeded, and nobody has committed that yet
+            attempt.transaction.abandon()
         self.cancel(attempt)
 
     async def stop(self, within: float) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from counterpoint import Execution, Service, Transaction, workflow
-from counterpoint.errors import StoreError
+from counterpoint.errors import StoreBrokenError, StoreError
 from counterpoint.model.rows import Commit
 from counterpoint.ports.store import StoreFeatures
 from counterpoint.runtime.resident import Resident
@@ -214,6 +214,22 @@ async def test_a_second_transaction_of_an_execution_is_applied_after_the_first()
 
         assert await harness.result(execution) == "ab"
         assert books.entries == ["a", "b"]
+
+
+async def test_a_failure_of_the_store_leaves_no_transaction_open() -> None:
+    shop, books = Shop(), Books()
+    books.may_commit = asyncio.Semaphore(0)
+    async with opened(shop, books) as harness:
+        execution = await harness.app.start(shop.both, "a", "b")
+        await until(lambda: resident(harness, execution).later)
+        harness.app.node.store_failed(StoreBrokenError("the outcome is unknown"))
+        await turns()
+        assert harness.app.node.transactions.open == books.begun == 0
+        books.may_commit = asyncio.Semaphore(1000)
+        await harness.advance(minutes=1)
+
+        assert await harness.result(execution) == "ab"
+        assert sorted(books.entries) == ["a", "b"]
 
 
 async def test_the_committer_waits_for_its_turn_before_it_gathers() -> None:
