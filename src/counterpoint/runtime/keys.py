@@ -20,6 +20,7 @@ class Keys:
         """Raises where no more may be reserved."""
         self._left = iter(range(0))
         self._until = math.inf
+        self._one = asyncio.Lock()
 
     def forget(self) -> None:
         """Use none of those that were reserved: the store was opened again."""
@@ -28,13 +29,17 @@ class Keys:
     async def next(self) -> int:
         """Return a key that nobody else has."""
         key = next(self._left, None)
-        if key is not None and self._until == math.inf:
+        if key is not None and (self._until == math.inf or self._now() <= self._until):
             return key
-        now = asyncio.get_running_loop().time()
-        if key is None or now > self._until:
-            self._check()
-            self._left = iter(await self.store.reserve_keys(RESERVED))
-            shared = self.store.features.many_nodes
-            self._until = now + FRESH_SECONDS if shared else math.inf
-            key = next(self._left)
-        return key
+        async with self._one:  # many starts of one moment reserve once
+            key = next(self._left, None)
+            if key is None or self._now() > self._until:
+                self._check()
+                self._left = iter(await self.store.reserve_keys(RESERVED))
+                shared = self.store.features.many_nodes
+                self._until = self._now() + FRESH_SECONDS if shared else math.inf
+                key = next(self._left)
+            return key
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
