@@ -13,15 +13,19 @@ its first commit or look after that tells it.
 *Fail-over.* Who sees a lease that is over declares it lost; everybody takes over what it owned, in
 batches, what is due first, as far as it hosts it; what nobody hosts waits. Claims of the dead
 become lost attempts of those who called. Letters to the dead are routed again; slots are taken by
-`messaging.shares`.
+`messaging.shares`. Nothing of this keeps the node from renewing its own lease: each look does a
+part of it, and while the node opens or recovers, which may take long, the lease is renewed beside.
 
 *Failure.* If the store cannot be reached, this is a failure of the store (`recovery`).
 """
 
 import asyncio
 import os
+import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from contextvars import Context
 from typing import Protocol
 
 from counterpoint.authoring.registry import Registry
@@ -54,6 +58,7 @@ class MemberNode(Host, Protocol):
     @property
     def remote(self) -> RemoteCalls: ...
     def drain(self) -> None: ...
+    def keep(self, task: asyncio.Task[None]) -> None: ...
 
 
 class Membership:
@@ -68,6 +73,11 @@ class Membership:
         self._known = 0
         """The membership as of the last look."""
         self._looking = False
+        self._adopted = 0
+        """Executions taken over in this and the last looks."""
+        self._more = False
+        """There was more to take over than the last look had time for."""
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def quiet(self) -> bool:
@@ -81,13 +91,32 @@ class Membership:
             StoreError: the store cannot be read or written.
         """
         self._loop = asyncio.get_running_loop()
-        self._known = 0
+        self._known = self._adopted = 0
+        self._more = False
+        self._stop_keeping()
+        self._keeping = self._loop.create_task(self._keep_lease(), context=Context())
+        self.node.keep(self._keeping)
         await self.store.announce(self.hosting)
         self.store.listen(self._heard)
         adopted = await self.store.adopt(ADOPT_BATCH)  # the scan for due work finds them
         if adopted.claims:
             self.node.remote.lost(adopted.claims)
         self._woken.set()
+
+    async def _keep_lease(self) -> None:
+        """Renew the lease of this incarnation until the node looks around by itself."""
+        incarnation = self.store.incarnation
+        with suppress(StoreError):  # whoever opens the store meets it, too
+            while True:
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                if self.store.incarnation != incarnation:
+                    return
+                await self.store.beat()
+
+    def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
 
     def poke(self) -> None:
         """Look around now."""
@@ -133,17 +162,16 @@ class Membership:
 
     async def _look(self) -> None:
         node, store = self.node, self.store
+        self._stop_keeping()
         pulse = await store.beat()
         if pulse.draining and not node.drained.is_set():
             logger.warning("this node was asked to hand over and stop")
             node.drain()
-        lost = [one for one in pulse.expired if await store.declare_lost(one)]
-        for incarnation in lost:
-            logger.warning("node %d is declared dead: its lease was over", incarnation)
+        lost = await self._declare_lost(pulse.expired)
         if node.stopping or node.fault is not None:
             return
         self._pass_on(pulse)
-        if pulse.orphans or lost:
+        if pulse.orphans or lost or self._more:
             await self._adopt()
         if pulse.unrouted or self._route or lost:
             self._route = await store.route(ROUTE_BATCH) >= ROUTE_BATCH
@@ -162,13 +190,32 @@ class Membership:
             self.node.remote.poke()
         self.node.messaging.streams.reaches(pulse.last_position)
 
+    async def _declare_lost(self, expired: Sequence[int]) -> bool:
+        """Declare nodes lost for a while, each node in another order; whether any is lost now.
+
+        One that froze in the middle of a transaction takes half a second, and is not lost yet.
+        """
+        lost = False
+        until = self._loop.time() + LOOK_EVERY_SECONDS / 2
+        for incarnation in random.sample(expired, len(expired)):
+            if self._loop.time() > until:
+                self.poke()
+                break
+            if await self.store.declare_lost(incarnation):
+                logger.warning("node %d is declared dead: its lease was over", incarnation)
+                lost = True
+        return lost
+
     async def _adopt(self) -> None:
-        """Take over for a while; the rest waits until the lease has been renewed."""
-        total = 0
+        """Take over for a while; the rest waits until the lease has been renewed.
+
+        What is looked for in all that came here is looked for once, in the end.
+        """
+        self._more = False
         until = self._loop.time() + LOOK_EVERY_SECONDS / 2
         while self.node.fault is None and not self.node.stopping:
             adopted = await self.store.adopt(ADOPT_BATCH)
-            total += adopted.executions
+            self._adopted += adopted.executions
             if adopted.claims:
                 self.node.remote.lost(adopted.claims)
             self.node.due.reconsider(adopted.first_wake_at)
@@ -176,9 +223,11 @@ class Membership:
             if not adopted.more:
                 break
             if self._loop.time() > until:
+                self._more = True
                 self.poke()
-                break
+                return
             await asyncio.sleep(0)
+        total, self._adopted = self._adopted, 0
         if total:
             self.node.messaging.adopted()
             self.node.spawn(self.node.loading.try_stopped())
