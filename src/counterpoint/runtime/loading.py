@@ -77,7 +77,16 @@ class Loading:
         return True
 
     def arrived(self, resident: Resident) -> None:
-        """Let those who loaded an execution act on it before anything of it begins again."""
+        """Let those who loaded an execution act on it before anything of it begins again.
+
+        On a store of several nodes it may have been another's until a letter to it was routed here:
+        nobody here has looked yet whether what it waits for is in the log.
+        """
+        if self.node.store.features.many_nodes:
+            state = resident.execution.state
+            for wait in state.event_waits.values():
+                read = state.event_positions.get((wait.event_type, wait.key), 0)
+                self.node.messaging.awaited(resident, wait, max(read, wait.position))
         for then in self._then.pop(resident.id, ()):
             then(resident)
 

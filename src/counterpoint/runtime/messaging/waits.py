@@ -28,6 +28,8 @@ class EventWaits:
         self.types: set[str] = set()
         """Types of events that somebody has waited for."""
         self.scanning = 0
+        self._scans = False
+        self._scan_again = False
 
     @property
     def quiet(self) -> bool:
@@ -62,8 +64,26 @@ class EventWaits:
             self.scanning -= 1
 
     async def scan(self) -> None:
-        """Compare every wait in the store with the log: after a start or a store failure."""
+        """Compare every wait in the store with the log: after a start or a store failure.
+
+        One scan at a time, once more if it was asked for meanwhile: of a million waits a reading
+        takes seconds, and several would leave the store no time for anything else.
+        """
+        self._scan_again = True
+        if self._scans:
+            return
+        self._scans = True
         self.scanning += 1
+        try:
+            while self._scan_again and not self.node.stopping:
+                self._scan_again = False
+                await self._scan()
+        finally:
+            self._scans = False
+            self.scanning -= 1
+            self.node.check_idle()
+
+    async def _scan(self) -> None:
         try:
             after = (0, 0)
             while rows := await self.node.store.fulfilled_waits(after=after, limit=PAGE):
@@ -72,9 +92,6 @@ class EventWaits:
                 after = (rows[-1].execution_key, rows[-1].wait)
         except StoreError as error:
             self.node.store_failed(error)
-        finally:
-            self.scanning -= 1
-            self.node.check_idle()
 
     def awaited(self, resident: Resident, record: EventAwaited, after: int) -> None:
         """A wait is durable: look whether what it waits for is in the log, above *after*."""
