@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from benchmarks import calibration, compare, postgres_server, runner
 from benchmarks.calibration import Speed
 from benchmarks.case import Case, Line, Numbers, Options, of, ratio
+from benchmarks.postgres import ALONE, SAGA
 from benchmarks.rivals.environments import NotAvailableError
 from benchmarks.suite import CASES
 from benchmarks.units import unit_of
@@ -161,16 +163,14 @@ def test_the_end_of_a_name_says_the_unit_and_which_way_is_better() -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_a_postgres_case_counts_round_trips_and_says_how_the_server_is_set(tmp_path: Path) -> None:
-    target = tmp_path / "figures.json"
+def test_a_postgres_case_counts_round_trips_and_says_how_the_server_is_set() -> None:
+    whole = CASES["postgres-writes"](TINY)
+    case = replace(whole, runs={SAGA: whole.runs[f"{SAGA}, {ALONE}"]}, lines=())
 
-    done = _run("postgres-writes", "--quick", "--json", str(target))
+    outcome = runner.measure(case, TINY, lambda _: None)
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "fsync=on" in done.stdout
-    numbers = json.loads(target.read_text())["cases"]["postgres-writes"]["rounds"][0]
-    assert 4 <= numbers["order saga, alone"]["round_trips_count"] < 5
-    assert numbers["order saga"]["log_bytes"] > 1_000
+    assert 4 <= outcome.found[0][SAGA]["round_trips_count"] < 5
+    assert any("fsync=on" in note for note in case.notes)
 
 
 def test_a_postgres_case_without_a_server_says_what_to_install(
