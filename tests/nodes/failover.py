@@ -1,15 +1,14 @@
 """How long it takes until others go on with the work of a node that was killed.
 
 `python -m tests.nodes.failover [--kills 20] [--lease 10]`: three nodes host the whole shop, and a
-client submits orders. One node after the other is killed (SIGKILL). Measured is the time until
-another node has written the first record of an execution that the dead one owned; it consists of
-what was left of the lease, until somebody declared the node lost, until its first execution had
-another owner, and until that one's first commit.
+client submits a burst of orders. Then the node that owns most of them is killed (SIGKILL). Measured
+is the time until another node has written the first record of an execution that the dead one owned;
+it consists of what was left of the lease, until somebody declared the node lost, until its first
+execution had another owner, and until that one's first commit.
 """
 
 import argparse
 import asyncio
-import random
 import shutil
 import sys
 import tempfile
@@ -31,8 +30,12 @@ from tests.nodes.server import Server, end_on_sigterm
 from tests.nodes.stored import witness_of
 
 SCHEMA = "failover"
-WARM_SECONDS = (1.0, 3.0)
-"""Between the beginning of a node and the next kill."""
+BURST = 60
+"""Orders that are submitted before each kill."""
+PER_SECOND = 300.0
+ENOUGH = 5
+"""So many executions of its own a node has under way when it is killed."""
+GLANCE_SECONDS = 0.01
 LATER_SECONDS = 8.0
 """How long after its lease the work of a node may stand still."""
 LOOK_EVERY_SECONDS = 0.2
@@ -62,8 +65,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.nodes.failover", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--lease", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--rate", type=float, default=100.0, metavar="N", help="orders a second")
-    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     end_on_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="failover-"))
@@ -83,29 +84,50 @@ def measure(
     setting: Setting, server: Server, given: argparse.Namespace, console: Console
 ) -> list[Failover]:
     """Return what the kills came to."""
-    dice = random.Random(given.seed)
     members = [Member(f"n{n}", services) for n, services in enumerate(LAYOUTS["all"], 1)]
     cluster = Cluster(members, lambda one: be_a_node(setting, one.name, one.hosts))
-    seconds = 2 * given.kills * (given.lease + LATER_SECONDS)
-    orders = choose_orders(round(given.rate * seconds))
+    orders = choose_orders(2 * given.kills * BURST)
     client: Child | None = None
     found: list[Failover] = []
     try:
         cluster.begin()
-        client = Child(be_a_client(setting, orders, given.rate))
-        while len(found) < given.kills:
-            _listen(cluster, client, dice.uniform(*WARM_SECONDS))
-            member = asyncio.run(_busiest(server, members))
+        for first in range(0, len(orders), BURST):
+            client = Child(be_a_client(setting, orders[first : first + BURST], PER_SECOND))
+            member = _wait_for_work(cluster, client, server)
             one = _kill(cluster, client, server, member, given.lease)
             console.print(f"{member.name}: {'it owned nothing' if one is None else one.total}")
             found += [] if one is None else [one]
             cluster.start(member)
             cluster.wait_until_ready(member)
+            client.finish()
+            client = None
+            _wait_for_the_end(cluster, server)
+            if len(found) == given.kills:
+                break
     finally:
         if client is not None:
             client.kill()
         cluster.abandon()
     return found
+
+
+def _wait_for_work(cluster: Cluster, client: Child, server: Server) -> Member:
+    """Return the member that owns most of a burst, when it owns enough."""
+    end = time.monotonic() + LATER_SECONDS
+    while True:
+        _listen(cluster, client, GLANCE_SECONDS)
+        pid, count = asyncio.run(_busiest(server))
+        if count >= ENOUGH or time.monotonic() > end:
+            members = cluster.members
+            return next((one for one in members if one.pid == pid), members[0])
+
+
+def _wait_for_the_end(cluster: Cluster, server: Server) -> None:
+    """Wait until nothing is under way, but for what waits for a person."""
+    end = time.monotonic() + LATER_SECONDS
+    while asyncio.run(_busiest(server))[1] and time.monotonic() < end:
+        cluster.glance()
+        time.sleep(LOOK_EVERY_SECONDS)
 
 
 def _kill(
@@ -136,16 +158,17 @@ def _seconds(begin: int, end: int) -> float:
     return (end - begin) / 1e6
 
 
-async def _busiest(server: Server, members: Sequence[Member]) -> Member:
-    """Return the member that owns most of what is under way, or any if nothing is."""
-    pid = await _row(
+async def _busiest(server: Server) -> tuple[int, int]:
+    """Return the process that owns most of what is under way, and how much that is."""
+    pid, count = await _row(
         server,
-        "SELECT coalesce((SELECT pid FROM executions JOIN nodes ON owner = incarnation "
-        "WHERE status IN ('running', 'compensating') AND lost_at IS NULL AND pid <> $1 "
-        "GROUP BY pid ORDER BY count(*) DESC LIMIT 1), 0)",
+        "SELECT coalesce(max(pid), 0), coalesce(max(count), 0) FROM ("
+        "  SELECT pid, count(*) FROM executions JOIN nodes ON owner = incarnation "
+        "  WHERE status IN ('running', 'compensating') AND lost_at IS NULL AND pid <> $1 "
+        "  GROUP BY pid ORDER BY 2 DESC LIMIT 1) AS busiest",
         0,
     )
-    return next((one for one in members if one.pid == pid[0]), members[0])
+    return pid, count
 
 
 async def _lease(server: Server, pid: int) -> tuple[int, int]:

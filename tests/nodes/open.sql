@@ -7,6 +7,10 @@ SELECT 'orders that have not ended', $1::bigint - greatest(
   (SELECT count(*) FROM executions WHERE name = 'orders.place_order' AND finished_at IS NOT NULL),
   (SELECT count(DISTINCT key) FROM events WHERE type = ANY ($3::text[])))
 UNION ALL
+SELECT 'incidents', count(*) FROM executions WHERE status = 'incident'
+UNION ALL
+SELECT 'dead letters', count(*) FROM dead_letters
+UNION ALL
 SELECT 'reactions that are due', count(*)
   FROM events JOIN subscriptions USING (type)
   LEFT JOIN reactions ON subscription = number AND reactions.position = events.position

@@ -160,11 +160,13 @@ class Round:
             if (now := time.monotonic()) < look_at:
                 continue
             look_at = now + LOOK_EVERY_SECONDS
-            found = self.open().get("orders that have not ended", 0)
-            if found < left:
-                left, moved = found, now
+            still = self.open()
+            found = still.get("orders that have not ended", 0)
+            for_people = still.get("incidents", 0) + still.get("dead letters", 0)
+            if found - for_people < left:
+                left, moved = found - for_people, now
             elif now - moved > STUCK_AFTER_SECONDS:
-                self.violated(f"nothing moves in the trouble: {dict(self.open())}")
+                self.violated(f"nothing moves in the trouble: {dict(still)}")
                 break
         troubles.mend()
         figures[COMMIT_STOPS] = sum(1 for _ in self.cluster.told("stops"))
