@@ -57,7 +57,7 @@ rehearse: install  ## deploy bad code onto SAGAS running sagas (SAGAS=500), mend
 mutate: install  ## break the engine in named ways (ONLY=name or pattern) and show which test catches each
 	$(BIN)/python -m tests.mutation.run $(if $(ONLY),--only '$(ONLY)')
 
-bench: install  ## measure everything beside its goals (about 15 minutes; BENCH=--quick: one)
+bench: install  ## measure everything beside its goals (about 20 minutes; BENCH=--quick: three)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 rivals: install  ## measure Counterpoint beside its rivals, installed under var/rivals (BENCH=--quick: small)
