@@ -1,7 +1,8 @@
 """A PostgreSQL server for the tests of a session, shared by its processes, and empty schemas on it.
 
-The first test that asks starts it, the last process that used it stops it. It does not wait for the
-disk (`fsync=off`): what that is for is proven elsewhere. A schema costs 0.1 s to make, so that the
+The first test that asks starts it, the last process that used it stops it; what a session that was
+killed has left running, the next one stops. It does not wait for the disk (`fsync=off`): what that
+is for is proven elsewhere. A schema costs 0.1 s to make, so that the
 schemas of earlier tests are emptied and used again.
 """
 
@@ -11,11 +12,12 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import warnings
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -23,6 +25,9 @@ from urllib.parse import urlencode
 import pytest
 
 T = TypeVar("T")
+
+PREFIX = "counterpoint-postgres-"
+USERS = "users.json"
 
 driver: Any = importlib.import_module("asyncpg") if importlib.util.find_spec("asyncpg") else None
 WIPE = """
@@ -62,10 +67,12 @@ class Server:
     @classmethod
     def create(cls, *, fsync: bool = False, max_connections: int = 200) -> "Server":
         """Start a server in a new folder."""
-        folder = Path(tempfile.mkdtemp(prefix="counterpoint-"))
+        stop_forgotten()
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         folder.chmod(0o755)
         (folder / "data").mkdir()
         server = cls(folder)
+        server.used_by([os.getpid()])
         server._made.ensure_pgdata_inited()
         with (server.data / "postgresql.conf").open("a") as settings:
             settings.write(
@@ -75,6 +82,10 @@ class Server:
             )
         server.control("start", "-l", str(server.data / "log"))
         return server
+
+    def used_by(self, pids: list[int]) -> None:
+        """Say who uses it: when none of them runs any more, somebody else stops it."""
+        (self.folder / USERS).write_text(json.dumps(pids))
 
     def url(self, **options: object) -> str:
         """Return the URL of a store; options such as `schema` and `lease`."""
@@ -97,6 +108,14 @@ class Server:
             bin_path=self._made.bin_path,
             user=self._made.system_user,
         )
+
+
+def stop_forgotten() -> None:
+    """Stop servers of this kit that nobody uses: their processes were killed."""
+    for users in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{USERS}"):
+        with suppress(OSError, ValueError, subprocess.CalledProcessError):
+            if not any(map(_runs, json.loads(users.read_text()))):
+                Server(users.parent).stop()
 
 
 class BackDoor:
@@ -175,10 +194,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with _users(common) as users:
         server = Server(Path(users["folder"])) if users else Server.create()
         users.update(folder=str(server.folder), pids=[*users.get("pids", []), os.getpid()])
+        server.used_by(users["pids"])
     yield server
     with _users(common) as users:
         users["pids"] = [pid for pid in users["pids"] if pid != os.getpid() and _runs(pid)]
-        if not users["pids"]:
+        if users["pids"]:
+            server.used_by(users["pids"])
+        else:
             server.stop()
             users.clear()
 
