@@ -5,6 +5,7 @@ from tests.mutation.mutant import Mutant
 _BATCH = "runtime/batch.py"
 _COMMITTER = "runtime/committer.py"
 _DUE = "runtime/due.py"
+_FAULTS = "runtime/faults.py"
 _NODE = "runtime/node.py"
 
 MUTANTS = (
@@ -86,10 +87,9 @@ MUTANTS = (
     Mutant(
         "believe-memory-after-a-failed-commit",
         "P2",
-        _NODE,
-        "        self._drop_everything(error)\n"
-        "        if self.fault is not None:\n            return\n",
-        "        if self.fault is not None:\n            return\n",
+        _FAULTS,
+        "        node.drop_everything(error)\n        if node.fault is not None:\n",
+        "        if node.fault is not None:\n",
         (
             "tests/runtime/test_attempts_in_doubt.py::test_an_attempt_that_was_under_way_when_the_store_failed_is_cut_off",
         ),
@@ -287,8 +287,8 @@ MUTANTS = (
     Mutant(
         "read-no-letter-after-a-fault",
         "P1",
-        _NODE,
-        "        self.intake.restart()\n",
+        _FAULTS,
+        "        node.intake.restart()\n",
         "",
         (
             "tests/runtime/test_store_failures.py::test_commit_that_was_written_but_reported_as_failed_repeats_no_recorded_step",
@@ -298,9 +298,9 @@ MUTANTS = (
     Mutant(
         "look-for-no-work-after-a-fault",
         "P1",
-        _NODE,
-        "        self.intake.restart()\n        self.due.restart()\n",
-        "        self.intake.restart()\n",
+        _FAULTS,
+        "        node.due.restart()\n",
+        "",
         (
             "tests/runtime/test_letters_believed.py::test_what_a_failure_of_the_store_interrupts_goes_on_by_itself",
         ),
@@ -332,7 +332,7 @@ MUTANTS = (
     Mutant(
         "go-on-after-a-lost-sync",
         "P1",
-        _NODE,
+        _FAULTS,
         "        if is_fatal(error):\n            self._stay_down(error)\n            return\n",
         "",
         (
