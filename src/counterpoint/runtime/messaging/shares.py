@@ -16,7 +16,7 @@ Safety argument (P4, P6):
 4. A subscription's position moves to the least that the owners of all slots of its service have
    come to, each for its own slots. What a node says of itself holds for every slot that it owns at
    that moment: taking slots sets it back, in one transaction, to the subscription's position; no
-   progress is computed before that and written after it (`_turn` is held over both); and while a
+   progress is computed before that and written after it (`turn` is held over both); and while a
    slot leaves, its events are passed over by the live stream, so that nothing is said at all.
 5. Each node computes from who is alive how many slots it should have, all from the same list. The
    numbers add up to all slots; a node that has too many gives some back, one that has too few takes
@@ -83,7 +83,9 @@ class Shares:
         self.leaving: dict[str, set[int]] = {}
         self._later: list[tuple[str, int, MailRow]] = []
         """Letters about slots that leave: their next owner gets them."""
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held by whoever reads subscriptions and slots and acts on that, so that nobody else does
+        with what was true before."""
         self._woken = asyncio.Event()
         self._busy = False
 
@@ -155,7 +157,7 @@ class Shares:
 
     async def _take(self, service: str, count: int, life: int) -> None:
         store = self.node.store
-        async with self._turn:
+        async with self.turn:
             if life != self.dispatcher.generation:
                 return
             taken = set(await self.store.take_slots(service, count))
@@ -183,7 +185,7 @@ class Shares:
 
     async def _give_back(self, life: int) -> None:
         for service, leaving in list(self.leaving.items()):
-            async with self._turn:
+            async with self.turn:
                 if life != self.dispatcher.generation:
                     return
                 free = leaving - self.dispatcher.under_way(service, leaving)
@@ -216,7 +218,7 @@ class Shares:
         """Say how far this node has come, by service; *progress* computes it."""
         life = self.dispatcher.generation
         for service, owned in list(self.owned.items()):
-            async with self._turn:
+            async with self.turn:
                 if life != self.dispatcher.generation:
                     return
                 if not owned or service in self.leaving:

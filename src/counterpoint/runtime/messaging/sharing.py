@@ -68,7 +68,14 @@ class Sharing:
     # ---- slots come and go --------------------------------------------------------------------
 
     def _arrived(self, arrived: Arrived) -> None:
-        """Read for slots that are this node's now what their last owner may not have delivered."""
+        """Read for slots that are this node's now what their last owner may not have delivered.
+
+        What a newer node reacts to, and this one does not, may need holds that this one is through
+        with: whoever gets the slots next looks behind them.
+        """
+        for known in arrived.rows.values():
+            if target_of(self.registry, known.name) is None:
+                self.dispatcher.lane(known.service, known.lane).keeps_holds = True
         of_it = [s for s in self.subscriptions.values() if s.row.service == arrived.service]
         opened: dict[tuple[int, int | None], Stream] = {}
         for one in of_it:
@@ -105,6 +112,10 @@ class Sharing:
     async def refresh(self) -> None:
         """Take up replays that began, and drop those that are over, wherever that was decided."""
         generation = self.dispatcher.generation
+        async with self.shares.turn:
+            await self._refresh(generation)
+
+    async def _refresh(self, generation: int) -> None:
         rows = {row.number: row for row in await self.node.store.subscriptions()}
         new = [row for row in rows.values() if row.replay and row.number not in self.subscriptions]
         holds = await all_holds(self.node.store) if new else []
@@ -164,8 +175,8 @@ class Sharing:
             self._writing = False
 
     def _progress(self, service: str) -> Sequence[Progress]:
-        low = low_waters(self.dispatcher.lanes.values())
-        in_use = used(self.dispatcher.lanes.values())
+        lanes = [lane for lane in self.dispatcher.lanes.values() if lane.service == service]
+        low, in_use = low_waters(lanes), used(lanes)
         reached: list[Progress] = []
         for number, one in self.subscriptions.items():
             if one.row.service != service or not one.streams:
