@@ -94,7 +94,7 @@ class Shares:
         self.handed_on.append(letter)
 
 
-def _subscribed(_row: SubscriptionRow, _target: object) -> None: ...
+def _subscribed(_: SubscriptionRow) -> None: ...
 
 
 class Place:

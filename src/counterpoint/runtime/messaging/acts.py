@@ -37,7 +37,6 @@ from counterpoint.runtime.messaging.queues import Subscription
 from counterpoint.runtime.messaging.shares import Shares
 from counterpoint.runtime.messaging.streams import Streams
 from counterpoint.runtime.messaging.targets import (
-    Target,
     contract_of_target,
     lane_name,
     target_of,
@@ -58,7 +57,7 @@ class EventActs:
         dispatcher: Dispatcher,
         streams: Streams,
         subscriptions: Mapping[int, Subscription],
-        subscribed: Callable[[SubscriptionRow, Target], None],
+        subscribed: Callable[[SubscriptionRow], None],
         shares: Shares | None,
     ) -> None:
         self.node = node
@@ -252,16 +251,18 @@ class EventActs:
     # ---- subscriptions ------------------------------------------------------------------------
 
     async def _replay(self, row: MailRow, mail: ReplayMail) -> str | None:
-        node, target = self.node, target_of(self.registry, mail.name)
-        if target is None:
+        node = self.node
+        where = await self._place_of(mail.name)
+        if where is None:
             return f"no service of this app has {mail.name}"
+        service, of_type, lane = where
         number = await node.next_key()
         new = SubscriptionRow(
             number,
-            target.service,
+            service,
             mail.name,
-            contract_of_target(target).type,
-            lane_name(target),
+            of_type,
+            lane,
             number,
             mail.first - 1,
             node.clock.now(),
@@ -271,14 +272,23 @@ class EventActs:
             mail.first - 1,
         )
 
-        note = Note(
-            lambda _: self._subscribed(new, target), functools.partial(self._refused, row, None)
-        )
+        note = Note(lambda _: self._subscribed(new), functools.partial(self._refused, row, None))
         note.subscriptions = (new,)
         detail = {"first": mail.first, "last": mail.last, "key": mail.key, "publish": mail.publish}
         note.acts = (self._act(row, mail.name, mail, {**detail, "replay": number}),)
         note.taken = (row.position,)
         node.committer.add(note)
+        return None
+
+    async def _place_of(self, name: str) -> tuple[str, str, str] | None:
+        """Return the service, the type of event and the lane of what may be on other nodes only."""
+        target = target_of(self.registry, name)
+        if target is not None:
+            return target.service, contract_of_target(target).type, lane_name(target)
+        if self._shares is not None:
+            for row in await self.node.store.subscriptions():
+                if row.name == name and not row.replay:
+                    return row.service, row.type, row.lane
         return None
 
     async def _unsubscribe(self, row: MailRow, mail: UnsubscribeMail) -> str | None:

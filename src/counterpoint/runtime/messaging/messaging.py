@@ -38,7 +38,7 @@ from counterpoint.runtime.messaging.publishing import Publishing, posted_row
 from counterpoint.runtime.messaging.queues import Stream, Subscription
 from counterpoint.runtime.messaging.sharing import Sharing
 from counterpoint.runtime.messaging.streams import Streams
-from counterpoint.runtime.messaging.targets import Target
+from counterpoint.runtime.messaging.targets import target_of
 from counterpoint.runtime.messaging.waits import EventWaits
 from counterpoint.runtime.resident import Resident
 
@@ -103,10 +103,10 @@ class Messaging:
         self.contracts.known = await check_contracts(store, self.registry)
         rows = await store.subscriptions()
         last = await store.last_position()
-        new = [
-            row._replace(number=await node.next_key())
-            for row in new_subscriptions(self.registry, rows, last, node.clock.now())
-        ]
+        unseen = new_subscriptions(self.registry, rows, last, node.clock.now())
+        # Not `next_key`: during a recovery the node gives none.
+        numbers = await store.reserve_keys(len(unseen)) if unseen else ()
+        new = [row._replace(number=number) for number, row in zip(numbers, unseen, strict=True)]
         holds = await all_holds(store)
         changed = redeclared(self.registry, rows, holds)
         if new or changed.redeclared:
@@ -205,11 +205,13 @@ class Messaging:
 
     # ---- positions ----------------------------------------------------------------------------
 
-    def _subscribed(self, row: SubscriptionRow, target: Target) -> None:
+    def _subscribed(self, row: SubscriptionRow) -> None:
         """A replay is in the store: begin it, or with other nodes each its share of it."""
         if self.sharing is not None:
             self.node.spawn(self._refresh())
             return
+        target = target_of(self.registry, row.name)
+        assert target is not None  # noqa: S101 - else nobody has begun it
         subscription = enlist(self.dispatcher, row, target)
         stream = Stream(row.position, row.until)
         stream.add(subscription)
@@ -263,13 +265,13 @@ class Messaging:
         """Write how far the subscriptions have come, and end the replays that are over."""
         if not self.streams.ready:
             return
+        lanes = self.dispatcher.lanes.values()
+        self._queues = sum(len(lane.queues) for lane in lanes)
         if self.sharing is not None:
             self.node.spawn(self.sharing.advance())
             return
         self.dispatcher.moved = 0
-        lanes = self.dispatcher.lanes.values()
         low = low_waters(lanes)
-        self._queues = sum(len(lane.queues) for lane in lanes)
         moved: list[tuple[int, int]] = []
         over: list[int] = []
         for number, one in list(self.subscriptions.items()):
