@@ -57,3 +57,13 @@ async def test_a_node_comes_back_although_its_subscriptions_were_deleted_meanwhi
         await node.publish(Placed(key="a", number=1))
 
         await until(lambda: p.seen.taken["a"] == [1])
+
+
+async def test_events_wait_for_a_service_that_no_node_has_hosted_yet(url: str) -> None:
+    async with parade(url) as nodes:
+        first = await nodes.node(hosts=["orders"])
+        await first.publish(Placed(key="a", number=1))
+
+        await nodes.node(hosts=["stock"])
+
+        await until(lambda: p.seen.taken["a"] == [1])

@@ -103,7 +103,8 @@ class Messaging:
         self.contracts.known = await check_contracts(store, self.registry)
         rows = await store.subscriptions()
         last = await store.last_position()
-        unseen = new_subscriptions(self.registry, rows, last, node.clock.now())
+        # Those of the whole app: what other nodes will host gets the events from now on, too.
+        unseen = new_subscriptions(self.registry.whole, rows, last, node.clock.now())
         # Not `next_key`: during a recovery the node gives none.
         numbers = await store.reserve_keys(len(unseen)) if unseen else ()
         new = [row._replace(number=number) for number, row in zip(numbers, unseen, strict=True)]
