@@ -68,6 +68,8 @@ from counterpoint.stores.rows import check_digests, execution_row
 
 _SQL = load_queries("postgres/executions.sql", "postgres/messages.sql")
 _CLOSE_SECONDS = 2.0
+_WRITES_AT_ONCE = 3
+"""A commit, a look at the other nodes, and one of what else is written now and then."""
 _POLL_SECONDS = 1.0
 """How often `changed` is true although nothing was heard."""
 _RACES = {"executions_id", "events_id"}
@@ -112,6 +114,8 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         self._sql = {name: text.replace("{schema}", place.schema) for name, text in _SQL.items()}
         self._commit = COMMIT.replace("{schema}", place.schema)
         self._pool: Connections | None = None
+        self._writing: Connections | None = None
+        """Of commits and leases, so that slow reads do not keep them waiting."""
         self._lent: Connections | None = None
         self._hearing: Listener | None = None
         self._node = False
@@ -129,6 +133,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
                 raise StoreLockedError(self._name, os.getpid())
             raise StoreError(f"{self._name} is open already: make another PostgresStore for it")
         self._pool = Connections(self._connect)
+        self._writing = Connections(self._connect, size=_WRITES_AT_ONCE)
         self._lent = Connections(self._connect)
         self._broken = None
         try:
@@ -147,15 +152,15 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         self._hearing.start()
 
     async def close(self) -> None:
-        pool, lent, listener = self._pool, self._lent, self._hearing
-        if pool is not None and self._node:
+        if self._pool is not None and self._node:
             await self._leave()
-        self._pool = self._lent = self._hearing = None
+        opened, listener = (self._lent, self._writing, self._pool), self._hearing
+        self._pool = self._writing = self._lent = self._hearing = None
         self._node = False
         self._broken = None
         if listener is not None:
             await listener.stop()
-        for connections in (lent, pool):
+        for connections in opened:
             if connections is not None:
                 await connections.close(_CLOSE_SECONDS)
 
@@ -170,7 +175,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         pool = self._open_pool()
         try:
             values = commit_values(commit, self._writer, others=self._is_heard)
-            async with pool.use() as connection:
+            async with (self._writing or pool).use() as connection:
                 return int(await connection.fetchval(self._commit, *values))
         except Exception as error:
             self._check_current(pool, error)
@@ -260,18 +265,21 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
 
     async def _rows(self, text: str, *values: Any) -> list[Any]:
         """Return what a query finds."""
-        pool = self._open_pool()
+        return await self._asked(self._open_pool(), text, *values)
+
+    async def _act(self, text: str, *values: Any) -> list[Any]:
+        """Return what a statement that writes, a transaction of its own, returns."""
+        return await self._asked(self._writing or self._open_pool(), text, *values)
+
+    async def _asked(self, connections: Connections, text: str, *values: Any) -> list[Any]:
+        pool = self._pool
         try:
-            async with pool.use() as connection:
+            async with connections.use() as connection:
                 found: list[Any] = await connection.fetch(text, *values)
                 return found
         except Exception as error:
             self._check_current(pool, error)
             raise self._translated(error) from error
-
-    async def _act(self, text: str, *values: Any) -> list[Any]:
-        """Return what a statement that writes, a transaction of its own, returns."""
-        return await self._rows(text, *values)
 
     async def _connect_alone(self) -> Any:
         """Return a connection that the caller closes."""
@@ -296,11 +304,11 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
 
     def _cut(self) -> None:
         """Give everything up at once, without a word to the server."""
-        pool, lent, listener = self._pool, self._lent, self._hearing
-        self._pool = self._lent = self._hearing = None
+        opened, listener = (self._lent, self._writing, self._pool), self._hearing
+        self._pool = self._writing = self._lent = self._hearing = None
         if listener is not None:
             listener.cut()
-        for connections in (lent, pool):
+        for connections in opened:
             if connections is not None:
                 connections.cut()
 
@@ -323,7 +331,7 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
             self._not_open()
         return self._pool
 
-    def _check_current(self, pool: Connections, error: BaseException) -> None:
+    def _check_current(self, pool: Connections | None, error: BaseException) -> None:
         """Raise if the store was closed since a call began: its error says nothing of today's."""
         if pool is not self._pool:
             raise StoreBrokenError(

@@ -1,0 +1,23 @@
+"""Slow reads of a node keep neither its lease nor its commits waiting."""
+
+import asyncio
+
+from counterpoint.model.rows import Commit
+from counterpoint.testing.conformance.store_case import execution
+
+from tests.postgres.several import several
+
+
+async def test_five_slow_reads_keep_neither_lease_nor_commit_waiting(url: str) -> None:
+    async with several(url) as nodes:
+        node = await nodes.node()
+        slow = [asyncio.create_task(node._rows("SELECT pg_sleep(30)")) for _ in range(8)]
+        await asyncio.sleep(0)
+
+        async with asyncio.timeout(10):
+            await node.beat()
+            await node.commit(Commit(starts=[execution(1)]))
+
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
