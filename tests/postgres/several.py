@@ -87,6 +87,7 @@ class Several:
         """Return once so many sessions that work on this schema wait for a lock."""
         async with asyncio.timeout(20):
             while True:
+                await self.sql("SELECT pg_stat_clear_snapshot()")  # it is kept in a transaction
                 ((waiting,),) = await self.sql(
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     " AND query LIKE '%{schema}%' AND pid <> pg_backend_pid()"

@@ -141,6 +141,21 @@ async def test_without_the_fence_a_lost_node_would_commit(shop: Several) -> None
     assert (lost, written) == (True, True)
 
 
+async def test_a_commit_that_waits_for_a_declaration_is_refused(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    await shop.end_lease(two)
+    async with shop.back_door.transaction():  # what `declare_lost` does, in slow motion
+        assert await shop.sql("SELECT {schema}.declare_lost_v1($1, false)", two.incarnation) == [
+            (True,)
+        ]
+        commit = asyncio.ensure_future(two.commit(Commit(starts=[execution(1)])))
+        await shop.wait_until_blocked()
+
+    with pytest.raises(NodeLostError):
+        await commit
+    assert await one.execution("execution-1") is None
+
+
 async def test_who_adopts_sees_the_commit_that_was_under_way(shop: Several) -> None:
     one, two = await shop.nodes(2)
     await start(two, 1)

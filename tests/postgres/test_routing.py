@@ -288,6 +288,23 @@ async def test_a_node_forwards_a_letter_in_one_commit(shop: Several) -> None:
     assert await read(one) == []
 
 
+async def test_a_letter_that_is_routed_beside_a_commit_comes_behind_its_letters(
+    shop: Several,
+) -> None:
+    node = await shop.node()
+    await start(node, 1)
+    await post(await shop.client(), letter("routed", "nobody"))
+    async with shop.back_door.transaction():  # what a commit with three letters does
+        await shop.sql("UPDATE {schema}.log SET mail = mail + 3")
+        routing = asyncio.ensure_future(node.route(9))
+        await shop.wait_until_blocked()
+    ((given,),) = await shop.sql("SELECT mail FROM {schema}.log")
+
+    assert await routing == 1
+    assert await shop.sql("SELECT position FROM {schema}.mailbox") == [(given + 1,)]
+    assert await shop.sql("SELECT mail FROM {schema}.log") == [(given + 1,)]
+
+
 async def test_adoption_that_comes_between_is_not_undone_by_routing(shop: Several) -> None:
     one, two, dead = await shop.nodes(3)
     await start(dead, *range(1, 21))
