@@ -18,6 +18,8 @@ from tests.nodes.server import MODES, Server
 
 TROUBLES = ("nodes", "server", "both")
 PAUSE_SECONDS = (1.5, 4.0)
+RESTARTS_MAX = 4
+"""Of the server in one round; a node that meets many waits longer each time before it goes on."""
 SERVER_PAUSE_SECONDS = (3.0, 7.0)
 KILLS = "nodes killed"
 LONG_STOPS = "nodes stopped for longer than their lease"
@@ -61,7 +63,7 @@ class Troubles:
         if now > self._next.get("nodes", now):
             self._put_off("nodes", PAUSE_SECONDS)
             self._meet_a_node()
-        if now > self._next.get("server", now):
+        if now > self._next.get("server", now) and len(self.restarts) < RESTARTS_MAX:
             self._put_off("server", SERVER_PAUSE_SECONDS)
             mode = self.dice.choice(MODES)
             self.restarts.append((mode, wall_now()))
