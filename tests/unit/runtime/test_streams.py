@@ -138,3 +138,16 @@ async def test_a_stream_that_is_ahead_of_the_live_one_waits_for_it() -> None:
 
     assert place.streams.live.slots == {"shop": {0}}
     assert place.dispatcher.offered == {}
+
+
+async def test_a_replay_that_is_ended_while_it_is_read_is_read_no_more() -> None:
+    log = Log(20)
+    place = Place(log, live_at=20, numbers=(1,))
+    replay = Stream(0, 20, {"shop": {0}})
+    replay.add(place.subscriptions[0])
+    place.streams.add(replay)
+    log.appending, log.grew = 1, place.streams.others.clear
+
+    await place.read()
+
+    assert place.dispatcher.offered == {}

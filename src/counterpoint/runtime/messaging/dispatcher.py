@@ -131,13 +131,15 @@ class Dispatcher:
 
     def forget(self, service: str, slots: Container[int]) -> None:
         """Forget the queues of slots in which nothing is under way: they are another node's."""
-        for queue in self._queues_of(service, slots):
+        gone = self._queues_of(service, slots)
+        if any(queue.unmet for queue in gone):
+            left = set(gone)
+            self.unmet = [queue for queue in self.unmet if queue not in left]
+        for queue in gone:
             self.pending -= len(queue.items) - (queue.blocked is not None)
             self.held.pop(queue, None)
             if queue.blocked is not None:  # since it began to leave
                 self.deliveries.retrying.pop(queue.blocked, None)
-            if queue.unmet:
-                self.unmet.remove(queue)
             del queue.lane.queues[queue.key]
 
     def _queues_of(self, service: str, slots: Container[int]) -> list[KeyQueue]:

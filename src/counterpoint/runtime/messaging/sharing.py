@@ -199,7 +199,8 @@ class Sharing:
             note.unsubscribed = over
             self.node.committer.add(note)
             for number in over:
-                self._drop(self.subscriptions[number])
+                if number in self.subscriptions:  # another node may have ended it meanwhile
+                    self._drop(self.subscriptions[number])
 
     async def _is_over(self, row: SubscriptionRow | None) -> bool:
         """Whether every node has delivered what it had to of a replay, and nothing is left open."""

@@ -168,6 +168,8 @@ class Streams:
         events, known = await page(store, types, numbers, stream.frontier, until, PAGE)
         if generation != dispatcher.generation or not self.ready:
             return False
+        if stream is not self.live and stream not in self.others:
+            return False  # its replay was ended meanwhile
         if stream is self.live and stream.slots is not None:
             self.met(events)
         for event in events:
