@@ -72,3 +72,16 @@ async def test_a_reservation_that_fails_is_tried_again_by_the_next(store: Store)
     store.error = None
 
     assert await given.next() > 0
+
+
+async def test_what_was_reserved_before_the_store_was_opened_again_is_not_used(
+    store: Store,
+) -> None:
+    """A store that lost its end may reserve the same keys for somebody else."""
+    given = reserved(store)
+    first = await given.next()
+
+    given.forget()
+
+    assert await given.next() >= first + keys.RESERVED
+    assert store.asked == 2

@@ -75,9 +75,9 @@ class Place:
         self.arrived = 0
         self.dispatcher = SimpleNamespace(
             generation=0,
-            under_way=lambda _, slots: self.busy & slots,
-            leave=lambda *_: None,
-            forget=lambda *_: None,
+            under_way=self._under_way,
+            leave=_hear,
+            forget=_hear,
         )
         node: Any = SimpleNamespace(store=self.store)
         store: Any = self.store
@@ -88,9 +88,12 @@ class Place:
             dispatcher,
             names=lambda _: [REACTION],
             arrived=self._arrived,
-            left=_left,
+            left=_hear,
         )
         self.shares.owned["shop"] = set(range(owned))
+
+    def _under_way(self, _: str, slots: set[int]) -> set[int]:
+        return self.busy & slots
 
     def _arrived(self, _: object) -> None:
         self.arrived += 1
@@ -100,7 +103,7 @@ class Place:
         return [Progress(1, 5 if self.arrived else 100)]
 
 
-def _left(_service: str, _slots: Container[int]) -> None: ...
+def _hear(_service: str, _slots: Container[int]) -> None: ...
 
 
 def test_nodes_that_host_a_reaction_share_all_slots() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from counterpoint import Execution, Service, Transaction, workflow
+from counterpoint import Execution, NotDone, Service, Transaction, workflow
 from counterpoint.errors import StoreBrokenError, StoreError
 from counterpoint.model.rows import Commit
 from counterpoint.ports.store import StoreFeatures
@@ -35,7 +35,9 @@ class Books(MemoryStore):
         self.may_group = asyncio.Event()
         self.may_commit = asyncio.Semaphore(1000)
         self.closed = asyncio.Event()
+        self.may_undo = asyncio.Event()
         self.may_group.set()
+        self.may_undo.set()
 
     async def commit(self, commit: Commit) -> int:
         await self.may_group.wait()
@@ -82,6 +84,7 @@ class BooksTransaction:
         return first
 
     async def rollback(self) -> None:
+        await self.books.may_undo.wait()
         if not self.over:
             self.over = True
             self.books.begun -= 1
@@ -105,6 +108,8 @@ class Shop:
             await tx.execute(entry)
             self.inside.set()
             await self.go_on.wait()
+            if entry == "wrong":
+                raise NotDone(entry)
             return entry
 
         @service.activity
@@ -214,6 +219,23 @@ async def test_a_second_transaction_of_an_execution_is_applied_after_the_first()
 
         assert await harness.result(execution) == "ab"
         assert books.entries == ["a", "b"]
+
+
+async def test_an_attempt_has_failed_when_its_transaction_is_undone() -> None:
+    shop, books = Shop(), Books()
+    books.may_undo.clear()
+    async with opened(shop, books) as harness:
+        execution = await harness.app.start(shop.both, "a", "wrong")
+        await shop.inside.wait()
+        await turns()
+        assert resident(harness, execution).attempts
+        assert "attempt-failed" not in [entry.type for entry in await execution.journal()]
+        books.may_undo.set()
+        await turns()
+
+        assert "attempt-failed" in [entry.type for entry in await execution.journal()]
+        assert harness.app.node.transactions.open == books.begun == 0
+        assert books.entries == ["a"]
 
 
 async def test_a_failure_of_the_store_leaves_no_transaction_open() -> None:
