@@ -93,6 +93,9 @@ class Publishing:
         if not remember:
             self.node.committer.add(note)
             return await asyncio.shield(done)
+        places = [(row.source, row.id) for row in rows]
+        if any(place in self._on_their_way for place in places):
+            return False  # somebody was quicker while the store was asked: both would be refused
         for row in rows:
             self._on_their_way[row.source, row.id] = (row, done)
         try:
