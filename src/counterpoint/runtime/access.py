@@ -292,7 +292,7 @@ async def check_reachable(store: Store, execution_id: str, what: str) -> None:
     if row is None:
         if await about_to_begin(store, execution_id):
             return
-        raise ExecutionNotFoundError(execution_id)
+        row = await existing(store, execution_id)  # it may have begun since
     if not row.status.live and not await about_to_begin(store, execution_id):
         raise ExecutionRefusedError(row.id, f"it is {row.status} and cannot be {what}")
 
