@@ -63,6 +63,22 @@ async def test_of_many_nodes_that_claim_at_once_one_gets_each_call(shop: Several
     assert rest == []  # each finds others behind those that another one holds
 
 
+async def test_a_call_that_another_node_is_just_claiming_is_left_to_it(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    await offer(one, call(1), call(2))
+    async with shop.back_door.transaction():  # what `claim` does, in slow motion
+        (first,) = await shop.sql(
+            "SELECT execution_key FROM {schema}.claim_v1($1, $2, '{}', '{}', '{}', '{}', 1)",
+            one.incarnation,
+            [CREATE],
+        )
+        claiming = asyncio.ensure_future(claim(two))
+        await asyncio.wait([claiming], timeout=10)
+
+    assert first == (1,)
+    assert await claiming == [2]
+
+
 async def test_claims_are_fair_between_workflows(shop: Several) -> None:
     node = await shop.node()
     await offer(node, *(call(key, workflow="orders.big") for key in range(1, 31)))

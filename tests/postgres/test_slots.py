@@ -181,6 +181,26 @@ async def test_who_takes_a_slot_goes_back_to_the_subscriptions_position(shop: Se
     ) == [(1, 30)]
 
 
+async def test_slots_do_not_come_while_a_position_moves(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    await subscribe(one, subscription(1))
+    await two.take_slots(SERVICE, 1)  # so that all slots have their rows
+    async with shop.back_door.transaction():  # what `advance` does, in slow motion
+        await shop.sql("SELECT {schema}.hold_subscriptions_v1($1)", SERVICE)
+        taking = asyncio.ensure_future(one.take_slots(SERVICE, 9))
+        blocked = asyncio.ensure_future(shop.wait_until_blocked())
+        await asyncio.wait([taking, blocked], return_when=asyncio.FIRST_COMPLETED)
+        held = not taking.done()
+        blocked.cancel()
+        await asyncio.wait([blocked])
+        await shop.sql("UPDATE {schema}.subscriptions SET position = 7")
+    await taking
+
+    assert held
+    read = "SELECT position FROM {schema}.progress WHERE incarnation = $1"
+    assert await shop.sql(read, one.incarnation) == [(7,)]
+
+
 async def test_who_gets_no_slot_does_not_go_back(shop: Several) -> None:
     one, two = await shop.nodes(2)
     await subscribe(one, subscription(1))
@@ -263,6 +283,16 @@ async def test_an_act_that_is_just_being_taken_over_stays_where_it_is(shop: Seve
 
     await two.take_slots(SERVICE, 1)
     assert (await two.route(9), await shop.targets()) == (0, [])
+
+
+async def test_an_act_is_not_routed_to_a_dead_owner(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    await one.take_slots(SERVICE, 256)
+    await shop.lose(one, by=two)
+    await post(await shop.client(), letter("act", "events", "redrive", SERVICE, 5))
+
+    assert await two.route(9) == 0
+    assert await shop.targets() == [("act", None)]
 
 
 async def test_a_dead_owners_acts_are_routed_to_the_next_owner(shop: Several) -> None:
