@@ -12,6 +12,8 @@ from tests.nodes.attempts import now
 READY_WITHIN_SECONDS = 30.0
 STOPPED_WITHIN_SECONDS = 30.0
 GLANCE_SECONDS = 0.002
+STOPS_ITSELF = "stops itself"
+"""What a process says that stops in the middle of a commit, as it was asked to."""
 
 
 @dataclass
@@ -107,6 +109,8 @@ class Cluster:
             if child is None or member.stands:
                 continue
             child.read(GLANCE_SECONDS)
+            if child.lines[-1:] == [STOPS_ITSELF]:  # later than it was to go on
+                child.signal(signal.SIGCONT)
             if child.closed:
                 child.finish()  # raises what it failed with
                 said = [line for line in child.lines if line.startswith(("refused", "down"))]
@@ -123,6 +127,7 @@ class Cluster:
         for member in running:
             self.go_on(member)
             os.kill(member.pid, signal.SIGTERM)
+            os.kill(member.pid, signal.SIGCONT)
         until = time.monotonic() + STOPPED_WITHIN_SECONDS
         for member in running:
             child = member.child

@@ -24,6 +24,7 @@ from examples.shop.own_file import SERVICES
 from examples.shop.payments import payments
 from tests.crash.processes import Program, Say
 from tests.nodes.attempts import Attempts
+from tests.nodes.cluster import STOPS_ITSELF
 
 from counterpoint import App, Client, ExecutionFailed, NodeStoppedError, StoreError
 from counterpoint.errors import StoreBrokenError
@@ -196,7 +197,7 @@ def _stop_within_commits(app: App, say: Say) -> None:
 
     async def stopping(self: Any, what: Any) -> Any:
         if asked and time.monotonic() < asked.pop() + COMMITS_WITHIN_SECONDS:
-            say("stops itself")
+            say(STOPS_ITSELF)
             os.kill(os.getpid(), signal.SIGSTOP)
         return await commit(self, what)
 
