@@ -4,8 +4,9 @@ Safety argument (nothing is forgotten): a live execution's row has a `wake_at` (
 attempt is under way, a timer's or retry's time while it waits). The scan visits rows in the order
 of (wake_at, key), behind a cursor. A row below the cursor is in memory, or was skipped because
 this node cannot run it. Whoever leaves memory with a `wake_at` at or below the cursor moves the
-cursor back, so the scan meets it again; so does whatever is written without being in memory. After
-a crash the cursor begins before everything.
+cursor back, so the scan meets it again; so does whatever is written without being in memory. What
+moves it back while a page is read, or loaded, moves it back once more at the end of the page, which
+may be older than what was written. After a crash the cursor begins before everything.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ FEED_AFTER_SECONDS = 0.02
 MAIL_FIRST_SECONDS = 0.5
 BEGINNING = (-(1 << 62), 0)
 FAR_FUTURE = 1 << 62
+END = (FAR_FUTURE, FAR_FUTURE)
 
 
 class DueScan:
@@ -48,6 +50,8 @@ class DueScan:
         self._rested = rested
         self._began_at = 0
         self._cursor = BEGINNING
+        self._sent_back = END
+        """The lowest place to which the cursor was moved back since the page was asked for."""
         self._life = 0
         """How often the store was opened again: a scan of before tells nothing about after."""
         self._woken = asyncio.Event()
@@ -104,7 +108,9 @@ class DueScan:
         """Make sure that a row with this `wake_at`, which is not in memory, is met again."""
         if wake_at is None:
             return
-        self._cursor = min(self._cursor, (wake_at - 1, FAR_FUTURE))
+        place = (wake_at - 1, FAR_FUTURE)
+        self._cursor = min(self._cursor, place)
+        self._sent_back = min(self._sent_back, place)
         self._set_alarm(wake_at)
 
     async def run(self) -> None:
@@ -135,16 +141,17 @@ class DueScan:
                 return
             limit = min(PAGE, room)
             until = max(self.clock.now(), self._began_at)
+            self._sent_back = END
             rows = await self.store.due(after=self._cursor, until=until, limit=limit)
             for first in range(0, len(rows), TOGETHER):
                 if life != self._life:
                     return
                 group = rows[first : first + TOGETHER]
-                # Set before loading: what loading sends back below the cursor must stay there.
                 self._cursor = (group[-1].wake_at, group[-1].key)
                 await self._load(group)
             if life != self._life:
                 return
+            self._cursor = min(self._cursor, self._sent_back)
             if len(rows) < limit:
                 break
             await asyncio.sleep(0)

@@ -180,3 +180,26 @@ async def test_scan_that_loads_while_the_store_is_opened_again_begins_anew(
         scan.on_load = scan.due.restart  # what it loads first is dropped again
 
         assert await scan.look() == [1, 1, 2]
+
+
+async def test_what_is_written_while_a_page_is_read_is_met_although_the_page_lacks_it() -> None:
+    async with scanning(-3, -1) as scan:
+        scan.store.gate.clear()
+        scan.due.poke()
+        await scan.rest()
+        written = execution(7, wake_at=scan.clock.now() - 2)
+        await start(scan.store.inner, written)
+        scan.due.reconsider(written.wake_at)
+        scan.store.gate.set()
+
+        assert 7 in await scan.look()
+
+
+async def test_what_leaves_memory_while_one_group_is_loaded_is_not_passed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due, "TOGETHER", 1)
+    async with scanning(-3, -2, -1) as scan:
+        scan.sent_back = {1: scan.clock.now() - 3}
+
+        assert (await scan.look()).count(1) == 2
