@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from counterpoint.authoring.failures import safe_str
+from counterpoint.errors import ConflictError
 from counterpoint.kernel.replay import fold
 from counterpoint.model.records import (
     NULL,
@@ -242,11 +243,15 @@ class Beginnings:
         node = self.node
         written = node.committer.store_only(new, records, letter.position, attributes)
         node.starting.setdefault(new.id, written)  # a second start of an id will be refused
-        written.add_done_callback(lambda done: self._written(done, new))
+        written.add_done_callback(lambda done: self._written(done, new, letter))
 
-    def _written(self, done: "asyncio.Future[None]", new: ExecutionRow) -> None:
+    def _written(self, done: "asyncio.Future[None]", new: ExecutionRow, letter: MailRow) -> None:
         no_longer_starting(self.node.starting, new.id, done)
-        if done.cancelled() or done.exception() is not None:
+        if done.cancelled():
+            return
+        if isinstance(done.exception(), ConflictError):
+            self._again(letter)  # its id was given away meanwhile: a parent has to hear of it
+        if done.exception() is not None:
             return
         self.node.due.reconsider(new.wake_at)
         self.node.due.poke()

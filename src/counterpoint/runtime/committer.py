@@ -388,8 +388,8 @@ class Committer:
         """Take the starts whose ids exist already out of the batch; their callers learn that."""
         refused = batch.refused_starts(error.ids)
         batch.leave_out(refused)
-        for key in refused:  # a letter that asked for a start of an id that exists had its effect
-            batch.taken += batch.taken_of.pop(key, [])
+        for key in refused:  # a letter that asked for it is read again, and meets what is there
+            batch.taken_of.pop(key, None)
         kept: list[tuple[Resident, list[Record]]] = []
         for resident, records in batch.performed:
             if resident.key in refused and resident.started is not None:
