@@ -8,6 +8,7 @@ _LETTERS = _SQL + "004_letters.sql"
 _SLOTS = _SQL + "005_slots.sql"
 _CALLS = _SQL + "006_calls.sql"
 _TESTS = "tests/postgres/test_"
+_LOST = _TESTS + "fence.py::test_a_lost_node_writes_nothing"
 
 MUTANTS = (
     Mutant(
@@ -141,5 +142,158 @@ MUTANTS = (
         "",
         (_TESTS + "claims.py::test_a_limit_holds_while_many_claim_at_once",),
         "A provider that allows seven calls at once gets more.",
+    ),
+    Mutant(
+        "commit-without-the-fence",
+        "P7",
+        _SQL + "002_commit.sql",
+        "  IF me <> 0 THEN\n    PERFORM {schema}.fence_v1(me);",
+        "  IF false THEN\n    PERFORM {schema}.fence_v1(me);",
+        (_LOST + "[commit]",),
+        "A node that was stopped and goes on writes what another one has done since.",
+    ),
+    Mutant(
+        "look-around-without-the-fence",
+        "P7",
+        _MEMBERS,
+        "  PERFORM {schema}.fence_v1(me);\n  UPDATE {schema}.leases",
+        "  UPDATE {schema}.leases",
+        (_LOST + "[beat]",),
+        "A node that was declared dead never learns it while it has nothing to write.",
+    ),
+    Mutant(
+        "begin-without-the-fence",
+        "P7",
+        "stores/postgres_transaction.py",
+        "            await self._guarded(lambda: self._writer.fence(self._connection))\n",
+        "",
+        (
+            _TESTS + "transaction.py::test_open_transaction_holds_the_fence_that_whoever_declares"
+            "_its_node_lost_has_to_take",
+        ),
+        "The rows that a frozen node's user has locked stay locked after it was declared dead.",
+    ),
+    Mutant(
+        "look-who-is-alive-before-the-lock",
+        "P7",
+        _SQL + "002_commit.sql",
+        "  PERFORM pg_advisory_xact_lock_shared({schema}.lock_class_v1('node'), me::integer);\n"
+        "  PERFORM 1 FROM {schema}.nodes\n"
+        "  WHERE incarnation = me AND stopped_at IS NULL AND lost_at IS NULL;\n"
+        "  IF NOT FOUND THEN\n",
+        "  PERFORM 1 FROM {schema}.nodes\n"
+        "  WHERE incarnation = me AND stopped_at IS NULL AND lost_at IS NULL;\n"
+        "  IF FOUND THEN\n"
+        "    PERFORM pg_advisory_xact_lock_shared({schema}.lock_class_v1('node'), me::integer);\n"
+        "  ELSE\n",
+        (_TESTS + "fence.py::test_a_commit_that_waits_for_a_declaration_is_refused",),
+        "A commit that waited while its node was declared dead is written after that.",
+    ),
+    Mutant(
+        "adopt-what-the-living-own",
+        "P7",
+        _MEMBERS,
+        "{schema}.nodes\n  WHERE NOT emptied AND (stopped_at IS NOT NULL OR lost_at IS NOT NULL)",
+        "{schema}.nodes\n  WHERE NOT emptied",
+        (_TESTS + "adoption.py::test_executions_of_the_living_are_not_adopted",),
+        "A node takes executions away from one that runs them.",
+    ),
+    Mutant(
+        "leave-as-if-nothing-were-under-way",
+        "P7",
+        _MEMBERS,
+        "  EXCEPTION WHEN lock_not_available THEN\n    RETURN false;\n  END;\n"
+        "  UPDATE {schema}.nodes SET stopped_at",
+        "  EXCEPTION WHEN lock_not_available THEN\n    NULL;\n  END;\n"
+        "  UPDATE {schema}.nodes SET stopped_at",
+        (_TESTS + "fence.py::test_a_node_does_not_leave_while_a_commit_of_it_is_under_way",),
+        "What a stopping node still writes is not seen by the one that takes its work over.",
+    ),
+    Mutant(
+        "give-positions-without-the-lock-on-the-log",
+        "P6",
+        _LETTERS,
+        "  PERFORM FROM {schema}.log FOR UPDATE;\n  -- Another node may",
+        "  -- Another node may",
+        (
+            _TESTS + "routing.py::"
+            "test_a_letter_that_is_routed_beside_a_commit_comes_behind_its_letters",
+        ),
+        "Two letters get one position, and a commit that posts one fails.",
+    ),
+    Mutant(
+        "read-the-last-position-before-the-lock",
+        "P4",
+        _SQL + "002_commit.sql",
+        "    UPDATE {schema}.log AS l SET position = l.position + new_events, "
+        "mail = l.mail + new_letters\n"
+        "    WHERE l.one RETURNING l.position - new_events + 1, l.mail - new_letters "
+        "INTO first_event, first_letter;",
+        "    SELECT l.position + 1, l.mail INTO first_event, first_letter FROM {schema}.log AS l;\n"
+        "    UPDATE {schema}.log AS l SET position = l.position + new_events, "
+        "mail = l.mail + new_letters WHERE l.one;",
+        (_TESTS + "positions.py::test_later_event_is_not_readable_before_an_earlier_one",),
+        "Two nodes that publish at once get one position, and one of them fails.",
+    ),
+    Mutant(
+        "route-an-act-to-a-dead-owner",
+        "P1",
+        _LETTERS,
+        "      AND {schema}.alive_v1(owner)\n    ORDER BY position LIMIT at_most",
+        "    ORDER BY position LIMIT at_most",
+        (_TESTS + "slots.py::test_an_act_is_not_routed_to_a_dead_owner",),
+        "A redrive goes round in circles until somebody takes the slot.",
+    ),
+    Mutant(
+        "route-a-letter-to-a-dead-owner",
+        "P1",
+        _LETTERS,
+        "    LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner\n"
+        "      AND owners.stopped_at IS NULL AND owners.lost_at IS NULL\n",
+        "    LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner\n",
+        (
+            _TESTS + "routing.py::"
+            "test_a_letter_to_an_execution_whose_owner_died_goes_to_who_adopts_it",
+            _TESTS + "routing.py",
+        ),
+        "A signal to an execution of a node that died is never taken.",
+    ),
+    Mutant(
+        "post-to-a-dead-owner",
+        "P1",
+        _LETTERS,
+        "    ON owners.incarnation = newest.owner AND stopped_at IS NULL AND lost_at IS NULL;",
+        "    ON owners.incarnation = newest.owner;",
+        (_TESTS + "routing.py",),
+        "A cancel that is posted after a node has died waits for a restart that never comes.",
+    ),
+    Mutant(
+        "claim-what-somebody-is-claiming",
+        "P3",
+        _CALLS,
+        "    ORDER BY turn, claimable.number LIMIT at_most FOR UPDATE OF calls SKIP LOCKED\n",
+        "    ORDER BY turn, claimable.number LIMIT at_most\n",
+        (_TESTS + "claims.py::test_a_call_that_another_node_is_just_claiming_is_left_to_it",),
+        "Two nodes make one call.",
+    ),
+    Mutant(
+        "count-the-calls-of-one-node",
+        "P10",
+        _CALLS,
+        "    WHERE claimed_by IS NOT NULL AND NOT ended GROUP BY",
+        "    WHERE claimed_by = (SELECT max(incarnation) FROM {schema}.nodes) AND NOT ended "
+        "GROUP BY",
+        (_TESTS + "claims.py::test_an_activitys_limit_holds_over_all_nodes",),
+        "A provider that allows three calls at once gets three from every node.",
+    ),
+    Mutant(
+        "hold-no-subscriptions-while-slots-come",
+        "P4",
+        _SLOTS,
+        "  PERFORM {schema}.fence_v1(me);\n  PERFORM {schema}.hold_subscriptions_v1(of_service);\n"
+        "  IF (SELECT",
+        "  PERFORM {schema}.fence_v1(me);\n  IF (SELECT",
+        (_TESTS + "slots.py::test_slots_do_not_come_while_a_position_moves",),
+        "A position moves over events that the last owner of a slot had not delivered.",
     ),
 )

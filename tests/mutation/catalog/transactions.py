@@ -159,4 +159,28 @@ MUTANTS = (
         (_STORE + "test_what_is_not_the_users_affair_is_refused",),
         "A statement of the user's damages journals.",
     ),
+    Mutant(
+        "forget-to-roll-back",
+        "P3",
+        _TRANSACTIONS,
+        "        if not isinstance(outcome, Returned):\n            await opened.roll_back()\n",
+        "",
+        (
+            "tests/unit/runtime/test_transactions.py::"
+            "test_an_attempt_has_failed_when_its_transaction_is_undone",
+        ),
+        "A failed attempt keeps its transaction open, and with it the rows that it has locked.",
+    ),
+    Mutant(
+        "report-before-the-rollback",
+        "P3",
+        _TRANSACTIONS,
+        "        if not isinstance(outcome, Returned):\n            await opened.roll_back()\n",
+        "        if not isinstance(outcome, Returned):\n            opened.abandon()\n",
+        (
+            "tests/unit/runtime/test_transactions.py::"
+            "test_an_attempt_has_failed_when_its_transaction_is_undone",
+        ),
+        "The next attempt waits for rows that the failed one still locks.",
+    ),
 )
