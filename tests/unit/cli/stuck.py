@@ -121,6 +121,7 @@ def enter(directory: Path, patch: pytest.MonkeyPatch) -> None:
     patch.chdir(directory)
     patch.setattr(sys, "path", [str(directory), *sys.path])
     patch.setattr(sys, "modules", dict(sys.modules))
+    sys.modules.pop("shop", None)  # of another test
     patch.setenv("COUNTERPOINT_APP", "shop:app")
     patch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", 0.01)
 

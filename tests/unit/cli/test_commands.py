@@ -72,6 +72,7 @@ def enter(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.chdir(folder)
     patch.setattr(sys, "path", [str(folder), *sys.path])
     patch.setattr(sys, "modules", dict(sys.modules))
+    sys.modules.pop("shop", None)  # of another test
     patch.setenv("COUNTERPOINT_APP", "shop:app")
 
 
