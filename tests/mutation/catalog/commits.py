@@ -231,7 +231,8 @@ MUTANTS = (
         "forget-what-leaves-memory",
         "P1",
         _DUE,
-        "        self._cursor = min(self._cursor, (wake_at - 1, FAR_FUTURE))\n",
+        "        self._cursor = min(self._cursor, place)\n"
+        "        self._sent_back = min(self._sent_back, place)\n",
         "",
         ("tests/unit/runtime/test_due.py::test_what_leaves_memory_below_the_cursor_is_met_again",),
         "A workflow that was evicted while it slept is not met again.",
@@ -240,8 +241,8 @@ MUTANTS = (
         "ring-no-alarm-for-what-leaves-memory",
         "P1",
         _DUE,
-        "(wake_at - 1, FAR_FUTURE))\n        self._set_alarm(wake_at)\n",
-        "(wake_at - 1, FAR_FUTURE))\n",
+        "        self._set_alarm(wake_at)\n\n    async def run",
+        "\n    async def run",
         ("tests/unit/runtime/test_due.py::test_what_leaves_memory_rings_when_its_time_has_come",),
         "A workflow that was evicted while it slept oversleeps.",
     ),
@@ -258,11 +259,11 @@ MUTANTS = (
         "move-the-cursor-over-what-loading-sends-back",
         "P1",
         _DUE,
-        "                await self._load(group)\n",
-        "                await self._load(group)\n"
-        "                self._cursor = (group[-1].wake_at, group[-1].key)\n",
+        "            self._cursor = min(self._cursor, self._sent_back)\n",
+        "",
         (
-            "tests/unit/runtime/test_due.py::test_what_leaves_memory_while_others_are_loaded_is_met_again",
+            "tests/unit/runtime/test_due.py::"
+            "test_what_leaves_memory_while_one_group_is_loaded_is_not_passed_by_the_next",
         ),
         "What was evicted while others were loaded is not met again.",
     ),
