@@ -10,6 +10,10 @@ _SQLITE = "stores/sqlite_transaction.py"
 _CRASHES = "tests/design/test_transactions_crashes.py::"
 _ONCE = _CRASHES + "test_entries_events_and_starts_are_there_once_across_a_crash_at_every_commit"
 _DESIGN = "tests/design/test_transactions.py::"
+_UNDONE = (
+    "tests/unit/runtime/test_transactions.py::"
+    "test_an_attempt_has_failed_when_its_transaction_is_undone"
+)
 _STORE = "tests/unit/stores/test_sqlite_transaction.py::"
 
 MUTANTS = (
@@ -160,27 +164,30 @@ MUTANTS = (
         "A statement of the user's damages journals.",
     ),
     Mutant(
-        "forget-to-roll-back",
+        "forget-to-undo-what-failed",
+        "P3",
+        _TRANSACTIONS,
+        "        except BaseException:\n            await opened.roll_back()\n",
+        "        except BaseException:\n",
+        (_UNDONE + "[wrong]",),
+        "A failed attempt keeps its transaction open, and with it the rows that it has locked.",
+    ),
+    Mutant(
+        "forget-to-undo-what-cannot-be-recorded",
         "P3",
         _TRANSACTIONS,
         "        if not isinstance(outcome, Returned):\n            await opened.roll_back()\n",
         "",
-        (
-            "tests/unit/runtime/test_transactions.py::"
-            "test_an_attempt_has_failed_when_its_transaction_is_undone",
-        ),
-        "A failed attempt keeps its transaction open, and with it the rows that it has locked.",
+        (_UNDONE + "[odd]",),
+        "A call whose result cannot be recorded keeps its transaction open.",
     ),
     Mutant(
-        "report-before-the-rollback",
+        "report-a-failure-before-it-is-undone",
         "P3",
         _TRANSACTIONS,
-        "        if not isinstance(outcome, Returned):\n            await opened.roll_back()\n",
-        "        if not isinstance(outcome, Returned):\n            opened.abandon()\n",
-        (
-            "tests/unit/runtime/test_transactions.py::"
-            "test_an_attempt_has_failed_when_its_transaction_is_undone",
-        ),
+        "        except BaseException:\n            await opened.roll_back()\n",
+        "        except BaseException:\n            opened.abandon()\n",
+        (_UNDONE + "[wrong]",),
         "The next attempt waits for rows that the failed one still locks.",
     ),
 )
