@@ -74,6 +74,20 @@ async def test_a_letter_to_an_execution_whose_owner_died_goes_to_who_adopts_it(
     assert not (await one.beat()).unrouted
 
 
+async def test_a_letter_to_what_a_node_owned_that_is_put_aside_is_routed(shop: Several) -> None:
+    one, two = await shop.nodes(2)
+    await start(two, 1)
+    await two.commit(Commit(updates=[ExecutionUpdate(1, Status.FAILED, 1, None, 5)]))
+    await shop.lose(two, by=one)
+    await one.adopt(9)  # nobody looks at what has no live execution any more
+    await post(await shop.client(), letter("a", "execution-1", "retry"))
+
+    assert await shop.targets() == [("a", None)]
+    assert (await one.beat()).unrouted
+    assert await one.route(9) == 1
+    assert await read(one) == ["a"]
+
+
 async def test_who_routes_takes_over_what_it_hosts_itself(shop: Several) -> None:
     one, two = await shop.nodes(2)
     await start(two, 1)
@@ -295,10 +309,9 @@ async def test_a_letter_that_is_routed_beside_a_commit_comes_behind_its_letters(
     await start(node, 1)
     await post(await shop.client(), letter("routed", "nobody"))
     async with shop.back_door.transaction():  # what a commit with three letters does
-        await shop.sql("UPDATE {schema}.log SET mail = mail + 3")
+        ((given,),) = await shop.sql("UPDATE {schema}.log SET mail = mail + 3 RETURNING mail")
         routing = asyncio.ensure_future(node.route(9))
         await shop.wait_until_blocked()
-    ((given,),) = await shop.sql("SELECT mail FROM {schema}.log")
 
     assert await routing == 1
     assert await shop.sql("SELECT position FROM {schema}.mailbox") == [(given + 1,)]

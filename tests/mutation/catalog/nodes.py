@@ -251,11 +251,7 @@ MUTANTS = (
         "    LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner\n"
         "      AND owners.stopped_at IS NULL AND owners.lost_at IS NULL\n",
         "    LEFT JOIN {schema}.nodes AS owners ON owners.incarnation = newest.owner\n",
-        (
-            _TESTS + "routing.py::"
-            "test_a_letter_to_an_execution_whose_owner_died_goes_to_who_adopts_it",
-            _TESTS + "routing.py",
-        ),
+        (_TESTS + "routing.py::test_who_routes_takes_over_what_it_hosts_itself",),
         "A signal to an execution of a node that died is never taken.",
     ),
     Mutant(
@@ -264,8 +260,8 @@ MUTANTS = (
         _LETTERS,
         "    ON owners.incarnation = newest.owner AND stopped_at IS NULL AND lost_at IS NULL;",
         "    ON owners.incarnation = newest.owner;",
-        (_TESTS + "routing.py",),
-        "A cancel that is posted after a node has died waits for a restart that never comes.",
+        (_TESTS + "routing.py::test_a_letter_to_what_a_node_owned_that_is_put_aside_is_routed",),
+        "A retry of what a dead node had run lies in the mailbox for ever.",
     ),
     Mutant(
         "claim-what-somebody-is-claiming",
