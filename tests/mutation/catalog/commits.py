@@ -337,7 +337,8 @@ MUTANTS = (
         "        if is_fatal(error):\n            self._stay_down(error)\n            return\n",
         "",
         (
-            "tests/runtime/test_faults_store.py::test_node_stays_down_after_an_error_of_fsync_and_everybody_learns_it",
+            "tests/unit/runtime/test_faults.py::"
+            "test_a_store_that_has_lost_what_it_confirmed_is_not_believed_again",
         ),
         "A disk that has lost what it confirmed is believed again.",
     ),

@@ -89,6 +89,18 @@ async def test_what_was_read_before_another_failure_is_read_again() -> None:
     assert node.fault is None
 
 
+async def test_a_store_that_has_lost_what_it_confirmed_is_not_believed_again() -> None:
+    node = Node()
+    error = StoreBrokenError("fsync failed")
+    error.fatal = True
+
+    node.faults.store_failed(error)
+    await node.over()
+
+    assert node.faults.down
+    assert node.did == ["forgot", "closed"]
+
+
 async def test_a_node_that_stays_down_opens_its_store_no_more() -> None:
     node = Node()
     node.reading = asyncio.Event()
