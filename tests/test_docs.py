@@ -70,6 +70,18 @@ def test_the_choreography_of_the_readme_prints_what_the_readme_says(tmp_path: Pa
     assert first.splitlines()[3:] == ["payments.PaymentReturned by payments.give_back"]
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_apps_of_the_readme_follow_the_variable_that_the_readme_sets(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "README.md").read_text()
+    store = re.findall(r"^export COUNTERPOINT_STORE=(.*)$", page, re.MULTILINE)[0]
+    monkeypatch.setenv("COUNTERPOINT_STORE", store)
+    (tmp_path / "app.py").write_text(blocks(ROOT / "README.md")[number])
+
+    assert load(tmp_path / "app.py", f"readme_{number}").app.store == store
+
+
 def test_the_choreography_of_the_readme_does_not_start_with_an_end_that_nothing_leads_to(
     tmp_path: Path,
 ) -> None:

@@ -246,4 +246,17 @@ fulfilment = Choreography(
     "fulfilment", starts=OrderPlaced, completes=OrderConfirmed, fails=OrderRejected
 )
 
-app = App("demo", services=[orders, payments, inventory], choreographies=[fulfilment])
+
+def __getattr__(name: str) -> App:
+    """Build the app when it is asked for: the command line imports this for every command."""
+    if name != "app":
+        raise AttributeError(name)
+    services = [orders, payments, inventory]
+    app = App(
+        "demo",
+        services=services,
+        choreographies=[fulfilment],
+        hosts=[service.name for service in services],  # whatever COUNTERPOINT_HOSTS says
+    )
+    globals()["app"] = app
+    return app

@@ -5,7 +5,7 @@ import getpass
 import shlex
 
 from counterpoint.cli.output import hint, say, say_json
-from counterpoint.cli.target import Target
+from counterpoint.cli.target import Target, store_words
 from counterpoint.errors import ExecutionNotFoundError, ExecutionRefusedError
 from counterpoint.runtime.client import Client, PostedRequest
 from counterpoint.runtime.description import Description
@@ -85,8 +85,9 @@ async def report(
 def no_node(target: Target) -> str:
     """Return what to say when nobody took over a request."""
     return (
-        "no node has taken it yet: none runs on this store, or the log of the one that runs says "
-        f"why; the request is stored and takes effect when a node can ({target.run_command})"
+        f"no node has taken it yet: none runs on {store_words(target.app)}, or the log of the one "
+        "that runs says why; the request is stored and takes effect when a node can "
+        f"({target.run_command})"
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from counterpoint.app import App, store_from_url
 from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.cli.output import hint
 from counterpoint.errors import DefinitionError
 from counterpoint.ports.store import Store
 from counterpoint.runtime.client import Client
@@ -65,7 +66,19 @@ def resolve(app: str | None, store: str | None) -> Target:
     loaded = load_app(app)
     if store is not None:
         loaded.store = store_url(store)
+    else:
+        _warn_of_the_variable(app, loaded)
     return Target(loaded, app, store)
+
+
+def _warn_of_the_variable(name: str, app: App) -> None:
+    """Say which store counts where the environment names another one than the app's code."""
+    wanted = os.environ.get("COUNTERPOINT_STORE")
+    if wanted is not None and app.store != wanted:
+        hint(
+            f"{name} names its own store, {store_words(app)}, which wins over COUNTERPOINT_STORE "
+            f"({without_password(wanted)}): leave store= out of the app, or pass --store"
+        )
 
 
 def required(app: str | None, store: str | None) -> Target:

@@ -1,11 +1,14 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from counterpoint import App
 from counterpoint.cli.failures import CommandError, Exit
+from counterpoint.cli.main import cli
 from counterpoint.cli.target import (
     Target,
     load_app,
@@ -18,6 +21,8 @@ from counterpoint.cli.target import (
 )
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.stores.sqlite import SqliteStore
+
+DEMO = "counterpoint.cli.demo_shop:app"
 
 
 @pytest.fixture
@@ -141,3 +146,52 @@ async def test_a_store_that_cannot_be_reached_says_why(
 )
 def test_a_password_in_a_url_is_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("COUNTERPOINT_HOSTS", "orders,stock"), ("COUNTERPOINT_NODE", "web-1")]
+)
+def test_a_setting_for_another_app_does_not_break_the_command(variable: str, value: str) -> None:
+    environment = {**os.environ, variable: value}
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "counterpoint", "draw", "place_order", "--app", DEMO],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_setting_that_is_wrong_is_an_error_of_one_line(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(
+        cli,
+        ["list", "--store", str(tmp_path / "x.db")],
+        env={"COUNTERPOINT_MAX_RUNNING": "abc", "COUNTERPOINT_APP": None},
+    )
+
+    assert ran.exit_code == Exit.USAGE
+    assert ran.stderr == "error: COUNTERPOINT_MAX_RUNNING='abc' is not a whole number\n"
+
+
+def test_a_command_says_when_the_apps_own_store_wins_over_the_variable(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "stubborn.py").write_text(
+        "from counterpoint import App\napp = App('mine', services=[], store='sqlite:///own.db')\n"
+    )
+    (here / "pliant.py").write_text(
+        "from counterpoint import App\napp = App('mine', services=[])\n"
+    )
+    monkeypatch.setenv("COUNTERPOINT_STORE", "postgresql://shop:secret@db/shop")
+
+    resolve("stubborn:app", None)
+    said = capsys.readouterr().err
+    resolve("stubborn:app", "given.db")
+    resolve("pliant:app", None)
+
+    assert said.startswith("stubborn:app names its own store, sqlite:///own.db, which wins over ")
+    assert "postgresql://shop@db/shop" in said
+    assert capsys.readouterr().err == ""
