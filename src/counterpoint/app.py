@@ -278,6 +278,11 @@ def store_from_url(url: str) -> Store:
         return SqliteStore(unquote(path[1:]))
     if scheme in ("postgresql", "postgres") and separator:
         return PostgresStore(url)
+    if url.startswith(("postgres:", "postgresql:")):
+        raise DefinitionError(
+            "the URL of a PostgreSQL store begins with postgresql:// and two slashes: write "
+            "postgresql://user@host/database"
+        )
     guess = f"; did you mean sqlite:///{url}" if url.endswith(".db") and not separator else ""
     raise DefinitionError(
         f"{url!r} is not a store: use sqlite:///relative.db, sqlite:////absolute.db, "

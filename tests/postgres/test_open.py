@@ -1,11 +1,16 @@
 """Which databases are opened, and what is said about the others."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.postgres.server import BackDoor, Schemas, Server
+from typer.testing import CliRunner
 
+from counterpoint.cli.failures import Exit
+from counterpoint.cli.main import cli
 from counterpoint.errors import (
     StoreBusyError,
     StoreCorruptError,
@@ -20,6 +25,8 @@ from counterpoint.stores.postgres_migrate import MIGRATIONS, Migration
 from counterpoint.stores.postgres_url import read_url
 from counterpoint.testing.conformance.store_case import execution, letter, start
 
+GUIDE = Path(__file__).parents[2] / "docs/guides/operating-nodes.md"
+WIDE = {"COLUMNS": "1000"}
 SECRET = "open-sesame"  # noqa: S105 - of a test
 
 
@@ -71,6 +78,62 @@ async def test_new_store_is_made_by_a_client_too(postgres: Server, new_schema: s
     await store.commit(Commit(mail=[letter("a")]))
 
     assert len(await store.mail(after=0, limit=9)) == 1
+    await store.close()
+
+
+async def test_command_makes_no_store(
+    postgres: Server, back_door: BackDoor, new_schema: str
+) -> None:
+    url = postgres.url(schema=new_schema)
+
+    for words in (["nodes"], ["doctor"], ["contracts", "reset", "a.B"]):
+        arguments = [*words, "--store", url]
+        ran = await asyncio.to_thread(CliRunner().invoke, cli, arguments, env=WIDE)
+
+        assert ran.exit_code == Exit.STORE
+        assert f"there is no store in the schema '{new_schema}'" in ran.output
+    assert back_door.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = '{new_schema}'") == []
+
+
+async def test_role_with_the_rights_of_the_guide_can_look_and_only_that(
+    url: str, back_door: BackDoor
+) -> None:
+    store = PostgresStore(url)
+    await store.open(node=True)
+    schema, viewer = read_url(url).schema, role(back_door, "viewer")
+    (grants,) = re.findall(
+        r"```sql\n(-- a role that only looks\n.*?)-- a role that also", GUIDE.read_text(), re.DOTALL
+    )
+    back_door.execute(
+        grants.replace("CREATE ROLE viewer LOGIN;", "").replace("counterpoint", schema)
+    )
+    client = PostgresStore(as_role(url, viewer))
+
+    await client.check_there()
+    await client.open(node=False)
+
+    assert await client.execution("a") is None
+    with pytest.raises(StoreReadOnlyError, match="also INSERT, UPDATE and DELETE"):
+        await client.commit(Commit(mail=[letter("a")]))
+    await client.close()
+    await store.close()
+
+
+async def test_role_with_the_rights_of_the_guide_can_write(url: str, back_door: BackDoor) -> None:
+    store = PostgresStore(url)
+    await store.open(node=True)
+    schema, clerk = read_url(url).schema, role(back_door, "clerk")
+    (grants,) = re.findall(r"```sql\n.*?(-- a role that also.*?)```", GUIDE.read_text(), re.DOTALL)
+    back_door.execute(
+        grants.replace("CREATE ROLE clerk LOGIN;", "").replace("counterpoint", schema)
+    )
+    client = PostgresStore(as_role(url, clerk))
+    await client.open(node=False)
+
+    await client.commit(Commit(mail=[letter("a")]))
+
+    assert len(await client.mail(after=0, limit=9)) == 1
+    await client.close()
     await store.close()
 
 

@@ -15,7 +15,7 @@ from counterpoint.cli.options import (
 )
 from counterpoint.cli.output import say, say_json
 from counterpoint.cli.posting import current_user
-from counterpoint.cli.target import Target, existing_store, resolve, store_words
+from counterpoint.cli.target import Target, check_there, existing_store, resolve, store_words
 from counterpoint.cli.times import now
 from counterpoint.errors import StoreLockedError
 from counterpoint.model.ids import generate_id
@@ -55,6 +55,7 @@ async def _reset(
 ) -> tuple[str, int]:
     """Forget a type; return its full name, and how many versions of it there were."""
     store, codec = existing_store(target), target.app.codec
+    await check_there(store)
     try:
         await store.open(node=True)
     except StoreLockedError as error:

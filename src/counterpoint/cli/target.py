@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +148,7 @@ def _failed(name: str, error: BaseException) -> CommandError:
 
 def store_url(text: str) -> str:
     """Return *text* as a store's URL; what has no scheme is the path of a SQLite file."""
-    if "://" in text or text == "memory:":
+    if "://" in text or text == "memory:" or text.startswith(("postgres:", "postgresql:")):
         return text
     return "sqlite:///" + quote(text, safe="/:\\")
 
@@ -193,14 +193,25 @@ def existing_store(target: Target) -> Store:
     return found
 
 
+async def check_there(store: Store) -> None:
+    """Make sure that a store on a server is there; it is not created.
+
+    Raises:
+        StoreError: it is not, or it cannot be reached.
+    """
+    check: Callable[[], Awaitable[None]] | None = getattr(store, "check_there", None)
+    if check is not None:
+        await check()
+
+
 @asynccontextmanager
 async def open_client(target: Target) -> AsyncGenerator[Client, None]:
-    """Open the store beside its node; a file that does not exist is not created.
+    """Open the store beside its node; one that does not exist is not created.
 
     Raises:
         CommandError: there is no such file, or the store lives in the node's memory.
         StoreError: it cannot be opened.
     """
-    existing_store(target)
+    await check_there(existing_store(target))
     async with target.app.client() as client:
         yield client

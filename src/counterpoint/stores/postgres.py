@@ -59,7 +59,7 @@ from counterpoint.stores.postgres_failures import (
 )
 from counterpoint.stores.postgres_filters import executions_page
 from counterpoint.stores.postgres_messages import PostgresMessages
-from counterpoint.stores.postgres_migrate import migrate
+from counterpoint.stores.postgres_migrate import check_there, migrate
 from counterpoint.stores.postgres_transaction import PostgresTransaction
 from counterpoint.stores.postgres_url import read_url
 from counterpoint.stores.postgres_writes import COMMIT, commit_values, writes_more_than_mail
@@ -150,6 +150,20 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         self._next_look = asyncio.get_running_loop().time() + _POLL_SECONDS
         self._hearing = Listener(self._connect, f"counterpoint {self._schema}", self._notified)
         self._hearing.start()
+
+    async def check_there(self) -> None:
+        """Make sure that a node has made this store, without creating anything.
+
+        Raises:
+            StoreError: it is not there, or it cannot be reached.
+        """
+        connection = await self._connect()
+        try:
+            await check_there(connection, self._place)
+        except Exception as error:
+            raise self._translated(error) from error
+        finally:
+            await connection.close(timeout=_CLOSE_SECONDS)
 
     async def close(self) -> None:
         if self._pool is not None and self._node:

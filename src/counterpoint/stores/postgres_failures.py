@@ -22,7 +22,9 @@ _BUSY = (StoreBusyError, "other transactions were in the way: try again")
 _GONE = (StoreBrokenError, "the server went away: open it again")
 _RIGHTS = (
     StoreReadOnlyError,
-    "the user lacks rights: grant USAGE and CREATE on the schema, or CREATE on the database",
+    "the user lacks rights: to look, grant USAGE on the schema and SELECT on its tables; to start "
+    "and to signal, also INSERT, UPDATE and DELETE; to make the schema, CREATE on the database; "
+    "who brings it up to date has to own it",
 )
 _MEANINGS: dict[str, tuple[type[StoreError], str]] = {
     "53100": _FULL,
@@ -43,7 +45,10 @@ _MEANINGS: dict[str, tuple[type[StoreError], str]] = {
     "25P03": (StoreBusyError, "the transaction was idle for too long and was rolled back"),
     "42501": _RIGHTS,
     "28000": (StoreError, "the server does not let this user in: correct the URL or pg_hba.conf"),
-    "28P01": (StoreError, "the password is wrong: correct it in the URL, or in PGPASSWORD"),
+    "28P01": (
+        StoreError,
+        "the password is wrong, or there is none: give it in PGPASSWORD, ~/.pgpass or the URL",
+    ),
     "3D000": (StoreError, "the database does not exist: create it, or correct the URL"),
     "57P03": (StoreBusyError, "the server is starting or stopping: try again"),
     "57014": (StoreBrokenError, "a statement was cancelled: open it again"),

@@ -10,7 +10,7 @@ migrations that code knows.
 
 from typing import Any, NamedTuple
 
-from counterpoint.errors import StoreCorruptError, StoreReadOnlyError, StoreVersionError
+from counterpoint.errors import StoreCorruptError, StoreError, StoreReadOnlyError, StoreVersionError
 from counterpoint.stores.postgres_url import Place
 from counterpoint.stores.queries import read_sql
 
@@ -64,6 +64,20 @@ async def migrate(connection: Any, place: Place, *, node: bool) -> None:
         )
     if not current:
         await _apply(connection, place, new=not state["schema"])
+
+
+async def check_there(connection: Any, place: Place) -> None:
+    """Make sure that the schema is a store's; nothing is created.
+
+    Raises:
+        StoreError: it is not.
+    """
+    state = await connection.fetchrow(_STATE, place.schema)
+    if not (state["migrations"] or state["tables"]):
+        raise StoreError(
+            f"there is no store in the schema {place.schema!r} of {place.name}: start a node "
+            "first (counterpoint run MODULE:APP), or correct ?schema= in the URL"
+        )
 
 
 async def _apply(connection: Any, place: Place, *, new: bool) -> None:

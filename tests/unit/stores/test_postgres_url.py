@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from counterpoint.app import store_from_url
+from counterpoint.cli.target import resolve
 from counterpoint.errors import DefinitionError
 from counterpoint.stores.postgres import PostgresStore
 from counterpoint.stores.postgres_url import read_url
@@ -59,6 +60,12 @@ def test_url_that_cannot_work_is_refused_without_its_password(url: str) -> None:
         read_url(url)
 
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql:/shop@db/shop", "postgres:shop"])
+def test_url_with_a_slash_too_few_is_no_path_of_a_file(url: str) -> None:
+    with pytest.raises(DefinitionError, match="begins with postgresql:// and two slashes"):
+        resolve(None, url)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
