@@ -12,7 +12,12 @@ from counterpoint.cli.options import AppOption, IdArgument, JsonOption, StoreOpt
 from counterpoint.cli.output import out, say_json, show_parts
 from counterpoint.cli.posting import describe, posted_requests
 from counterpoint.cli.story import Surroundings, story
-from counterpoint.cli.story_surroundings import earlier_runs, open_children, operator_acts
+from counterpoint.cli.story_surroundings import (
+    earlier_runs,
+    open_children,
+    operator_acts,
+    unhosted_calls,
+)
 from counterpoint.cli.target import Target, open_client, resolve
 from counterpoint.cli.times import now
 from counterpoint.graph.sequence import Story
@@ -69,6 +74,7 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         earlier = await earlier_runs(client, description)
         children = open_children(description)
         acts, outcomes = await operator_acts(client, description)
+        unhosted = await unhosted_calls(client, description)
     if as_json:
         known = target.hosts(description.workflow)
         plain = description.to_json()
@@ -89,6 +95,7 @@ async def _show(target: Target, execution_id: str, *, verbose: bool, as_json: bo
         earlier,
         acts,
         outcomes,
+        unhosted,
         target.options,
     )
     show_parts(out(), *story(description, around))

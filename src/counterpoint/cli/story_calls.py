@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from counterpoint.cli.output import clean, one_line, value_words
 from counterpoint.cli.raised import where
-from counterpoint.cli.story_surroundings import Surroundings
+from counterpoint.cli.story_surroundings import UNDER_WAY, Surroundings
 from counterpoint.cli.times import absolute, both, due, duration, relative
 from counterpoint.model.states import Cause, Status
 from counterpoint.runtime.describing import is_deadline
@@ -24,6 +24,7 @@ CALL_STATES = {
     "being cancelled": ("…", "magenta"),
     "stuck": ("!", "bold red"),
     "waiting for a retry": ("…", "yellow"),
+    "waiting for a node": ("…", "yellow"),
     "running": ("…", "cyan"),
     "registered": ("↶", "dim"),
 }
@@ -39,9 +40,7 @@ def calls_tree(d: Description, around: Surroundings) -> Iterator[Tree]:
 
 
 def _call(call: CallDescription, around: Surroundings) -> Text:
-    state = call.state
-    if call.compensation is not None:  # its own outcome; that of its compensation stands below
-        state = "completed" if call.error is None else "failed"
+    state = _state(call, around)
     mark, style = CALL_STATES.get(state, ("·", ""))
     lines = Text.assemble(f"{call.call} {clean(call.name)} ", (f"{mark} {state}", style))
     lines.append(_pace(call.scheduled_at, call.settled_at, call.attempts, around.at))
@@ -63,6 +62,15 @@ def _call(call: CallDescription, around: Surroundings) -> Text:
     if call.compensation is not None:
         lines.append_text(_undoing(call, around))
     return lines
+
+
+def _state(call: CallDescription, around: Surroundings) -> str:
+    """Return how a call itself stands; that of its compensation stands below it."""
+    if call.compensation is not None:
+        return "completed" if call.error is None else "failed"
+    if call.state == "running" and call.name in around.unhosted:
+        return "waiting for a node"
+    return call.state
 
 
 def _attempts(
@@ -227,7 +235,9 @@ def _call_waits(call: CallDescription, around: Surroundings, *, asks: bool) -> I
         yield f"a person to {'say what became of' if asks else 'retry'} {what}"
     elif moment is not None:
         yield f"attempt {attempts + 1} of {what} {due(moment, at)} ({absolute(moment, at)})"
-    elif call.state in {"running", "being cancelled", "being undone"}:
+    elif name in around.unhosted and call.state in UNDER_WAY:
+        yield f"a node that hosts {what}: no living node does"
+    elif call.state in UNDER_WAY:
         ended = "" if around.run_command is None else " when its node ended"
         since = "" if call.attempt_at is None else f", since {both(call.attempt_at, at)}"
         yield f"attempt {attempts} of {what}, under way{ended}{since}"

@@ -9,6 +9,8 @@ from counterpoint.runtime.client import Client, ExecutionSummary, PostedRequest
 from counterpoint.runtime.description import Description, JournalEntry
 
 RUNS_MAX = 5
+UNDER_WAY = frozenset({"running", "being cancelled", "being undone"})
+"""States of a call of which an attempt runs, or is to be claimed by a node."""
 _FLOW_MAX = 1_000
 ACTS = frozenset({"retry-requested", "resolved", "reset", "terminate-requested", "cancel-refused"})
 """Records of what people asked for; of a request to cancel what is live, the description tells."""
@@ -40,6 +42,8 @@ class Surroundings:
     """What people asked for, oldest first."""
     outcomes: Mapping[int, JournalEntry] = field(default_factory=dict[int, JournalEntry])
     """The outcome that a person stated, by the number of the record that says who did."""
+    unhosted: Collection[str] = frozenset()
+    """Activities that calls wait for, and no living node hosts."""
     options: str = ""
     """What a command needs behind its arguments to reach the same store."""
 
@@ -53,6 +57,13 @@ def open_children(description: Description) -> dict[str, Status]:
         and call.child_status is not None
         and (call.settled_at is None or call.state == "being undone")
     }
+
+
+async def unhosted_calls(client: Client, description: Description) -> frozenset[str]:
+    """Return the activities that the execution may wait for because no node hosts them."""
+    if not any(call.state in UNDER_WAY for call in description.calls):
+        return frozenset()
+    return frozenset(one.name for one in await client.unhosted() if one.kind == "activity")
 
 
 async def earlier_runs(client: Client, description: Description) -> list[ExecutionSummary]:

@@ -1,6 +1,7 @@
 """Deletes finished executions that are older than they are kept, in small batches."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 from counterpoint.errors import StoreError
@@ -18,10 +19,17 @@ BATCH = 200
 class Maintenance:
     """The housekeeper of a node."""
 
-    def __init__(self, store: Store, clock: Clock, keep_finished: timedelta) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        keep_finished: timedelta,
+        has_fault: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.keep = microseconds(keep_finished)
+        self.has_fault = has_fault
 
     async def run(self) -> None:
         """Clean up now and then every minute, until cancelled."""
@@ -29,7 +37,8 @@ class Maintenance:
             try:
                 await self.clean_up()
             except StoreError as error:
-                logger.warning("finished executions cannot be deleted: %s", error)
+                if not self.has_fault():  # which is told already
+                    logger.warning("finished executions cannot be deleted: %s", error)
             await pause(self.clock, microseconds(EVERY))
 
     async def clean_up(self) -> int:

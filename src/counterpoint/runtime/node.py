@@ -141,7 +141,9 @@ class Node:
         self.faults = Faults(self)
         self.remote: RemoteCalls = RemoteCalls(self)
         self.intake: Intake = Intake(self)
-        self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished)
+        self.maintenance = Maintenance(
+            self.store, self.clock, settings.keep_finished, lambda: self.fault is not None
+        )
         self.watchdog = Watchdog(settings.block_warning)
         self.membership: Membership | None = None
         self.distant_results: DistantResults | None = None

@@ -595,3 +595,15 @@ def test_an_attempt_under_way_is_told_with_when_it_began() -> None:
     assert told_call(call)[-1] == (
         "└── attempt 2 of orders.create (call 1), under way, since 3 s ago (11:59:57 UTC)"
     )
+
+
+def test_a_call_that_no_node_hosts_is_said_to_wait_for_one() -> None:
+    call = replace(CALL, state="running", settled_at=None)
+
+    lines = "\n".join(told_call(call, Surroundings(AT, unhosted={"orders.create"})))
+    hosted = "\n".join(told_call(call, Surroundings(AT, unhosted={"orders.other"})))
+
+    assert "orders.create … waiting for a node" in lines
+    assert "a node that hosts orders.create (call 1): no living node does" in lines
+    assert "under way" not in lines
+    assert "attempt 1 of orders.create (call 1), under way" in hosted
