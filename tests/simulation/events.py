@@ -38,6 +38,7 @@ from counterpoint.model.messages import (
 )
 from counterpoint.model.records import Died, decode_records
 from counterpoint.model.rows import Commit, JournalRow
+from counterpoint.model.states import Status
 from counterpoint.runtime.mail import (
     EVENTS,
     DiscardMail,
@@ -243,7 +244,7 @@ class Driver:
         await self.go_on()
         for _ in range(50):
             letters = await self.dead()
-            if not letters:
+            if not letters and not await self._try_what_was_lost():
                 break
             for letter in letters:
                 cause = letter.cause.rpartition(".")[2]
@@ -253,6 +254,18 @@ class Driver:
                 await self._post(_discard(letter) if hopeless else _redrive(letter))
             await self.go_on()
         await self.harness.advance(seconds=5)
+
+    async def _try_what_was_lost(self) -> bool:
+        """Retry the sagas that wait for a person because nodes died during a call of theirs."""
+        app = self.harness.app
+        stuck = [one.id async for one in app.executions(status=Status.INCIDENT)]
+        lost: list[str] = []
+        for execution_id in stuck:
+            known = await app.execution(execution_id).describe()
+            if any("the node died" in incident.message for incident in known.incidents):
+                await app.execution(execution_id).retry(actor="ann", reason="nodes are calm now")
+                lost.append(execution_id)
+        return bool(lost)
 
     async def _publish(self, event: Thing) -> None:
         for _ in range(30):
