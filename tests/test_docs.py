@@ -1,9 +1,11 @@
 """The documents say what is so: code runs, links lead somewhere, references are complete."""
 
+import contextlib
 import importlib
 import importlib.util
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from dataclasses import fields
@@ -206,6 +208,27 @@ def test_code_of_a_guide_runs(
 
     if "fastapi" not in code.co_names:  # which is not installed here: compiled only
         exec(code, {"__name__": "guide"})  # noqa: S102
+
+
+async def test_the_transaction_of_the_guide_writes_into_the_table_of_the_guide(
+    tmp_path: Path,
+) -> None:
+    page = ROOT / "docs/guides/transactions.md"
+    (tmp_path / "paying.py").write_text(blocks(page)[0])
+    (table,) = re.findall(
+        r"^```sql\n(CREATE TABLE .*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    paying = load(tmp_path / "paying.py", "paying")
+    app = App("pay", services=[paying.payments], store=f"sqlite:///{tmp_path}/pay.db")
+    async with app:
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "pay.db")) as file:
+        file.execute(table)
+
+    async with app:
+        paid = await app.run(paying.buy, "1", 500, id="order-1")
+
+    assert paid == 500
 
 
 def test_every_setting_is_in_the_reference_with_its_variable_and_default() -> None:

@@ -95,6 +95,20 @@ async def test_command_makes_no_store(
     assert back_door.rows(f"SELECT 1 FROM pg_namespace WHERE nspname = '{new_schema}'") == []
 
 
+async def test_nodes_and_doctor_say_which_schema_they_look_at(url: str) -> None:
+    store, schema = PostgresStore(url), read_url(url).schema
+    await store.open(node=True)
+    await store.close()
+
+    said = []
+    for command in ("nodes", "doctor"):
+        arguments = [command, "--store", url]
+        said.append(await asyncio.to_thread(CliRunner().invoke, cli, arguments, env=WIDE))
+
+    assert f", schema {schema}\n" in said[0].stdout
+    assert re.search(rf"^schema +{schema}$", said[1].stdout, re.MULTILINE)
+
+
 async def test_role_with_the_rights_of_the_guide_can_look_and_only_that(
     url: str, back_door: BackDoor
 ) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from counterpoint.cli.options import AppOption, JsonOption, StoreOption
 from counterpoint.cli.output import clean, hint, out, say, say_json, show_parts
-from counterpoint.cli.target import Target, open_client, resolve
+from counterpoint.cli.target import Target, existing_store, open_client, resolve
 from counterpoint.cli.times import now, relative
 from counterpoint.model.cluster import ALL_SLOTS
 from counterpoint.runtime.doctor import unhosted_words
@@ -58,6 +58,8 @@ def nodes(
         show_parts(out(), Text(), _services(many, {lag.service for lag in lags}))
     if lags:
         show_parts(out(), Text(), _lags(lags, now()))
+    if (where := getattr(existing_store(target), "where", None)) is not None:
+        say(f"\nstore: {where}")
     for one in unhosted:
         hint(unhosted_words(one))
 

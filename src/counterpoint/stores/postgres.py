@@ -127,6 +127,11 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
     def __repr__(self) -> str:
         return f"PostgresStore({self._name!r})"
 
+    @property
+    def where(self) -> str:
+        """Where the store is, for people."""
+        return f"{self._name}, schema {self._schema}"
+
     async def open(self, *, node: bool) -> None:
         if self._pool is not None:
             if node:

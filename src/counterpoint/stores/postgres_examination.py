@@ -50,6 +50,7 @@ class PostgresExamination(ABC):
         heard = await self._hears()
         facts: dict[str, Fact] = {
             "store": self._name,
+            "schema": self._schema,
             "engine": f"PostgreSQL {found['server']}",
             "schema_version": found["schema_version"],
             "schema_version_known": len(MIGRATIONS),
