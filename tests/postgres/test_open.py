@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.postgres.server import BackDoor, Schemas, Server
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from counterpoint.cli.failures import Exit
 from counterpoint.cli.main import cli
@@ -100,7 +100,7 @@ async def test_nodes_and_doctor_say_which_schema_they_look_at(url: str) -> None:
     await store.open(node=True)
     await store.close()
 
-    said = []
+    said: list[Result] = []
     for command in ("nodes", "doctor"):
         arguments = [command, "--store", url]
         said.append(await asyncio.to_thread(CliRunner().invoke, cli, arguments, env=WIDE))
