@@ -141,9 +141,8 @@ class Node:
         self.faults = Faults(self)
         self.remote: RemoteCalls = RemoteCalls(self)
         self.intake: Intake = Intake(self)
-        self.maintenance = Maintenance(
-            self.store, self.clock, settings.keep_finished, lambda: self.fault is not None
-        )
+        has_fault = lambda: self.fault is not None  # noqa: E731
+        self.maintenance = Maintenance(self.store, self.clock, settings.keep_finished, has_fault)
         self.watchdog = Watchdog(settings.block_warning)
         self.membership: Membership | None = None
         self.distant_results: DistantResults | None = None
