@@ -1,5 +1,7 @@
 """For activities, compensations and reactions on an SQLite store: the transaction.
 
+An activity that asks for one writes in it, and its result is recorded in it:
+
     from counterpoint.sqlite import Transaction
 
     @payments.activity

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from tests.postgres.several import several
+
 from counterpoint.model.rows import Commit
 from counterpoint.testing.conformance.store_case import execution
-
-from tests.postgres.several import several
 
 
 async def test_five_slow_reads_keep_neither_lease_nor_commit_waiting(url: str) -> None:

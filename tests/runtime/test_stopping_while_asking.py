@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from counterpoint import App, Event, NodeStoppedError, Service
 
+from counterpoint import App, Event, NodeStoppedError, Service
 from counterpoint.model.messages import EventRow
 from counterpoint.stores.memory import MemoryStore
 
