@@ -266,6 +266,12 @@ class Registry:
         """Return the compensation of an activity's or workflow's recorded name, or None."""
         return self.compensations.get(activity)
 
+    @property
+    def subscription_names(self) -> list[str]:
+        """Recorded names of all that takes events: reactions, and workflows that events start."""
+        started = (name for name, workflow in self.workflows.items() if workflow.on is not None)
+        return [*self.reactions, *started]
+
     def limits_of(self, name: str) -> tuple[Limit, ...]:
         """Return what bounds the attempts of an activity of the app, or of a compensation.
 

@@ -21,7 +21,7 @@ from counterpoint.cli.progress import log_to_stderr, progress
 from counterpoint.cli.target import required, store_words
 from counterpoint.errors import StoreBrokenError, StoreError, StoreLockedError
 from counterpoint.model.states import LIVE, Status
-from counterpoint.runtime.nodes import cluster_of
+from counterpoint.runtime.cluster import cluster_of
 
 _FAULT_POLL_SECONDS = 0.2
 _STOPPED = {

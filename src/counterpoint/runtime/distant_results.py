@@ -9,7 +9,7 @@ import asyncio
 from counterpoint.errors import StoreError
 from counterpoint.ports.cluster import ClusterStore
 from counterpoint.runtime.host import Host
-from counterpoint.runtime.recovery import is_damage, read_end
+from counterpoint.runtime.recovery import tell_end
 from counterpoint.runtime.starts import about_to_begin
 
 SHORTEST_SECONDS = 0.05
@@ -56,15 +56,9 @@ class DistantResults:
 
     async def _tell(self, execution_id: str) -> None:
         node = self.node
-        row = await node.store.execution(execution_id)
-        if row is None or row.status.live or node.fault is not None:
-            return
         if await about_to_begin(node.store, execution_id):
             return  # it was asked to go on, or to begin again
-        try:
-            node.results.tell(execution_id, await read_end(node.store, node.codec, row))
-        except StoreError as error:
-            if not is_damage(error):
-                raise
-            node.results.fail(execution_id, error)
-        self._pause = SHORTEST_SECONDS
+        if node.fault is None and await tell_end(
+            node.store, node.codec, node.results, execution_id
+        ):
+            self._pause = SHORTEST_SECONDS

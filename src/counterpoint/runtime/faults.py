@@ -13,7 +13,7 @@ from counterpoint.runtime.loading import Loading
 from counterpoint.runtime.log import logger
 from counterpoint.runtime.membership import Membership
 from counterpoint.runtime.messaging.messaging import Messaging
-from counterpoint.runtime.recovery import Recovery, is_damage, is_fatal
+from counterpoint.runtime.recovery import Recovery, is_fatal, tell_end
 from counterpoint.runtime.remote import RemoteCalls
 
 
@@ -78,7 +78,7 @@ class Faults:
             if node.membership is not None:  # before what may take long: it keeps the lease
                 await node.membership.open()
             for execution_id in node.results.ids():
-                await self._tell_end(execution_id)
+                await tell_end(node.store, node.codec, node.results, execution_id)
             await node.messaging.read_again()
             if self.down:
                 return
@@ -112,18 +112,6 @@ class Faults:
             node.membership.poke()
         node.remote.poke()
         node.spawn(node.loading.try_stopped())
-
-    async def _tell_end(self, execution_id: str) -> None:
-        results = self.node.results
-        try:
-            finished = await self.recovery.ended(execution_id)
-        except StoreError as error:
-            if not is_damage(error):
-                raise
-            results.fail(execution_id, error)
-        else:
-            if finished is not None:
-                results.tell(execution_id, finished)
 
     def part_ended(self, task: asyncio.Task[None]) -> None:
         """A loop of the node that ends by itself is a defect; the node is of no use without it."""

@@ -135,7 +135,7 @@ class Membership:
             case Heard.EVENTS:
                 node.messaging.streams.grew()
             case Heard.CALLS:
-                self.node.remote.poke()
+                node.remote.poke()
             case Heard.NODES:
                 self.poke()
 
@@ -236,7 +236,6 @@ class Membership:
 
 def hosting_of(app: str, node: str, registry: Registry, activities: Iterable[str]) -> Hosting:
     """Return what a node with these definitions tells the others."""
-    reactions = list(registry.reactions)
     return Hosting(
         node=node or f"{socket.gethostname()}:{os.getpid()}",
         app=app,
@@ -245,7 +244,5 @@ def hosting_of(app: str, node: str, registry: Registry, activities: Iterable[str
         services=sorted(registry.services),
         workflows=sorted((name, one.version) for name, one in registry.workflows.items()),
         activities=sorted(activities),
-        subscriptions=sorted(
-            [*reactions, *(name for name, one in registry.workflows.items() if one.on is not None)]
-        ),
+        subscriptions=sorted(registry.subscription_names),
     )

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from counterpoint.authoring.registry import Registry
 from counterpoint.errors import ArgumentsError
 from counterpoint.model.cluster import NodeLoad, NodeRow
-from counterpoint.ports.cluster import ClusterStore
-from counterpoint.ports.store import Store
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.description import time_of
 
 if TYPE_CHECKING:
@@ -78,11 +77,6 @@ class NodeInfo:
         """Its number, and what people call it."""
         what = self.place if self.name == self.place else f"{self.name}, {self.place}"
         return f"node {self.incarnation} ({what})"
-
-
-def cluster_of(store: Store) -> ClusterStore | None:
-    """Return the store as one that several nodes share, or None if it is hosted by one."""
-    return cast("ClusterStore", store) if store.features.many_nodes else None
 
 
 async def store_time(access: "Access") -> int:
@@ -184,7 +178,7 @@ async def _only_node(access: "Access") -> list[NodeInfo]:
             services=sorted(registry.services),
             workflows={name: found.version for name, found in sorted(registry.workflows.items())},
             activities=sorted(registry.activities),
-            subscriptions=subscription_names(registry),
+            subscriptions=sorted(registry.subscription_names),
             started_at=None,
             seen_at=None,
             lease_until=None,
@@ -194,12 +188,6 @@ async def _only_node(access: "Access") -> list[NodeInfo]:
             calls=0,
         )
     ]
-
-
-def subscription_names(registry: Registry) -> list[str]:
-    """Return the recorded names of an app's reactions, and of workflows that events start."""
-    started = [name for name, workflow in registry.workflows.items() if workflow.on is not None]
-    return sorted([*registry.reactions, *started])
 
 
 def _state(row: NodeRow, now: int) -> NodeState:

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from counterpoint.errors import ArgumentsError, StoreError
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.doctor import Diagnosis, diagnose
 from counterpoint.runtime.lags import SubscriptionLag, read_lags
-from counterpoint.runtime.nodes import NodeInfo, cluster_of, find_node, read_nodes, store_time
+from counterpoint.runtime.nodes import NodeInfo, find_node, read_nodes, store_time
 from counterpoint.runtime.survey import read_survey
 from counterpoint.runtime.unhosted import UnhostedWork, read_letters, read_unhosted
 

@@ -23,6 +23,7 @@ from counterpoint.ports.store import Store
 from counterpoint.runtime.journals import records_of
 from counterpoint.runtime.pause import pause
 from counterpoint.runtime.resident import Finished
+from counterpoint.runtime.results import Results
 
 logger = logging.getLogger("counterpoint")
 
@@ -76,16 +77,25 @@ class Recovery:
         letter = MailRow(0, generate_id(), PROBE, "", now, self.codec.tag, bytes(PROBE_BYTES))
         await self.store.commit(Commit(mail=[letter]))
 
-    async def ended(self, execution_id: str) -> Finished | None:
-        """Return how an execution ended, or None if the store says that it has not.
 
-        Raises:
-            StoreError: the store cannot be read.
-        """
-        row = await self.store.execution(execution_id)
+async def tell_end(store: Store, codec: Codec, results: Results, execution_id: str) -> bool:
+    """Tell those who wait for an execution how the store says that it ended, if it has.
+
+    Returns whether they were told, be it that it cannot be read.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    try:
+        row = await store.execution(execution_id)
         if row is None or row.status.live:
-            return None
-        return await read_end(self.store, self.codec, row)
+            return False
+        results.tell(execution_id, await read_end(store, codec, row))
+    except StoreError as error:
+        if not is_damage(error):
+            raise
+        results.fail(execution_id, error)
+    return True
 
 
 async def read_end(store: Store, codec: Codec, row: ExecutionRow) -> Finished:

@@ -9,10 +9,11 @@ from counterpoint.model.findings import Examination
 from counterpoint.model.messages import DeadLetterGroup, HoldRow
 from counterpoint.model.rows import MailRow, Query
 from counterpoint.model.states import Status
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.lags import SubscriptionLag, read_lags
 from counterpoint.runtime.messaging.log_pages import all_holds
 from counterpoint.runtime.messaging.opening import check_contracts
-from counterpoint.runtime.nodes import NodeInfo, NodeState, cluster_of, read_nodes
+from counterpoint.runtime.nodes import NodeInfo, NodeState, read_nodes
 from counterpoint.runtime.unhosted import UnhostedWork, read_letters, read_unhosted
 
 if TYPE_CHECKING:

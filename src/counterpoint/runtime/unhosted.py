@@ -9,10 +9,11 @@ import msgspec
 
 from counterpoint.model.rows import MailRow
 from counterpoint.ports.codec import Codec
+from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.description import time_of
 from counterpoint.runtime.lags import SubscriptionLag
 from counterpoint.runtime.mail import StartMail, read_mail
-from counterpoint.runtime.nodes import NodeInfo, cluster_of, subscription_names
+from counterpoint.runtime.nodes import NodeInfo
 
 if TYPE_CHECKING:
     from counterpoint.authoring.registry import Registry
@@ -63,7 +64,7 @@ def hosted_by(nodes: Sequence[NodeInfo]) -> Hosted:
 
 def _in_app(registry: "Registry") -> Hosted:
     versions = {name: workflow.version for name, workflow in registry.workflows.items()}
-    return Hosted(versions, set(subscription_names(registry)))
+    return Hosted(versions, set(registry.subscription_names))
 
 
 async def read_letters(access: "Access") -> list[MailRow]:

@@ -63,10 +63,9 @@ from counterpoint.stores.postgres_migrate import check_there, migrate
 from counterpoint.stores.postgres_transaction import PostgresTransaction
 from counterpoint.stores.postgres_url import read_url
 from counterpoint.stores.postgres_writes import COMMIT, commit_values, writes_more_than_mail
-from counterpoint.stores.queries import load_queries
+from counterpoint.stores.queries import in_schema, queries_of
 from counterpoint.stores.rows import check_digests, execution_row
 
-_SQL = load_queries("postgres/executions.sql", "postgres/messages.sql")
 _CLOSE_SECONDS = 2.0
 _WRITES_AT_ONCE = 3
 """A commit, a look at the other nodes, and one of what else is written now and then."""
@@ -111,8 +110,8 @@ class PostgresStore(PostgresMessages, PostgresCluster, PostgresExamination):
         self._name = place.name
         self._schema = place.schema
         self._lease = place.lease_seconds
-        self._sql = {name: text.replace("{schema}", place.schema) for name, text in _SQL.items()}
-        self._commit = COMMIT.replace("{schema}", place.schema)
+        self._sql = queries_of(place.schema, "postgres/executions.sql", "postgres/messages.sql")
+        self._commit = in_schema(COMMIT, place.schema)
         self._pool: Connections | None = None
         self._writing: Connections | None = None
         """Of commits and leases, so that slow reads do not keep them waiting."""

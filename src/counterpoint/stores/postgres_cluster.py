@@ -64,7 +64,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 from counterpoint.errors import StoreError
@@ -81,7 +80,7 @@ from counterpoint.model.cluster import (
     Step,
 )
 from counterpoint.ports.cluster import Heard
-from counterpoint.stores.queries import load_queries
+from counterpoint.stores.queries import queries_of
 
 _HEARD = {kind.value: kind for kind in (Heard.EVENTS, Heard.CALLS, Heard.NODES)}
 _BACK_OFF_SECONDS = 10.0
@@ -256,7 +255,7 @@ class PostgresCluster(ABC):
 
     @property
     def _cluster(self) -> Mapping[str, str]:
-        return _queries(self._schema)
+        return queries_of(self._schema, "postgres/cluster.sql")
 
     async def _value(self, query: str, *values: Any) -> Any:
         ((value,),) = await self._act(self._cluster[query], *values)
@@ -270,12 +269,6 @@ class PostgresCluster(ABC):
             return False
         situation, until = self._left_over
         return situation == self._situation() and time.monotonic() < until
-
-
-@cache
-def _queries(schema: str) -> Mapping[str, str]:
-    queries = load_queries("postgres/cluster.sql")
-    return {name: text.replace("{schema}", schema) for name, text in queries.items()}
 
 
 def _micros(seconds: float) -> int:

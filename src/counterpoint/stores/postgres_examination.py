@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from counterpoint.model.findings import Examination, Fact, Finding, Severity, WorkflowLoad
 from counterpoint.model.ids import generate_id
 from counterpoint.stores.postgres_migrate import MIGRATIONS
-from counterpoint.stores.queries import load_queries
+from counterpoint.stores.queries import queries_of
 
 HEARD_WITHIN_SECONDS = 1.0
 ROUND_TRIPS = 5
@@ -98,10 +97,8 @@ class PostgresExamination(ABC):
         return heard.is_set()
 
 
-@cache
 def _queries(schema: str) -> Mapping[str, str]:
-    found = load_queries("postgres/examination.sql")
-    return {name: text.replace("{schema}", schema) for name, text in found.items()}
+    return queries_of(schema, "postgres/examination.sql")
 
 
 _RISKS = {

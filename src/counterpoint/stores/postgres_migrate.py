@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from counterpoint.errors import StoreCorruptError, StoreError, StoreReadOnlyError, StoreVersionError
 from counterpoint.stores.postgres_url import Place
-from counterpoint.stores.queries import read_sql
+from counterpoint.stores.queries import in_schema, read_sql
 
 
 class Migration(NamedTuple):
@@ -96,7 +96,7 @@ async def _apply(connection: Any, place: Place, *, new: bool) -> None:
             )
             if number <= await _version(connection, place):
                 continue
-            await connection.execute(read_sql(migration.path).replace("{schema}", schema))
+            await connection.execute(in_schema(read_sql(migration.path), schema))
             await connection.execute(
                 f"INSERT INTO {schema}.migrations (number, oldest_code) VALUES ($1, $2)",  # noqa: S608 - the schema's name is checked
                 number,

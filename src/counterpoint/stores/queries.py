@@ -22,3 +22,14 @@ def load_queries(*paths: str) -> dict[str, str]:
             lines = [line for line in text.strip().splitlines() if not line.startswith("--")]
             queries[name] = "\n".join(lines).strip()
     return queries
+
+
+@cache
+def queries_of(schema: str, *paths: str) -> dict[str, str]:
+    """Return the queries of some files by name, about the tables of a schema."""
+    return {name: in_schema(text, schema) for name, text in load_queries(*paths).items()}
+
+
+def in_schema(text: str, schema: str) -> str:
+    """Return a statement with the schema's name, as it stands in SQL, in the braces' place."""
+    return text.replace("{schema}", schema)

@@ -9,7 +9,7 @@ import pytest
 
 from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.states import Status
-from counterpoint.runtime import distant_results
+from counterpoint.runtime import distant_results, recovery
 from counterpoint.runtime.distant_results import DistantResults
 from counterpoint.testing.conformance.store_case import execution
 
@@ -40,7 +40,7 @@ async def ended(*_: object) -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distant_results, "SHORTEST_SECONDS", 0)
-    monkeypatch.setattr(distant_results, "read_end", ended)
+    monkeypatch.setattr(recovery, "read_end", ended)
 
 
 async def until(happened: Callable[[], object]) -> None:

@@ -38,8 +38,7 @@ def new_subscriptions(
     """Return rows, without numbers, for what the store sees for the first time."""
     known = {row.name for row in rows if not row.replay}
     found: list[SubscriptionRow] = []
-    names = [*registry.reactions, *(n for n, w in registry.workflows.items() if w.on is not None)]
-    for name in names:
+    for name in registry.subscription_names:
         target = target_of(registry, name)
         if target is None or name in known:
             continue

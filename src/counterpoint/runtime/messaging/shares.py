@@ -108,6 +108,10 @@ class Shares:
         """Whether this node delivers the events of a slot, and goes on to."""
         return slot in self.owned.get(service, ()) and slot not in self.leaving.get(service, ())
 
+    def staying(self, service: str) -> set[int]:
+        """Return the slots of a service that this node goes on to deliver; a new set."""
+        return self.owned.get(service, set()) - self.leaving.get(service, set())
+
     def hand_on(self, service: str, slot: int, letter: MailRow) -> None:
         """Let a letter about a slot that is not here, or leaves, reach the slot's next owner."""
         if slot in self.leaving.get(service, ()):
@@ -148,7 +152,7 @@ class Shares:
             if life != self.dispatcher.generation:
                 return  # the store failed: what was read is about another incarnation
             share = share_of(self.store.incarnation, service, self._names(service), nodes)
-            staying = self.owned.get(service, set()) - self.leaving.get(service, set())
+            staying = self.staying(service)
             if len(staying) > share:
                 self._leave(service, random.sample(sorted(staying), len(staying) - share))
             elif len(staying) < share and _any_free(service, slots, nodes):

@@ -130,8 +130,7 @@ class Sharing:
                 continue
             one = enlist(self.dispatcher, row, target)
             self.subscriptions[row.number] = one
-            shares = self.shares
-            staying = shares.owned.get(row.service, set()) - shares.leaving.get(row.service, set())
+            staying = self.shares.staying(row.service)
             if staying:
                 stream = Stream(row.position, row.until, {row.service: staying})
                 stream.add(one)
@@ -140,7 +139,7 @@ class Sharing:
                         hold
                         for hold in holds
                         if (hold.service, hold.lane) == (row.service, row.lane)
-                        and shares.has(row.service, slot_of(hold.event_key))
+                        and slot_of(hold.event_key) in staying
                     ],
                     self.dispatcher,
                     [stream],
