@@ -108,25 +108,45 @@ class Parade:
         return [tuple(row) for row in rows]
 
     async def freeze(self, app: App) -> None:
-        """Let a node's lease be over, as if its process had stood still."""
+        """Let a node's lease be over until it is declared lost, as if its process stood still.
+
+        The node is running, and may renew its lease at any moment: it is ended as often.
+        """
         cluster = app.node.cluster
         assert cluster is not None
-        await self.sql(
-            "UPDATE {schema}.leases SET until = 2000, seen_at = 1000 WHERE incarnation = $1",
-            cluster.incarnation,
-        )
+        incarnation = cluster.incarnation
+
+        async def gone() -> bool:
+            await self._end_lease(incarnation)
+            return await self._is_lost(incarnation)
+
+        await until(gone)
 
     async def lose(self, app: App, *, by: App) -> None:
         """Have a node declared lost by another one."""
-        incarnation = app.node.cluster.incarnation if app.node.cluster else 0
-        await self.freeze(app)
-        assert by.node.cluster is not None
-        await until(lambda: declared(by, incarnation))
+        cluster, other = app.node.cluster, by.node.cluster
+        assert cluster is not None
+        assert other is not None
+        incarnation = cluster.incarnation
 
+        async def declared() -> bool:
+            await self._end_lease(incarnation)
+            return await other.declare_lost(incarnation)
 
-async def declared(by: App, incarnation: int) -> bool:
-    assert by.node.cluster is not None
-    return await by.node.cluster.declare_lost(incarnation)
+        await until(declared)
+
+    async def _end_lease(self, incarnation: int) -> None:
+        await self.sql(
+            "UPDATE {schema}.leases SET until = 2000, seen_at = 1000 WHERE incarnation = $1",
+            incarnation,
+        )
+
+    async def _is_lost(self, incarnation: int) -> bool:
+        rows = await self.sql(
+            "SELECT 1 FROM {schema}.nodes WHERE incarnation = $1 AND lost_at IS NOT NULL",
+            incarnation,
+        )
+        return bool(rows)
 
 
 async def until(holds: Any, seconds: float = 20) -> None:

@@ -197,11 +197,12 @@ async def test_a_signal_to_an_execution_of_a_dead_node_is_taken_by_its_next_owne
         first, second = await nodes.node(), await nodes.node()
         await second.start(signalled, "a", id="a")
         await until(lambda: p.seen.calls == ["a"])
-        await nodes.freeze(second)
+        dying = asyncio.create_task(nodes.freeze(second))
 
         await first.execution("a").signal("go", "now")
 
         assert await first.execution("a").result(20) == "now"
+        await dying
 
 
 async def test_a_node_that_stops_hands_over_at_once(url: str) -> None:
