@@ -75,9 +75,13 @@ class Several:
         )
 
     async def lose(self, node: PostgresStore, by: PostgresStore) -> None:
-        """Have one node declare another one lost."""
-        await self.end_lease(node)
-        assert await by.declare_lost(node.incarnation)
+        """Have one node declare another one lost, which may be running and renew its lease."""
+        incarnation = node.incarnation
+        async with asyncio.timeout(20):
+            await self.end_lease(node)
+            while not await by.declare_lost(incarnation):
+                assert node.incarnation == incarnation
+                await self.end_lease(node)
 
     async def now(self) -> int:
         ((now,),) = await self.sql("SELECT {schema}.now_v1()")
