@@ -4,6 +4,7 @@ The plans are generic, as those of statements that are prepared once and used of
 hold something and that ANALYZE has seen.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +23,8 @@ from counterpoint.stores.postgres_filters import (
     executions_page,
 )
 
-SCHEMA = "plans"
+SCHEMA = f"plans_{os.getpid()}"
+"""Of this process: others use the same server."""
 ROWS = 5_000
 FILL = f"""
 INSERT INTO {SCHEMA}.executions (
@@ -58,7 +60,9 @@ SELECT n, 1, 'execution-' || n, 't' || n %% 9, 'k' || n, 0, 0
 FROM generate_series(1, %(rows)s) AS n;
 INSERT INTO {SCHEMA}.acts (at, kind, subject, request_id, codec, detail)
 SELECT n, 'retry', 's' || n / 9, 'r' || n, 'json', '[]' FROM generate_series(1, %(rows)s) AS n;
-ANALYZE;
+ANALYZE
+  {SCHEMA}.executions, {SCHEMA}.journal, {SCHEMA}.attributes, {SCHEMA}.mailbox, {SCHEMA}.events,
+  {SCHEMA}.reactions, {SCHEMA}.dead_letters, {SCHEMA}.holds, {SCHEMA}.event_waits, {SCHEMA}.acts;
 """
 
 

@@ -4,8 +4,9 @@ Safety argument (P1, P2, P4):
 
 1. Inputs are applied to executions in memory; what they decide is only collected. Nothing is
    performed, answered, logged or shown before the commit that contains it has returned.
-2. One commit at a time. What becomes ready while it is being written waits for the next one, so the
-   journal rows of one execution are written in the order in which they were decided.
+2. One commit at a time (`_turn`), also when the node stops: who flushes waits for the commit under
+   way. What becomes ready while it is being written waits for the next one, so the journal rows of
+   one execution are written in the order in which they were decided.
 3. If a commit does not clearly succeed, nothing of it is performed and every execution in memory is
    dropped: some of it may be in the store. The store is opened again and what it says is the
    truth. A start that was not acknowledged may then exist or not; its caller got an error that
@@ -33,10 +34,7 @@ from counterpoint.errors import (
 from counterpoint.model.messages import ContractRow, EventRow
 from counterpoint.model.outcomes import Outcome
 from counterpoint.model.records import Record
-from counterpoint.model.rows import (
-    ExecutionRow,
-    MailRow,
-)
+from counterpoint.model.rows import ExecutionRow, MailRow
 from counterpoint.model.times import microseconds
 from counterpoint.ports.clock import Clock
 from counterpoint.ports.codec import Codec
@@ -113,6 +111,7 @@ class Committer:
         self._notes: list[Note] = []
         self._stored: list[Stored] = []
         self._woken: asyncio.Event = asyncio.Event()
+        self._turn = asyncio.Lock()
         self.writing = False
         self._life = 0
         """How often everything was dropped: what was gathered before is not performed after it."""
@@ -215,14 +214,15 @@ class Committer:
             await self._flush_ready()
 
     async def _flush_ready(self) -> None:
-        while self._anything:
-            if self.transactions.alone:
-                async with self.transactions.gate:  # before anything is gathered: it may take long
+        async with self._turn:
+            while self._anything:
+                if self.transactions.alone:
+                    async with self.transactions.gate:  # before anything is gathered: it takes long
+                        await self._flush()
+                else:
                     await self._flush()
-            else:
-                await self._flush()
-            if self._anything:
-                await asyncio.sleep(0)  # a store may answer without ever giving others a turn
+                if self._anything:
+                    await asyncio.sleep(0)  # a store may answer without ever giving others a turn
 
     def drop(self, error: BaseException) -> None:
         """Forget everything that waits for a commit; those who wait for it get *error*."""

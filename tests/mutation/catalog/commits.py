@@ -69,9 +69,24 @@ MUTANTS = (
         _COMMITTER,
         "            self._woken.clear()\n            await self._flush_ready()\n",
         "            self._woken.clear()\n"
+        "            self._turn = asyncio.Lock()\n"
         "            asyncio.get_running_loop().create_task(self._flush_ready())\n",
         ("tests/runtime/test_commit_batches.py::test_one_commit_waits_for_the_one_before",),
         "The rows of one journal are written in another order than they were decided in.",
+    ),
+    Mutant(
+        "stop-beside-the-commit-under-way",
+        "P2",
+        _COMMITTER,
+        "        async with self._turn:\n            while self._anything:\n",
+        "        if True:\n            while self._anything:\n",
+        (
+            "tests/runtime/test_stop_in_commit.py::"
+            "test_stop_waits_for_the_commit_of_what_an_attempt_returned",
+            "tests/runtime/test_stop_in_commit.py::"
+            "test_stop_writes_nothing_beside_the_commit_under_way",
+        ),
+        "A stop that looks for work while a commit is written cuts it off, or overtakes it.",
     ),
     Mutant(
         "report-success-of-an-unknown-commit",
