@@ -128,10 +128,10 @@ async def test_calls_and_compensations_run_where_they_are_hosted(url: str) -> No
         there = await nodes.enter("payments")
         terminal.fail = [NotDone("not yet")]
         good = await here.start(order, "one", id="one")
-        result = await good.result(timeout=10)
+        result = await good.result(timeout=30)
         bad = await here.start(order_and_fail, "two", id="two")
         with pytest.raises(ExecutionFailed) as caught:
-            await bad.result(timeout=10)
+            await bad.result(timeout=30)
         events = await there.node.store.events(EventQuery())
 
         assert result == {"cents": 250}
@@ -169,7 +169,7 @@ async def test_a_cancelled_call_is_cancelled_where_it_runs(url: str) -> None:
         terminal.open.clear()
         execution = await here.start(order_patiently, "one")
 
-        assert await execution.result(timeout=10) == "too late"
+        assert await execution.result(timeout=30) == "too late"
         await until(lambda: terminal.cancelled == len(terminal.calls))
         await nodes.is_empty()
 
@@ -179,7 +179,7 @@ async def test_a_call_is_withdrawn_that_nobody_has_claimed(url: str) -> None:
         here = await nodes.enter("orders")
         execution = await here.start(order_patiently, "one")
 
-        assert await execution.result(timeout=10) == "too late"
+        assert await execution.result(timeout=30) == "too late"
         await nodes.is_empty()
 
 
@@ -190,7 +190,7 @@ async def test_heartbeats_reach_the_next_attempt(url: str) -> None:
         terminal.fail = [ConnectionError("no route")]
         execution = await here.start(order_beating, "one")
 
-        assert await execution.result(timeout=10) == "{'page': 7}"
+        assert await execution.result(timeout=30) == "{'page': 7}"
 
 
 async def test_a_lost_call_is_made_again_unless_it_may_be_made_only_once(url: str) -> None:
@@ -205,9 +205,9 @@ async def test_a_lost_call_is_made_again_unless_it_may_be_made_only_once(url: st
         terminal.open.set()
         await nodes.enter("payments")
 
-        assert await again.result(timeout=10) == {"cents": 250}
+        assert await again.result(timeout=30) == {"cents": 250}
         with pytest.raises(ExecutionFailed, match="outcome unknown"):
-            await once.result(timeout=10)
+            await once.result(timeout=30)
         assert sorted(terminal.calls) == ["charge one", "charge one", "wire two"]
         await nodes.is_empty()
 
@@ -223,7 +223,7 @@ async def test_the_outcome_of_a_call_finds_the_new_owner_of_its_execution(url: s
         other = await nodes.enter("orders")
         terminal.open.set()
 
-        assert await other.execution("one").result(timeout=10) == "wired"
+        assert await other.execution("one").result(timeout=30) == "wired"
         assert terminal.calls == ["wire one"]
         await nodes.is_empty()
 
@@ -236,7 +236,7 @@ async def test_a_services_concurrency_holds_over_all_nodes(url: str) -> None:
         await until(lambda: terminal.running == 2)
         terminal.open.set()
         for execution in started:
-            await execution.result(timeout=10)
+            await execution.result(timeout=30)
 
         assert terminal.most == 2
         await nodes.is_empty()
@@ -247,7 +247,7 @@ async def test_an_activitys_concurrency_holds_over_all_nodes(url: str) -> None:
         apps = [await nodes.enter("orders", "bank"), await nodes.enter("bank")]
         started = [await apps[0].start(audited, str(n)) for n in range(8)]
         for execution in started:
-            await execution.result(timeout=10)
+            await execution.result(timeout=30)
 
         assert terminal.most == 1
         assert len(terminal.calls) == 8
@@ -260,7 +260,7 @@ async def test_a_rate_holds_over_all_nodes(url: str) -> None:
         began = clock.now()
         started = [await apps[0].start(notified, str(n)) for n in range(5)]
         for execution in started:
-            await execution.result(timeout=10)
+            await execution.result(timeout=30)
 
         assert clock.now() - began > 350_000  # four of them had to wait for 0.1 s each
         assert len(terminal.calls) == 5
@@ -273,7 +273,7 @@ async def test_claims_are_fair_between_workflows(url: str) -> None:
             await here.start(order_by_wire, f"flood {n}")
         late = await here.start(order, "late")
         await nodes.enter("payments", max_running=2)
-        await late.result(timeout=10)
+        await late.result(timeout=30)
 
         assert terminal.calls.index("charge late") < 8
 
@@ -286,7 +286,7 @@ async def test_what_a_call_writes_in_a_transaction_is_committed_with_its_outcome
         there = await nodes.enter("bank")
         terminal.fail = [ConnectionError("no route")]  # after it has written
         first = await here.start(entered, "one")
-        await first.result(timeout=10)
+        await first.result(timeout=30)
         terminal.open.clear()
         terminal.entered.clear()
         second = await here.start(entered, "two")
@@ -294,7 +294,7 @@ async def test_what_a_call_writes_in_a_transaction_is_committed_with_its_outcome
         await there.node.crash()
         terminal.open.set()
         await nodes.enter("bank")
-        await second.result(timeout=10)
+        await second.result(timeout=30)
         rows = await nodes.behind.sql("SELECT name FROM public.entries ORDER BY name")
         await nodes.behind.sql("DROP TABLE public.entries")
 
@@ -313,7 +313,7 @@ async def test_a_node_that_was_declared_dead_does_not_report_what_it_ran(url: st
         await nodes.behind.lose(_store(there), by=_store(here))
         terminal.open.set()
         with pytest.raises(ExecutionFailed, match="outcome unknown"):
-            await here.execution("one").result(timeout=10)
+            await here.execution("one").result(timeout=30)
 
         assert terminal.calls == ["wire one"]
 

@@ -19,7 +19,7 @@ async def test_an_execution_of_another_node_is_not_loaded() -> None:
         assert await there.node.load("one") is None
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == "wired"
+        assert await execution.result(timeout=30) == "wired"
         assert terminal.calls == ["wire one"]
 
 
@@ -43,5 +43,5 @@ async def test_a_letter_to_an_execution_that_began_elsewhere_is_passed_on() -> N
 
         await until(lambda: terminal.cancelled)
         with pytest.raises(ExecutionFailed):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
         assert not world.shared.letters()

@@ -93,8 +93,8 @@ def repository(world: World, *services: Service) -> App:
 async def test_a_stub_calls_what_another_repository_has() -> None:
     world = World()
     async with repository(world, near, near_far) as here, repository(world, far) as there:
-        result = await (await here.start(reserved, "one")).result(timeout=5)
-        started = await there.execution("after-one").result(timeout=5)
+        result = await (await here.start(reserved, "one")).result(timeout=30)
+        started = await there.execution("after-one").result(timeout=30)
 
         assert (result, started) == (7, "followed one")
         assert terminal.calls == ["reserve one"]
@@ -106,7 +106,7 @@ async def test_a_saga_of_stubs_is_undone_where_their_code_is() -> None:
     async with repository(world, near, near_far) as here, repository(world, far):
         execution = await here.start(reserved, "bad", id="bad")
         with pytest.raises(ExecutionFailed) as caught:
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert caught.value.status == Status.COMPENSATED
         assert terminal.calls == ["reserve bad", "unreserve bad 7"]
@@ -123,7 +123,7 @@ async def test_a_stub_is_called_once_if_its_implementation_says_so() -> None:
             await there.node.crash()
         async with repository(world, far):
             with pytest.raises(ExecutionFailed) as caught:
-                await execution.result(timeout=5)
+                await execution.result(timeout=30)
 
         error = caught.value.__cause__
         assert isinstance(error, ActivityFailed)
@@ -136,7 +136,7 @@ async def test_a_deadline_ends_a_call_of_another_node() -> None:
         terminal.open.clear()
         execution = await here.start(order_by_a_deadline, "one")
         with pytest.raises(ExecutionFailed, match="deadline"):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         await until(lambda: terminal.cancelled == len(terminal.calls))
         await is_empty(world)
@@ -148,7 +148,7 @@ async def test_executions_that_wait_for_another_node_leave_room_in_memory() -> N
         await until(lambda: len(world.calls) == 20)
         in_memory = len(here.node.residents)
         async with node(world, "payments"):
-            results = [await one.result(timeout=10) for one in started]
+            results = [await one.result(timeout=30) for one in started]
 
         assert in_memory <= 3
         assert results == [{"cents": 250}] * 20
@@ -165,7 +165,7 @@ async def test_a_failed_store_of_the_owner_loses_no_call() -> None:
         await until(lambda: here.node.fault is None)
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == "wired"
+        assert await execution.result(timeout=30) == "wired"
         assert terminal.calls == ["wire one"]
         await is_empty(world)
 
@@ -180,16 +180,16 @@ async def test_a_node_that_is_busy_itself_claims_all_the_same() -> None:
         await until(lambda: there.node.remote.waiting)
         terminal.hold = ""
 
-        assert await execution.result(timeout=5) == "wired"
+        assert await execution.result(timeout=30) == "wired"
 
 
 async def test_what_may_have_happened_before_a_reset_is_not_done_twice() -> None:
     async with shop("orders", "payments") as (_, (here, _)):
         execution = await here.start(order_by_wire, "one", id="one")
-        await execution.result(timeout=5)
+        await execution.result(timeout=30)
         await execution.reset(to=2, actor="ann", reason="try")
         with pytest.raises(ExecutionFailed, match="outcome unknown"):
-            await here.execution("one").result(timeout=5)
+            await here.execution("one").result(timeout=30)
 
         assert terminal.calls == ["wire one"]
 
@@ -205,4 +205,4 @@ async def test_a_letter_about_an_earlier_attempt_changes_nothing() -> None:
         await until(lambda: not world.shared.letters())
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == "wired"
+        assert await execution.result(timeout=30) == "wired"

@@ -28,7 +28,7 @@ async def test_a_call_runs_where_its_service_is_hosted_and_its_result_comes_back
     async with shop("orders", "payments") as (world, (here, _)):
         execution = await here.start(order, "one", id="one")
 
-        assert await execution.result(timeout=5) == {"cents": 250}
+        assert await execution.result(timeout=30) == {"cents": 250}
         assert terminal.calls == ["charge one"]
         assert terminal.keys == ["one/1/2"]
         await is_empty(world)
@@ -50,7 +50,7 @@ async def test_a_call_that_nobody_hosts_waits_until_somebody_does() -> None:
         await until(lambda: world.calls)
         status = (await execution.describe()).status
         async with node(world, "payments"):
-            result = await execution.result(timeout=5)
+            result = await execution.result(timeout=30)
 
         assert (status, result) == (Status.RUNNING, {"cents": 250})
 
@@ -60,7 +60,7 @@ async def test_a_business_error_crosses_with_its_facts() -> None:
         terminal.fail = [Refused(why="no money")]
         execution = await here.start(order_and_stay, "one")
 
-        assert await execution.result(timeout=5) == "no money"
+        assert await execution.result(timeout=30) == "no money"
         assert len(terminal.calls) == 1
 
 
@@ -69,7 +69,7 @@ async def test_a_failed_attempt_is_made_again_under_the_same_key() -> None:
         terminal.fail = [ConnectionError("no route"), RetryAfter(timedelta(milliseconds=1))]
         execution = await here.start(order, "one")
 
-        assert await execution.result(timeout=5) == {"cents": 250}
+        assert await execution.result(timeout=30) == {"cents": 250}
         assert len(terminal.keys) == 3
         assert len(set(terminal.keys)) == 1
 
@@ -90,7 +90,7 @@ async def test_a_call_has_the_attempts_of_the_policy_where_it_is_hosted() -> Non
         terminal.fail = [ConnectionError("no route")] * 9
         execution = await here.start(order, "one")
         with pytest.raises(ExecutionFailed, match="after 3 attempts, outcome unknown"):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert len(terminal.calls) == 3
 
@@ -99,11 +99,11 @@ async def test_not_done_is_no_doubt_and_another_error_is() -> None:
     async with shop("orders", "payments") as (_, (here, _)):
         terminal.fail = [NotDone("surely not")]
         first = await here.start(order_by_wire, "one")
-        assert await first.result(timeout=5) == "wired"
+        assert await first.result(timeout=30) == "wired"
         terminal.fail = [ConnectionError("no answer")]
         second = await here.start(order_by_wire, "two")
         with pytest.raises(ExecutionFailed) as caught:
-            await second.result(timeout=5)
+            await second.result(timeout=30)
 
         error = caught.value.__cause__
         assert isinstance(error, ActivityFailed)
@@ -116,7 +116,7 @@ async def test_an_attempt_times_out_where_it_runs() -> None:
         terminal.open.clear()
         execution = await here.start(order_slowly, "one")
         with pytest.raises(ExecutionFailed, match=r"the attempt took longer than 0\.05 s"):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert terminal.cancelled == 1
 
@@ -126,7 +126,7 @@ async def test_a_heartbeats_detail_reaches_the_next_attempt() -> None:
         terminal.fail = [ConnectionError("no route")]
         execution = await here.start(order_beating, "one")
 
-        assert await execution.result(timeout=5) == "{'page': 7}"
+        assert await execution.result(timeout=30) == "{'page': 7}"
 
 
 async def test_a_heartbeat_is_recorded_while_the_attempt_goes_on() -> None:
@@ -139,14 +139,14 @@ async def test_a_heartbeat_is_recorded_while_the_attempt_goes_on() -> None:
         await until(lambda: step.heartbeat is not None and bytes(step.heartbeat) == b'{"page":7}')
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == "None"
+        assert await execution.result(timeout=30) == "None"
 
 
 async def test_compensations_run_where_they_are_hosted() -> None:
     async with shop("orders", "payments") as (world, (here, _)):
         execution = await here.start(order_and_fail, "one", id="one")
         with pytest.raises(ExecutionFailed) as caught:
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert caught.value.status == Status.COMPENSATED
         assert terminal.calls == ["charge one", "refund one {'cents': 250}", "release one"]
@@ -159,7 +159,7 @@ async def test_a_compensation_that_fails_is_tried_again() -> None:
         terminal.fail_when["refund"] = ConnectionError("no route")
         execution = await here.start(order_and_fail, "one")
         with pytest.raises(ExecutionFailed):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         refunds = [call for call in terminal.calls if call.startswith("refund")]
         assert refunds == ["refund one {'cents': 250}"] * 2
@@ -169,7 +169,7 @@ async def test_what_an_activity_publishes_is_in_the_log_with_its_result() -> Non
     async with shop("orders", "payments") as (world, (here, _)):
         terminal.fail = [ConnectionError("no route")]  # which publishes nothing
         execution = await here.start(order, "one", id="one")
-        await execution.result(timeout=5)
+        await execution.result(timeout=30)
         (event,) = await events(world)
 
         assert (event.type, event.key, event.source) == ("payments.Charged", "one", "payments")
@@ -220,7 +220,7 @@ async def test_a_result_that_does_not_fit_the_callers_types_fails_the_call(
         monkeypatch.setattr(type(charge.signature.result), "decode", decode_once)
         terminal.open.set()
         with pytest.raises(ExecutionFailed, match="not what I expected"):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
 
 async def test_a_node_is_not_idle_while_another_one_runs_its_call() -> None:
@@ -232,4 +232,4 @@ async def test_a_node_is_not_idle_while_another_one_runs_its_call() -> None:
             await here.idle(timeout=0.05)
         terminal.open.set()
 
-        await here.idle(timeout=5)
+        await here.idle(timeout=30)

@@ -26,7 +26,7 @@ async def test_a_cancelled_call_that_somebody_has_claimed_is_cancelled_there() -
         await terminal.entered.wait()
         await execution.cancel()
         with pytest.raises(ExecutionFailed) as caught:
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert caught.value.status == Status.CANCELLED
         await until(lambda: terminal.cancelled == 1)
@@ -42,7 +42,7 @@ async def test_a_saga_undoes_a_cancelled_call_that_may_have_happened() -> None:
         await until(lambda: terminal.cancelled == 1)
         terminal.open.set()
         with pytest.raises(ExecutionFailed):
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         assert terminal.calls == ["charge one", "refund one None", "release one"]
         await is_empty(world)
@@ -56,7 +56,7 @@ async def test_a_cancelled_call_that_nobody_has_claimed_is_never_made() -> None:
         await until(lambda: [row.activity for row in world.calls.values()] == ["payments.release"])
         async with node(world, "payments"):
             with pytest.raises(ExecutionFailed) as caught:
-                await execution.result(timeout=5)
+                await execution.result(timeout=30)
 
         assert caught.value.status == Status.CANCELLED
         assert terminal.calls == ["release one"]  # `compensate_with` was said before the call
@@ -68,7 +68,7 @@ async def test_a_timeout_around_a_call_of_another_node_cancels_it() -> None:
         terminal.open.clear()
         execution = await here.start(order_patiently, "one")
 
-        assert await execution.result(timeout=5) == "too late"
+        assert await execution.result(timeout=30) == "too late"
         await until(lambda: terminal.cancelled == 1)
         await is_empty(world)
 
@@ -77,7 +77,7 @@ async def test_a_timeout_around_a_call_that_nobody_hosts_ends_it() -> None:
     async with shop("orders") as (world, (here,)):
         execution = await here.start(order_patiently, "one")
 
-        assert await execution.result(timeout=5) == "too late"
+        assert await execution.result(timeout=30) == "too late"
         await is_empty(world)
 
 
@@ -100,7 +100,7 @@ async def test_a_person_can_state_the_outcome_of_a_call_that_does_not_end_elsewh
         await until(lambda: here.node.residents[execution.id].execution.state.incidents)
         await execution.resolve(1, error=ValueError("nothing was sent"))
         with pytest.raises(ExecutionFailed) as caught:
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
         row = next(iter(world.calls.values()))
         terminal.give_up.set()
 

@@ -46,7 +46,7 @@ async def test_a_call_whose_node_died_is_made_again_by_another_one() -> None:
         await there.node.crash()
         terminal.open.set()
         async with node(world, "payments"):
-            result = await execution.result(timeout=5)
+            result = await execution.result(timeout=30)
 
         assert result == {"cents": 250}
         assert terminal.calls == ["charge one"] * 2
@@ -63,7 +63,7 @@ async def test_a_lost_call_that_may_be_made_once_is_in_doubt() -> None:
         await busy.node.crash()
         terminal.open.set()
         with pytest.raises(ExecutionFailed) as caught:
-            await execution.result(timeout=5)
+            await execution.result(timeout=30)
 
         error = caught.value.__cause__
         assert isinstance(error, ActivityFailed)
@@ -82,7 +82,7 @@ async def test_a_lost_call_waits_for_somebody_who_knows_whether_it_may_be_made_a
         status = (await execution.describe()).status
         async with node(world, "payments"):
             with pytest.raises(ExecutionFailed, match="outcome unknown"):
-                await execution.result(timeout=5)
+                await execution.result(timeout=30)
 
         assert status is Status.RUNNING
         assert terminal.calls == ["wire one"]
@@ -98,7 +98,7 @@ async def test_a_node_that_was_declared_dead_reports_nothing() -> None:
         await until(lambda: len(terminal.calls) == 2)  # by the same process, as another node
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == {"cents": 250}
+        assert await execution.result(timeout=30) == {"cents": 250}
         assert terminal.cancelled == 1
         assert (await journal(here, "one")).count("attempt-lost") == 1
         await is_empty(world)
@@ -117,7 +117,7 @@ async def test_a_cancelled_call_whose_node_died_settles_as_one_that_may_have_hap
         terminal.open.set()
         async with node(world, "payments"):
             with pytest.raises(ExecutionFailed):
-                await execution.result(timeout=5)
+                await execution.result(timeout=30)
 
         assert terminal.calls == ["charge one", "refund one None", "release one"]
         await is_empty(world)
@@ -132,7 +132,7 @@ async def test_a_compensation_whose_node_died_is_made_again() -> None:
         terminal.hold = ""
         async with node(world, "payments"):
             with pytest.raises(ExecutionFailed):
-                await execution.result(timeout=5)
+                await execution.result(timeout=30)
 
         assert [call.split()[0] for call in terminal.calls] == [
             "charge",
@@ -152,7 +152,7 @@ async def test_a_stopping_node_lets_claimed_calls_finish() -> None:
         await until(lambda: there.node.stopping)
         terminal.open.set()
 
-        assert await execution.result(timeout=5) == {"cents": 250}
+        assert await execution.result(timeout=30) == {"cents": 250}
         assert len(terminal.calls) == 1
         await stopping
         await is_empty(world)
@@ -167,7 +167,7 @@ async def test_what_a_stopping_node_cuts_off_is_made_again_at_once() -> None:
         claimed = [row for row in world.calls.values() if row.claimed_by and not row.ended]
         terminal.open.set()
         async with node(world, "payments"):
-            assert await execution.result(timeout=5) == {"cents": 250}
+            assert await execution.result(timeout=30) == {"cents": 250}
 
         assert not claimed
         assert (await journal(here, "one")).count("attempt-lost") == 1
@@ -186,7 +186,7 @@ async def test_what_a_stopping_node_never_began_is_given_back() -> None:
             outcomes: list[str] = []
             for execution in (first, second):
                 try:
-                    outcomes.append(await execution.result(timeout=5))
+                    outcomes.append(await execution.result(timeout=30))
                 except ExecutionFailed:
                     outcomes.append("in doubt")
 
@@ -202,7 +202,7 @@ async def test_an_offer_outlives_its_owner() -> None:
         await here.start(order_by_wire, "one", id="one")
         await until(lambda: world.calls)
         async with _taken_over(world, here) as other, node(world, "payments"):
-            result = await other.execution("one").result(timeout=5)
+            result = await other.execution("one").result(timeout=30)
 
         assert result == "wired"
         assert terminal.calls == ["wire one"]
@@ -218,7 +218,7 @@ async def test_a_claim_outlives_the_owner_of_its_execution() -> None:
             newest = world.count
             await until(lambda: world.shared.owner_of("one") == newest)
             terminal.open.set()
-            result = await other.execution("one").result(timeout=5)
+            result = await other.execution("one").result(timeout=30)
 
         assert result == "wired"
         assert terminal.calls == ["wire one"]
@@ -234,7 +234,7 @@ async def test_an_outcome_outlives_the_owner_of_its_execution() -> None:
         terminal.open.set()
         await until(lambda: [row.ended for row in world.calls.values()] == [True])
         async with node(world, "orders") as other:
-            result = await other.execution("one").result(timeout=5)
+            result = await other.execution("one").result(timeout=30)
 
         assert result == "wired"
         assert terminal.calls == ["wire one"]
@@ -250,7 +250,7 @@ async def test_a_new_owner_that_hosts_the_activity_leaves_it_to_the_one_that_has
         async with node(world, "orders,payments") as other:
             await other.node.load("one")
             terminal.open.set()
-            result = await other.execution("one").result(timeout=5)
+            result = await other.execution("one").result(timeout=30)
 
         assert result == "wired"
         assert terminal.calls == ["wire one"]
@@ -266,7 +266,7 @@ async def test_what_a_dead_owner_ran_itself_is_in_doubt_for_one_that_does_not_ho
             await until(lambda: [row.attempt < 0 for row in world.calls.values()] == [True])
             async with node(world, "payments"):
                 with pytest.raises(ExecutionFailed, match="outcome unknown"):
-                    await other.execution("one").result(timeout=5)
+                    await other.execution("one").result(timeout=30)
 
         assert terminal.calls == ["wire one"]
 
@@ -284,7 +284,7 @@ async def test_a_cancellation_outlives_the_owner_that_recorded_it() -> None:
         terminal.open.set()
         async with node(world, "orders") as other:
             with pytest.raises(ExecutionFailed) as caught:
-                await other.execution("one").result(timeout=5)
+                await other.execution("one").result(timeout=30)
 
         assert caught.value.status == Status.CANCELLED
         assert terminal.calls[0] == "charge one"
@@ -303,7 +303,7 @@ async def test_a_call_that_was_withdrawn_settles_although_its_owner_died_before_
         await until(lambda: not world.calls)
         async with _taken_over(world, here) as other, node(world, "payments"):
             with pytest.raises(ExecutionFailed) as caught:
-                await other.execution("one").result(timeout=5)
+                await other.execution("one").result(timeout=30)
 
         assert caught.value.status == Status.CANCELLED
         assert terminal.calls == ["refund one None", "release one"]
