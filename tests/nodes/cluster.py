@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.crash.processes import Child, ChildFailedError, Program
 from tests.nodes.attempts import now
@@ -14,6 +15,22 @@ STOPPED_WITHIN_SECONDS = 30.0
 GLANCE_SECONDS = 0.002
 STOPS_ITSELF = "stops itself"
 """What a process says that stops in the middle of a commit, as it was asked to."""
+
+
+class Departure(NamedTuple):
+    """How a process ended that was told to stop."""
+
+    name: str
+    """Of its member."""
+    pid: int
+    how: str
+    """What it was told with."""
+    seconds: float
+    """From when it was told until it was gone."""
+    status: int
+    """As `os.waitpid` tells it."""
+    last: Sequence[str]
+    """What it said at last."""
 
 
 @dataclass
@@ -27,6 +44,8 @@ class Member:
     """The process is stopped (SIGSTOP)."""
     begins_at: float = 0.0
     """When a new process may begin, where there is none."""
+    leaves: tuple[str, float] | None = None
+    """With what the process was told to stop, and when."""
     lines: list[str] = field(default_factory=list)
     """What earlier processes said."""
 
@@ -49,6 +68,7 @@ class Cluster:
     """Processes that stood still: id, from when, until when."""
     ended: list[str] = field(default_factory=list)
     """How processes ended that nobody had told to."""
+    departures: list[Departure] = field(default_factory=list[Departure])
     _stopped_at: dict[int, int] = field(default_factory=dict[int, int])
 
     def begin(self) -> None:
@@ -102,8 +122,17 @@ class Cluster:
             self.stops.append((member.pid, self._stopped_at.pop(member.pid), now()))
             os.kill(member.pid, signal.SIGCONT)
 
+    def part(self, member: Member, how: str, tell: Callable[[Member], None]) -> None:
+        """Tell a member's process to stop, as nodes are told; `glance` sees how it ends."""
+        member.leaves = how, time.monotonic()
+        tell(member)
+
     def glance(self) -> None:
-        """Read what processes say, and note those that have ended by themselves."""
+        """Read what processes say, and note those that have ended.
+
+        Raises:
+            ChildFailedError: one failed, or does not stop although it was told to.
+        """
         for member in self.members:
             child = member.child
             if child is None or member.stands:
@@ -113,9 +142,12 @@ class Cluster:
                 child.signal(signal.SIGCONT)
             if child.closed:
                 child.finish()  # raises what it failed with
-                said = [line for line in child.lines if line.startswith(("refused", "down"))]
-                self.ended.append(f"{member.name}: {said[-1] if said else child.lines[-3:]}")
+                if member.leaves is None:
+                    said = [line for line in child.lines if line.startswith(("refused", "down"))]
+                    self.ended.append(f"{member.name}: {said[-1] if said else child.lines[-3:]}")
                 self._leave(member, child)
+            elif member.leaves and time.monotonic() > member.leaves[1] + STOPPED_WITHIN_SECONDS:
+                raise _does_not_stop(member, child)
 
     def end(self) -> None:
         """Tell all processes to stop (SIGTERM), and wait until they have.
@@ -126,6 +158,7 @@ class Cluster:
         running = [member for member in self.members if member.child is not None]
         for member in running:
             self.go_on(member)
+            member.leaves = member.leaves or ("SIGTERM in the end", time.monotonic())
             os.kill(member.pid, signal.SIGTERM)
             os.kill(member.pid, signal.SIGCONT)
         until = time.monotonic() + STOPPED_WITHIN_SECONDS
@@ -134,7 +167,7 @@ class Cluster:
             assert child is not None
             child.read(max(0.1, until - time.monotonic()), until="done")
             if not child.closed and "done" not in child.lines and "error" not in child.lines:
-                raise ChildFailedError(f"{member.name} does not stop:\n{child.lines[-5:]}")
+                raise _does_not_stop(member, child)
             child.finish()
             self._leave(member, child)
 
@@ -153,6 +186,19 @@ class Cluster:
                     yield line.removeprefix(f"{word} ")
 
     def _leave(self, member: Member, child: Child) -> None:
+        if member.leaves is not None and child.pid not in self.killed:
+            assert child.status is not None
+            how, told_at = member.leaves
+            seconds = time.monotonic() - told_at
+            last = child.lines[-2:]
+            self.departures.append(
+                Departure(member.name, child.pid, how, seconds, child.status, last)
+            )
         member.lines += child.lines
         member.child = None
         member.stands = False
+        member.leaves = None
+
+
+def _does_not_stop(member: Member, child: Child) -> ChildFailedError:
+    return ChildFailedError(f"{member.name} does not stop:\n{child.lines[-5:]}")

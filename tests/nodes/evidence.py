@@ -7,6 +7,7 @@ from functools import cached_property
 from examples.shop.books import Verdict
 from tests.crash.files import recorded_steps
 from tests.nodes.attempts import Made
+from tests.nodes.cluster import Departure
 from tests.nodes.stored import Known, Stored
 
 from counterpoint.model import records as r
@@ -32,6 +33,12 @@ class Evidence:
     """Of executions that somebody waited for: the id, and how it ended."""
     killed: Mapping[int, int] = field(default_factory=dict[int, int])
     """When processes were killed, by their ids."""
+    gentle: bool = False
+    """Nodes were told to stop, and nothing else happened to them."""
+    departures: Sequence[Departure] = ()
+    """Of all processes that were told to stop."""
+    errors: Sequence[str] = ()
+    """What nodes have logged as errors."""
 
     @cached_property
     def known(self) -> dict[int, Known]:

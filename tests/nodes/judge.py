@@ -6,6 +6,7 @@
 * Every event is there once, and every reaction has taken each of its events once (P4, P5).
 * Nothing is left: no letters, calls, holds, dead letters, nor anything that a node still owns.
 * `order`: deliveries of one key to one service come one after the other (P6).
+* `deploys`, where nodes were told to stop and nothing else happened: nothing was lost by it.
 * `fencing`: only living owners have written, and nobody has begun a recorded step again (P2, P7).
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from itertools import chain
 from zlib import crc32
 
-from tests.nodes import fencing, order
+from tests.nodes import deploys, fencing, order
 from tests.nodes.evidence import Evidence
 from tests.nodes.expected import EVENTS, STATUS
 from tests.nodes.witness import ENDS
@@ -38,6 +39,7 @@ def check(evidence: Evidence) -> Iterator[str]:
         order.check(evidence),
         fencing.check(evidence),
         fencing.check_repeated(evidence),
+        deploys.check(evidence) if evidence.gentle else (),
     )
 
 

@@ -70,7 +70,7 @@ def make_app(setting: Setting, name: str, hosts: Sequence[str] = SERVICES) -> Ap
 def be_a_node(
     setting: Setting, name: str, hosts: Sequence[str], work: Sequence[Order] = ()
 ) -> Program:
-    """Be a node that submits orders, until SIGTERM.
+    """Be a node that submits orders, until SIGTERM or until somebody has it drained.
 
     It stops itself within its next commit when it gets SIGUSR1, and says how much CPU time it has
     used when it gets SIGUSR2.
@@ -88,9 +88,11 @@ def be_a_node(
             async with app:
                 _stop_within_commits(app, say)
                 say("ready")
+                drained = asyncio.create_task(_tell_when_drained(app, told))
                 submitting = asyncio.create_task(_submit_and_wait(app, setting.form, work, say))
                 await _until_over(app, told, say)
                 say("stopping")
+                drained.cancel()
                 submitting.cancel()
         except StoreError as error:
             say(f"refused {error}")
@@ -179,7 +181,7 @@ async def _insist(ask: Callable[[], Awaitable[Any]], say: Say, *, broken: bool =
 
 
 async def _until_over(app: App, told: asyncio.Event, say: Say) -> None:
-    """Wait for SIGTERM, or until the node stays down, and say so."""
+    """Wait until this process is told to stop, or until the node stays down, and say so."""
     while not told.is_set():
         fault = app.node.fault
         if fault is not None and is_fatal(fault):
@@ -187,6 +189,12 @@ async def _until_over(app: App, told: asyncio.Event, say: Say) -> None:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(told.wait(), LOOK_EVERY_SECONDS)
+
+
+async def _tell_when_drained(app: App, told: asyncio.Event) -> None:
+    """Have who asks the node to hand over and stop end its process, as `counterpoint run` does."""
+    await app.node.drained.wait()
+    told.set()
 
 
 def _stop_within_commits(app: App, say: Say) -> None:

@@ -18,6 +18,8 @@ from tests.nodes import witness
 from tests.nodes.attempts import FILES
 from tests.nodes.rounds import Round
 
+from counterpoint.runtime.committer import Committer
+
 Plant = Callable[[Round], None]
 HOUR = 3_600_000_000
 
@@ -39,6 +41,17 @@ def forget_keys(ran: Round) -> None:
         return file.write(effect)
 
     patch.object(own_file.OwnFile, "once", careless).start()
+
+
+def hurry_stops(_: Round) -> None:
+    """Have nodes that stop write beside the commit under way, and cut it off: needs deploys."""
+    flush = Committer.flush
+
+    async def hurried(committer: Committer) -> None:
+        vars(committer)["_turn"] = asyncio.Lock()
+        await flush(committer)
+
+    patch.object(Committer, "flush", hurried).start()
 
 
 def charge_twice(ran: Round) -> None:
@@ -188,6 +201,7 @@ def _end(plant: Plant) -> dict[str, Any]:
 PLANTS: Mapping[str, dict[str, Any]] = {
     "no-fence": _load(take_out_the_fence),
     "no-keys": _load(forget_keys),
+    "stops-hurried": _load(hurry_stops),
     "charged-twice": _end(charge_twice),
     "row-lost": _end(lose_a_row),
     "recorded-twice": _end(record_twice),

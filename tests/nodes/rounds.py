@@ -22,7 +22,7 @@ from tests.nodes.expected import choose_orders, outcomes
 from tests.nodes.member import LAYOUTS, Setting, be_a_client, be_a_node, make_app
 from tests.nodes.server import Server
 from tests.nodes.stored import read_store, witness_of
-from tests.nodes.troubles import COMMIT_STOPS, Troubles
+from tests.nodes.troubles import COMMIT_STOPS, DEPLOY, Troubles
 
 from counterpoint import Status
 
@@ -149,6 +149,7 @@ class Round:
             SPARED[plan.layout],
             self.dice,
             figures,
+            self._drain,
             self.restarts,
         )
         moved, left, look_at = time.monotonic(), len(self.orders), 0.0
@@ -170,6 +171,17 @@ class Round:
                 break
         troubles.mend()
         figures[COMMIT_STOPS] = sum(1 for _ in self.cluster.told("stops"))
+
+    def _drain(self, member: Member) -> None:
+        """Ask a member's node to hand over and stop, as `counterpoint drain` does."""
+
+        async def ask() -> None:
+            async with make_app(self.setting, "person").client() as client:
+                alive = await client.nodes()
+                (node,) = [one.incarnation for one in alive if one.pid == member.pid]
+                await client.drain(node)
+
+        asyncio.run(ask())
 
     def _settle(self) -> None:
         """Wait until all is over, with all nodes there and nothing done to them any more."""
@@ -227,6 +239,9 @@ class Round:
             {*self.cluster.told("ack"), *self.client.told("ack")},
             [(id, status) for id, status in told],
             self.cluster.killed,
+            self.plan.trouble == DEPLOY,
+            self.cluster.departures,
+            errors_in(self.directory),
         )
 
     def _put_away(self) -> None:
@@ -254,12 +269,26 @@ class Round:
         ]
         lines += [f"the server was restarted, {mode}, at {at}" for mode, at in self.restarts]
         lines += [f"ended by itself: {what}" for what in self.cluster.ended]
+        lines += [
+            f"{one.name}, process {one.pid}, ended {one.seconds:.2f} s after {one.how}"
+            for one in self.cluster.departures
+        ]
         for member in self.cluster.members:
             lines += [f"{member.name} said {line}" for line in member.lines]
         if self.client is not None:
             lines += [f"the client said {line}" for line in self.client.lines]
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "story.txt").write_text("\n".join(lines))
+
+
+def errors_in(directory: Path) -> list[str]:
+    """Return what nodes have logged as errors; see `member` for what their lines look like."""
+    lines = [
+        f"{path.stem}: {line}"
+        for path in sorted(directory.glob("n*.log"))
+        for line in path.read_text().splitlines()
+    ]
+    return [line for line in lines if line.split()[3:4] in (["ERROR"], ["CRITICAL"])]
 
 
 def prepare(setting: Setting, server: Server, schema: str) -> None:

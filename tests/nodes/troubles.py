@@ -3,8 +3,11 @@
 A node is killed (SIGKILL), and another process takes its place at once or after its lease; or it
 stands still (SIGSTOP), for less or for longer than its lease, at any moment or just before one of
 its commits reaches the server. The server is restarted as people do, and as a machine that fails.
+Or nothing fails, and there is one deploy after the other: a node is told to stop, with SIGTERM or
+as `counterpoint drain` does, and another process takes its place when it has.
 """
 
+import os
 import random
 import signal
 import time
@@ -16,18 +19,23 @@ from tests.nodes.attempts import now as wall_now
 from tests.nodes.cluster import Cluster, Member
 from tests.nodes.server import MODES, Server
 
-TROUBLES = ("nodes", "server", "both")
+DEPLOY = "deploy"
+"""Trouble in which nothing may be lost."""
+TROUBLES = ("nodes", "server", "both", DEPLOY)
 PAUSE_SECONDS = (1.5, 4.0)
 RESTARTS_MAX = 4
 """Of the server in one round; a node that meets many waits longer each time before it goes on."""
 SERVER_PAUSE_SECONDS = (3.0, 7.0)
+DEPLOY_PAUSE_SECONDS = (1.0, 2.0)
 KILLS = "nodes killed"
 LONG_STOPS = "nodes stopped for longer than their lease"
 COMMIT_STOPS = "  of these, just before a commit"
 """Counted by what the processes say: one that has nothing to commit goes on."""
 SHORT_STOPS = "nodes stopped for a moment"
 RESTARTS = {mode: f"restarts of the server, {mode}" for mode in MODES}
-FIGURES = (KILLS, LONG_STOPS, COMMIT_STOPS, SHORT_STOPS, *RESTARTS.values())
+SIGTERM = "nodes told to stop with SIGTERM"
+DRAINED = "nodes told to hand over and stop"
+FIGURES = (KILLS, LONG_STOPS, COMMIT_STOPS, SHORT_STOPS, *RESTARTS.values(), SIGTERM, DRAINED)
 
 
 @dataclass
@@ -42,6 +50,8 @@ class Troubles:
     """So many nodes at least are left alone at any time."""
     dice: random.Random
     figures: Counter[str]
+    drain: Callable[[Member], None]
+    """Asks a member's node to hand over and stop."""
     restarts: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     """How and when the server was restarted."""
     _ends: dict[str, float] = field(default_factory=dict[str, float])
@@ -55,6 +65,8 @@ class Troubles:
             self._put_off("nodes", PAUSE_SECONDS)
         if self.kind in ("server", "both"):
             self._put_off("server", SERVER_PAUSE_SECONDS)
+        if self.kind == DEPLOY:
+            self._put_off(DEPLOY, DEPLOY_PAUSE_SECONDS)
 
     def step(self) -> None:
         """Do what it is time for."""
@@ -69,6 +81,9 @@ class Troubles:
             self.restarts.append((mode, wall_now()))
             self.server.restart(mode)
             self.figures[RESTARTS[mode]] += 1
+        if now > self._next.get(DEPLOY, now):
+            self._put_off(DEPLOY, DEPLOY_PAUSE_SECONDS)
+            self._deploy()
 
     def mend(self, *, at_once: bool = True) -> None:
         """Continue what stands still and begin what is not there, now or when its time has come."""
@@ -91,6 +106,17 @@ class Troubles:
         does += [self._stop_in_commit, self._stop_in_commit, self._stop_for_a_moment]
         self.dice.choice(does)(member)
 
+    def _deploy(self) -> None:
+        """Tell a node to stop, with SIGTERM and as `counterpoint drain` does in turn."""
+        there = [one for one in self.cluster.members if one.child and one.leaves is None]
+        ready = [one for one in there if one.child and "ready" in one.child.lines]
+        if len(there) <= self.spared or not ready:
+            return
+        member = self.dice.choice(ready)
+        how = DRAINED if self.figures[SIGTERM] > self.figures[DRAINED] else SIGTERM
+        self.figures[how] += 1
+        self.cluster.part(member, how, self.drain if how is DRAINED else _terminate)
+
     def _kill(self, member: Member) -> None:
         self.cluster.kill(member)
         self.figures[KILLS] += 1
@@ -112,3 +138,7 @@ class Troubles:
     def _stand(self, member: Member, seconds: float, number: int = signal.SIGSTOP) -> None:
         self.cluster.stop(member, number)
         self._ends[member.name] = time.monotonic() + seconds
+
+
+def _terminate(member: Member) -> None:
+    os.kill(member.pid, signal.SIGTERM)
