@@ -149,7 +149,7 @@ class Parade:
         return bool(rows)
 
 
-async def until(holds: Any, seconds: float = 20) -> None:
+async def until(holds: Any, seconds: float = 30) -> None:
     """Wait until something holds: a function of no arguments, perhaps async."""
     async with asyncio.timeout(seconds):
         while True:

@@ -77,7 +77,7 @@ class Several:
     async def lose(self, node: PostgresStore, by: PostgresStore) -> None:
         """Have one node declare another one lost, which may be running and renew its lease."""
         incarnation = node.incarnation
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await self.end_lease(node)
             while not await by.declare_lost(incarnation):
                 assert node.incarnation == incarnation
@@ -89,7 +89,7 @@ class Several:
 
     async def wait_until_blocked(self, count: int = 1) -> None:
         """Return once so many sessions that work on this schema wait for a lock."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 await self.sql("SELECT pg_stat_clear_snapshot()")  # it is kept in a transaction
                 ((waiting,),) = await self.sql(

@@ -39,7 +39,7 @@ async def test_commit_that_is_cancelled_leaves_a_store_that_works(nodes: Several
     under_way = asyncio.create_task(
         node.commit(Commit(messages=Messages(events=[event("cancelled")])))
     )
-    await asyncio.sleep(0.05)
+    await nodes.wait_until_blocked()
     under_way.cancel()
     with pytest.raises(asyncio.CancelledError):
         await under_way

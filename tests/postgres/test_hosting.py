@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
@@ -78,7 +77,7 @@ async def ask(order_id: str, amount: int) -> str:
         return declined.reason
 
 
-@post.activity(rate=Rate(50, burst=2))
+@post.activity(rate=Rate(25, burst=2))
 async def send(number: int) -> int:
     began.append(time.monotonic())
     return number
@@ -160,11 +159,12 @@ async def test_a_rate_holds_over_all_nodes(url: str) -> None:
         ("shop", everything, ["post"]),
         ("shop", everything, ["post"]),
     ) as (shop, _, _):
+        asked = time.monotonic()
         assert await shop.run(inform, 8) == [*range(8)]
 
-    spans = [later - first for first, later in pairwise(sorted(began))]
-    assert len(spans) == 7
-    assert sum(spans) >= (8 - 2) / 50 - 0.01
+    # They may begin long after the store let them: what is certain is when none had begun.
+    assert len(began) == 8
+    assert max(began) - asked >= (8 - 2) / 25 - 0.01
 
 
 async def test_limits_are_counted_by_the_store_and_not_once_more_by_the_node(url: str) -> None:

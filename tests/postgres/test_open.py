@@ -1,6 +1,7 @@
 """Which databases are opened, and what is said about the others."""
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,12 +40,15 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
 
 @pytest.fixture
 def new_schema(back_door: BackDoor) -> str:
-    back_door.execute("DROP SCHEMA IF EXISTS made_anew CASCADE")
-    return "made_anew"
+    """Give the name of a schema that is not there; of this process, others use the same server."""
+    name = f"made_anew_{os.getpid()}"
+    back_door.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    return name
 
 
 def role(back_door: BackDoor, name: str, *, rights: str = "") -> str:
-    """Make a role, and return its name."""
+    """Make a role of this process, and return its name."""
+    name = f"{name}_{os.getpid()}"
     exists = back_door.rows(f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'")
     if exists:
         back_door.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
@@ -119,7 +123,9 @@ async def test_role_with_the_rights_of_the_guide_can_look_and_only_that(
         r"```sql\n(-- a role that only looks\n.*?)-- a role that also", GUIDE.read_text(), re.DOTALL
     )
     back_door.execute(
-        grants.replace("CREATE ROLE viewer LOGIN;", "").replace("counterpoint", schema)
+        grants.replace("CREATE ROLE viewer LOGIN;", "")
+        .replace("counterpoint", schema)
+        .replace("viewer", viewer)
     )
     client = PostgresStore(as_role(url, viewer))
 
@@ -139,7 +145,9 @@ async def test_role_with_the_rights_of_the_guide_can_write(url: str, back_door: 
     schema, clerk = read_url(url).schema, role(back_door, "clerk")
     (grants,) = re.findall(r"```sql\n.*?(-- a role that also.*?)```", GUIDE.read_text(), re.DOTALL)
     back_door.execute(
-        grants.replace("CREATE ROLE clerk LOGIN;", "").replace("counterpoint", schema)
+        grants.replace("CREATE ROLE clerk LOGIN;", "")
+        .replace("counterpoint", schema)
+        .replace("clerk", clerk)
     )
     client = PostgresStore(as_role(url, clerk))
     await client.open(node=False)

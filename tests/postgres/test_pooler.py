@@ -73,7 +73,7 @@ async def test_change_is_found_by_looking_where_nothing_is_heard(pooled: Pooled,
     await post(client, "a")
     await client.close()
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         changed = False
         while not changed:
             changed = await store.changed()

@@ -26,19 +26,6 @@ async def names(store: PostgresStore) -> list[tuple[int, str]]:
     return [(row.position, row.id) for row in await store.events(EventQuery())]
 
 
-async def waits_for_a_lock(nodes: Several) -> None:
-    """Return when a commit to this store waits for another transaction."""
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-        "AND query LIKE '%{schema}.commit_v1%'"
-    )
-    async with asyncio.timeout(15):
-        count = 0
-        while not count:
-            ((count,),) = await nodes.sql(waiting)
-            await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("first_commits", [True, False], ids=["committed", "rolled back"])
 async def test_later_event_is_not_readable_before_an_earlier_one(
     nodes: Several, *, first_commits: bool
@@ -49,7 +36,7 @@ async def test_later_event_is_not_readable_before_an_earlier_one(
     await transaction.start()
     assert await first.write_on(connection, publish(event("first"))) == 1
     later = asyncio.create_task(second.commit(publish(event("second"))))
-    await waits_for_a_lock(nodes)
+    await nodes.wait_until_blocked()
 
     assert not later.done()
     assert await names(reader) == []

@@ -76,7 +76,7 @@ async def test_conflict_is_found_while_the_other_commit_is_under_way(nodes: Seve
     await transaction.start()
     await first.write_on(connection, Commit(starts=[execution(1, "same")]))
     later = asyncio.create_task(second.commit(Commit(starts=[execution(2, "same")])))
-    await asyncio.sleep(0)
+    await nodes.wait_until_blocked()
     await transaction.commit()
     await connection.close()
 

@@ -1,5 +1,6 @@
 """Calls between nodes on one server: what runs where, and what limits mean for all of them."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -101,12 +102,19 @@ class Nodes:
 
     async def is_empty(self) -> None:
         """Wait until no call and no letter is left over."""
-        left: list[Any] = [None]
-        for _ in range(500):
-            left = [*await self.calls(), *await self.behind.sql("SELECT * FROM {schema}.mailbox")]
-            if not left:
-                return
-        raise AssertionError(left)
+        async with asyncio.timeout(30):
+            while await self._left():  # noqa: ASYNC110 - a table has no signal
+                await asyncio.sleep(0.002)
+
+    async def _left(self) -> bool:
+        letters = await self.behind.sql("SELECT 1 FROM {schema}.mailbox")
+        return bool(letters or await self.calls())
+
+    async def offered(self, count: int) -> None:
+        """Wait until so many calls are in the table."""
+        async with asyncio.timeout(30):
+            while len(await self.calls()) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -272,6 +280,7 @@ async def test_claims_are_fair_between_workflows(url: str) -> None:
         for n in range(30):
             await here.start(order_by_wire, f"flood {n}")
         late = await here.start(order, "late")
+        await nodes.offered(31)
         await nodes.enter("payments", max_running=2)
         await late.result(timeout=30)
 

@@ -72,7 +72,7 @@ async def test_commit_that_a_crash_met_is_unknown_and_the_truth_is_read_after_it
     await other.execute(f"BEGIN; UPDATE {node._schema}.log SET key = key")
     commit = Commit(journal=[entry(1)], messages=Messages(events=[event("a")]))
     under_way = asyncio.create_task(node.commit(commit))
-    await asyncio.sleep(0)
+    await nodes.wait_until_blocked()
 
     await asyncio.to_thread(own_server.restart, "immediate")
 
@@ -95,7 +95,7 @@ async def test_read_that_the_server_left_is_a_broken_store(
     locked = await node._connect_alone()
     await locked.execute(f"BEGIN; LOCK TABLE {node._schema}.executions")
     reading = asyncio.create_task(node.execution("a"))
-    await asyncio.sleep(0)
+    await nodes.wait_until_blocked()
 
     await asyncio.to_thread(own_server.restart, "immediate")
 

@@ -40,6 +40,6 @@ async def test_a_parent_learns_that_the_id_of_its_child_was_given_to_another_one
 
         monkeypatch.setattr(second.node.store, "execution", execution)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(ExecutionFailed, match="belongs to another execution"):
                 await second.run(parent)

@@ -26,7 +26,7 @@ async def test_what_a_letter_brought_here_hears_of_events_that_nobody_here_waite
         await first.publish(Reserved(key="a", number=7))
         await first.execution("w").signal("any", None)
 
-        assert await first.execution("w").result(10) == 7
+        assert await first.execution("w").result(30) == 7
         assert p.seen.calls == ["a"]
 
 

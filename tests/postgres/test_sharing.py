@@ -157,7 +157,7 @@ async def test_a_workflow_hears_of_events_that_another_node_delivers(url: str) -
         await until(lambda: len(p.seen.calls) == len(KEYS))
         await publish(first, 7, 1)
 
-        numbers = await asyncio.gather(*(one.result(20) for one in waiting))
+        numbers = await asyncio.gather(*(one.result(30) for one in waiting))
 
         assert numbers == [7] * len(KEYS)
 
@@ -169,14 +169,14 @@ async def test_executions_of_a_dead_node_go_on_at_another_and_their_results_are_
         first, second = await nodes.node(), await nodes.node()
         p.seen.gate = asyncio.Event()
         begun = [await second.start(steps, f"s-{number}", id=f"s-{number}") for number in range(20)]
-        heard = [asyncio.create_task(first.execution(one.id).result(20)) for one in begun]
+        heard = [asyncio.create_task(first.execution(one.id).result(30)) for one in begun]
         await until(lambda: len(p.seen.calls) == 20)
 
         await nodes.lose(second, by=first)
         p.seen.gate.set()
 
         assert await asyncio.gather(*heard) == [f"s-{number}" for number in range(20)]
-        again = await asyncio.gather(*(one.result(20) for one in begun))
+        again = await asyncio.gather(*(one.result(30) for one in begun))
         assert again == [f"s-{number}" for number in range(20)]
         rows = await nodes.sql("SELECT status, count(*) FROM {schema}.executions GROUP BY status")
         assert rows == [("completed", 20)]
@@ -189,7 +189,7 @@ async def test_a_signal_reaches_an_execution_on_another_node(url: str) -> None:
 
         await first.execution("a").signal("go", "now")
 
-        assert await execution.result(20) == "now"
+        assert await execution.result(30) == "now"
 
 
 async def test_a_signal_to_an_execution_of_a_dead_node_is_taken_by_its_next_owner(url: str) -> None:
@@ -201,7 +201,7 @@ async def test_a_signal_to_an_execution_of_a_dead_node_is_taken_by_its_next_owne
 
         await first.execution("a").signal("go", "now")
 
-        assert await first.execution("a").result(20) == "now"
+        assert await first.execution("a").result(30) == "now"
         await dying
 
 
@@ -214,7 +214,9 @@ async def test_a_node_that_stops_hands_over_at_once(url: str) -> None:
 
         await first.execution("a").signal("go", "now")
 
-        assert await first.execution("a").result(5) == "now"
+        assert await first.execution("a").result(30) == "now"
+        # It was not waited for until its lease was over.
+        assert await nodes.sql("SELECT 1 FROM {schema}.nodes WHERE lost_at IS NOT NULL") == []
 
 
 async def test_an_event_that_two_nodes_publish_under_one_id_is_in_the_log_once(url: str) -> None:

@@ -11,10 +11,10 @@ from counterpoint.testing.conformance.store_case import execution
 async def test_five_slow_reads_keep_neither_lease_nor_commit_waiting(url: str) -> None:
     async with several(url) as nodes:
         node = await nodes.node()
-        slow = [asyncio.create_task(node._rows("SELECT pg_sleep(30)")) for _ in range(8)]
+        slow = [asyncio.create_task(node._rows("SELECT pg_sleep(60)")) for _ in range(8)]
         await asyncio.sleep(0)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await node.beat()
             await node.commit(Commit(starts=[execution(1)]))
 

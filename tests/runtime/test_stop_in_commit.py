@@ -97,7 +97,7 @@ async def test_stop_writes_nothing_beside_the_commit_under_way() -> None:
         first, second = harness.hang(charge), harness.hang(ship)
         execution = await harness.start(both)
         first.release()
-        while not store.writing:
+        while not store.writing:  # noqa: ASYNC110 - a store of this test has no signal
             await asyncio.sleep(0)
 
         stopping = asyncio.create_task(harness.stop())
