@@ -71,11 +71,18 @@ class Deliveries:
         """Deliveries whose outcome is not written."""
         self.retrying: dict[Delivery, None] = {}
         """Deliveries that wait for their next attempt."""
+        self._errands: set[asyncio.Future[None]] = set()
+        """Set when what has to be found out before something is written is known."""
 
     @property
     def quiet(self) -> bool:
         """Whether each delivery that is under way only waits for the end of an attempt."""
         return all(delivery.attempt is not None for delivery in self.under_way)
+
+    async def told(self) -> None:
+        """Wait until how attempts have ended is the committer's to write."""
+        while self._errands:
+            await asyncio.wait(self._errands)
 
     def forget_all(self) -> None:
         """Forget what is under way: nobody may hear of its outcome any more."""
@@ -418,11 +425,32 @@ class Deliveries:
         """
         generation = self.queues.generation
         if delivery.key is None:
-            delivery.key = await self.node.next_key()
+            delivery.key = await self._next_key()
         return generation == self.queues.generation
 
+    async def _next_key(self) -> int:
+        """Return a new key, also while the node stops: what ended by then is recorded."""
+        try:
+            return await self.node.next_key()
+        except NodeStoppedError:
+            if self.node.fault is not None:
+                raise
+            (key,) = await self.node.store.reserve_keys(1)
+            return key
+
     def _spawn(self, errand: Coroutine[Any, Any, None]) -> None:
-        self.node.spawn(self._safely(self.queues.generation, errand))
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._errands.add(over)
+        self.node.spawn(self._until_over(over, self._safely(self.queues.generation, errand)))
+
+    async def _until_over(
+        self, over: "asyncio.Future[None]", errand: Coroutine[Any, Any, None]
+    ) -> None:
+        try:
+            await errand
+        finally:
+            self._errands.discard(over)
+            over.set_result(None)
 
     async def _safely(self, generation: int, errand: Coroutine[Any, Any, None]) -> None:
         if generation != self.queues.generation:
@@ -431,7 +459,7 @@ class Deliveries:
         try:
             await errand
         except NodeStoppedError:
-            return  # it reserves no keys any more: who starts next finds out again
+            return  # the store has failed: what it is about is read again
         except StoreError as error:
             self.node.store_failed(error)
 

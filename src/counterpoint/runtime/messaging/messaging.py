@@ -256,7 +256,11 @@ class Messaging:
             self.write_positions()
 
     async def last_positions(self) -> None:
-        """Write how far the subscriptions have come before the node stops."""
+        """Write how far the subscriptions have come before the node stops.
+
+        How attempts have ended is the committer's to write then.
+        """
+        await self.dispatcher.deliveries.told()
         if self.sharing is not None:
             await self.sharing.advance()
         else:
