@@ -107,7 +107,7 @@ async def fill() -> None:
         async with hearing("incident in", times=INCIDENTS):
             for id, name in STARTED.items():
                 await app.start(app.registry.workflows[f"orders.{name}"], id, id=id)
-        await app.execution("end").result(10)
+        await app.execution("end").result(30)
 
 
 def copy_shop(filled: Path, directory: Path, patch: pytest.MonkeyPatch) -> Path:

@@ -217,7 +217,7 @@ def test_a_node_goes_on_with_what_was_imported(shop: Path) -> None:
         app: App = resolve("shop:app", "copy.db").app
         async with app:
             await app.execution("waiting").signal("go", "?")
-            return str(await app.execution("waiting").result(10))
+            return str(await app.execution("waiting").result(30))
 
     assert asyncio.run(go_on()) == "waiting?"
 

@@ -78,25 +78,25 @@ class Node:
 
     def result(self, id: str) -> Any:
         """Wait for the end of an execution; return its result or the status that it has instead."""
-        waiting = asyncio.run_coroutine_threadsafe(self.app.execution(id).result(10), self.loop)
+        waiting = asyncio.run_coroutine_threadsafe(self.app.execution(id).result(30), self.loop)
         try:
-            return waiting.result(10)
+            return waiting.result(30)
         except ExecutionFailed as failed:
             return failed.status
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.over.set)
-        self.thread.join(10)
+        self.thread.join(30)
 
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     monkeypatch.delenv("COUNTERPOINT_APP", raising=False)
     monkeypatch.setenv("COUNTERPOINT_STORE", f"sqlite:///{tmp_path / 'desk.db'}")
-    monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", 10)
+    monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", 30)
     running = Node(f"sqlite:///{tmp_path / 'desk.db'}")
     running.thread.start()
-    assert running.ready.wait(15)
+    assert running.ready.wait(60)
     yield running
     running.stop()
 

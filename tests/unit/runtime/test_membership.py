@@ -101,11 +101,11 @@ async def test_the_lease_is_renewed_while_a_node_opens() -> None:
     node, store, members = member()
     await members.open()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await store.beaten.wait()
     store.closed = True
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.wait(node.tasks)  # it ends with the store
 
 
@@ -115,7 +115,7 @@ async def test_the_lease_is_renewed_before_many_frozen_nodes_were_asked_for() ->
     store.expired = range(100)
     running = asyncio.create_task(members.run())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while store.did.count("beat") < 3:  # noqa: ASYNC110 - a few turns
             await asyncio.sleep(0)
     running.cancel()
@@ -131,7 +131,7 @@ async def test_what_waits_for_events_is_looked_for_once_when_all_is_taken_over()
     store.orphans = 10 * membership.ADOPT_BATCH
     running = asyncio.create_task(members.run())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not node.adopted:  # noqa: ASYNC110 - a few turns
             await asyncio.sleep(0)
     running.cancel()

@@ -95,7 +95,7 @@ async def test_node_sees_the_mail_of_another_process(path: Path) -> None:
     await store.open(node=True)
     assert not await store.changed()
 
-    assert posting(path, "client", 3).wait(15) == 0
+    assert posting(path, "client", 3).wait(60) == 0
 
     assert await store.changed()
     found = await store.mail(after=0, limit=10)
@@ -107,7 +107,7 @@ async def test_node_sees_the_mail_of_another_process(path: Path) -> None:
 async def test_processes_that_post_at_once_lose_no_mail_and_keep_their_order(path: Path) -> None:
     names = ["a", "b", "c"]
     processes = [posting(path, name, 50) for name in names]  # and create the file at once
-    assert [process.wait(15) for process in processes] == [0, 0, 0]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
 
     store = SqliteStore(path)
     await store.open(node=True)
