@@ -230,9 +230,8 @@ def reload(node: Host, now: int, resident: Resident) -> None:
 
 
 def postpone(node: Host, now: int, attempt: Attempt) -> None:
-    """Record that a stopping node never began an attempt, or tell that to who asked for it."""
+    """Record that a stopping node never began an attempt; a claim is given back by `remote`."""
     if not isinstance(attempt.owner, Resident):
-        node.remote.give_back(attempt)
         return
     resident = attempt.owner
     execution = resident.execution

@@ -44,6 +44,8 @@ LOOK_EVERY_SECONDS = 1.0
 ADOPT_BATCH = 200
 """Executions taken over in one transaction: others get their part of the rest meanwhile."""
 ROUTE_BATCH = 500
+WHILE_STOPPING = frozenset({Heard.MAIL, Heard.CALLS})
+"""What a stopping node still hears: somebody may cancel what it lets finish."""
 
 
 class MemberNode(Host, Protocol):
@@ -124,7 +126,7 @@ class Membership:
 
     def _heard(self, what: Heard) -> None:
         node = self.node
-        if node.fault is not None or node.stopping:
+        if node.fault is not None or (node.stopping and what not in WHILE_STOPPING):
             return
         match what:
             case Heard.MAIL:
@@ -168,9 +170,12 @@ class Membership:
             logger.warning("this node was asked to hand over and stop")
             node.drain()
         lost = await self._declare_lost(pulse.expired)
-        if node.stopping or node.fault is not None:
+        if node.fault is not None:
             return
         self._pass_on(pulse)
+        if node.stopping:
+            return
+        node.messaging.streams.reaches(pulse.last_position)
         if pulse.orphans or lost or self._more:
             await self._adopt()
         if pulse.unrouted or self._route or lost:
@@ -188,7 +193,6 @@ class Membership:
             self.node.intake.poke()
         if pulse.calls or pulse.cancelled:
             self.node.remote.poke()
-        self.node.messaging.streams.reaches(pulse.last_position)
 
     async def _declare_lost(self, expired: Sequence[int]) -> bool:
         """Declare nodes lost for a while, each node in another order; whether any is lost now.

@@ -208,9 +208,11 @@ class Node:
 
     async def _stop_work(self, within: float | None) -> None:
         self.due.stop()
+        self.remote.hand_back()
         seconds = self.settings.stop_within.total_seconds() if within is None else within
         await self.activities.stop(seconds)
         await self.turns.last()
+        await self.remote.cut_off()
         if self.fault is None:
             await self.messaging.last_positions()
             await self.committer.flush()
@@ -221,9 +223,6 @@ class Node:
                     self.messaging.dispatcher.deliveries.postpone(attempt)
                 else:
                     inputs.postpone(self, now, attempt)
-            await self.committer.flush()
-        self.remote.cut_off()
-        if self.fault is None:
             await self.committer.flush()
         await self._end()
 

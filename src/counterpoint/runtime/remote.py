@@ -22,7 +22,10 @@ Safety argument:
    The letter is deleted in the same commit, so it is taken once. Any other letter is about what has
    settled, and only its row is deleted.
 3. *At most once (P3).* A row is claimed once: a claim that is lost is never offered again. Its node
-   begins it at most once, because only what its own claim call returned is begun. A claim whose
+   begins it at most once, because only what its own claim call returned is begun. A node that stops
+   ends what it has not begun by saying so (`postponed`), and the owner begins it anew; what it has
+   begun and cuts off is lost. It stops claiming first, and waits for the claim that is under way,
+   so that each of its claims is one or the other. A claim whose
    answer did not arrive is one of an incarnation whose store has failed, and that one is declared
    lost. Only the owner begins another attempt, with a new record, as the step's policy allows; the
    policy is the host's, and comes with the letter. If nobody who hosts the step can say it (its
@@ -109,10 +112,15 @@ class RemoteCalls:
         if self.claims is not None:
             self.claims.drop()
 
-    def cut_off(self) -> None:
-        """Say of what a stopping node has cut off that it is lost."""
+    def hand_back(self) -> None:
+        """Give back what was claimed and has not begun: this node stops."""
         if self.claims is not None:
-            self.claims.cut_off()
+            self.claims.hand_back()
+
+    async def cut_off(self) -> None:
+        """Say of what a stopping node has cut off that it is lost, once it knows all its claims."""
+        if self.claims is not None:
+            await self.claims.cut_off()
 
     def lost(self, rows: Sequence[CallRow]) -> None:
         """Tell the owners of calls that the nodes are gone which had claimed them."""
@@ -151,11 +159,6 @@ class RemoteCalls:
         """An attempt of a claim has ended."""
         if self.claims is not None:
             self.claims.attempt_ended(attempt, outcome)
-
-    def give_back(self, attempt: Attempt) -> None:
-        """An attempt of a claim never began."""
-        if self.claims is not None:
-            self.claims.give_back(attempt)
 
     def drop_letter(self, letter: MailRow, mail: AttemptMail) -> None:
         """Delete a letter to an execution that has ended, with the row that it is about."""

@@ -93,6 +93,8 @@ class RemoteClaims:
         self._tries = 0
         """How often this node looks again, as a rate allows, before it waits for a hint."""
         self._alarm_at = 0
+        self._one = asyncio.Lock()
+        """Held while the store is asked: a stop waits for what it was asked."""
         self._life = 0
         """How often everything was dropped: a claim of before is not this node's any more."""
         self.names, self._limits = self._hosted()
@@ -123,7 +125,8 @@ class RemoteClaims:
             self._looking = True
             try:
                 await asyncio.sleep(min(self._in_vain, IN_VAIN_MAX) * IN_VAIN_SECONDS)
-                await self._look()
+                async with self._one:
+                    await self._look()
             except StoreBusyError as error:  # nothing was claimed
                 logger.warning("calls could not be claimed, they are tried again: %s", error)
                 self._again_after(BUSY_AFTER)
@@ -143,12 +146,22 @@ class RemoteClaims:
         for attempt in claims.values():
             self.node.activities.forget(attempt)
 
-    def cut_off(self) -> None:
-        """Say of what a stopping node has cut off that it is lost; else others find out later."""
+    def hand_back(self) -> None:
+        """Give back what has not begun, so that others begin it: this node stops."""
         for attempt in list(self.claims.values()):
-            claim: Claim = attempt.owner
-            if not claim.reported:
-                self._tell(attempt, Ending(lost=True))
+            if not attempt.entered and attempt.task is None:
+                self._tell(attempt, Ending(postponed=True))
+
+    async def cut_off(self) -> None:
+        """Say of what a stopping node has cut off that it is lost; else others find out later.
+
+        A claim of which the node has not learned yet is waited for: it is given back, for nothing
+        of it has begun.
+        """
+        async with self._one:
+            self.hand_back()
+        for attempt in list(self.claims.values()):
+            self._tell(attempt, Ending(lost=True))
 
     # ---- claiming -----------------------------------------------------------------------------
 
@@ -240,6 +253,8 @@ class RemoteClaims:
             self._tell(attempt, Ending(lost=True))
         elif remote.in_doubt and attempt.policy.at_most_once:
             self._tell(attempt, Ending(error=DOUBT))
+        elif node.stopping:
+            self._tell(attempt, Ending(postponed=True))
         else:
             node.activities.start(attempt)
 
@@ -263,10 +278,6 @@ class RemoteClaims:
     def attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """Tell the owner of the execution how an attempt has ended."""
         self._tell(attempt, written_ending(outcome))
-
-    def give_back(self, attempt: Attempt) -> None:
-        """Tell the owner that a stopping node never began an attempt."""
-        self._tell(attempt, Ending(postponed=True))
 
     def lost(self, rows: Sequence[CallRow]) -> None:
         """Tell the owners of calls that the nodes are gone which had claimed them."""

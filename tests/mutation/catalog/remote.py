@@ -7,6 +7,7 @@ _CLAIMS = "runtime/remote_claims.py"
 _CALLS = "tests/runtime/test_remote_calls.py"
 _CANCELLING = "tests/runtime/test_remote_cancelling.py"
 _LOSSES = "tests/runtime/test_remote_losses.py"
+_STOPPING = "tests/runtime/test_remote_stopping.py"
 _BOUNDS = "tests/runtime/test_remote_bounds.py"
 
 MUTANTS = (
@@ -117,11 +118,32 @@ MUTANTS = (
     Mutant(
         "keep-what-was-never-begun",
         "P9",
-        "runtime/inputs.py",
-        "        node.remote.give_back(attempt)\n        return\n",
-        "        return\n",
-        (f"{_LOSSES}::test_what_a_stopping_node_never_began_is_given_back",),
+        _CLAIMS,
+        "            if not attempt.entered and attempt.task is None:\n",
+        "            if False:\n",
+        (
+            f"{_LOSSES}::test_what_a_stopping_node_never_began_is_given_back",
+            f"{_STOPPING}::test_a_call_whose_claim_is_under_way_when_the_node_stops_is_given_back",
+        ),
         "A call that a stopping node never began is in doubt.",
+    ),
+    Mutant(
+        "stop-before-a-claim-is-known",
+        "P9",
+        _CLAIMS,
+        "        async with self._one:\n            self.hand_back()\n",
+        "        self.hand_back()\n",
+        (f"{_STOPPING}::test_a_call_whose_claim_is_under_way_when_the_node_stops_is_given_back",),
+        "A transfer is in doubt because its node was stopped just before it got it.",
+    ),
+    Mutant(
+        "keep-what-has-not-begun-while-others-finish",
+        "P9",
+        "runtime/node.py",
+        "        self.remote.hand_back()\n",
+        "",
+        (f"{_STOPPING}::test_a_call_that_waits_for_its_turn_is_given_back_when_the_stop_begins",),
+        "Calls wait for a node that stops, although others have nothing to do.",
     ),
     Mutant(
         "keep-every-call-of-others-in-memory",
