@@ -176,7 +176,10 @@ async def test_a_node_hosts_what_clients_beside_it_start_and_stops_cleanly(shop:
     assert code == 0
 
 
-async def test_a_signal_reaches_the_workflow_that_waits_for_it(shop: Path) -> None:
+async def test_a_signal_reaches_the_workflow_that_waits_for_it(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", DEADLINE_SECONDS)
     async with node() as running:
         await running.says("to go on with")
         await counterpoint("start", "approval", "o-1", "--id", "a")

@@ -1,12 +1,14 @@
 """`def` activities that hang past their timeout: their threads are lost, and nothing else."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from counterpoint import App, ExecutionFailed, Retry, Service
+from counterpoint.testing import VirtualClock
 
 ONCE = Retry(max_attempts=1)
 mill = Service("mill")
@@ -55,12 +57,25 @@ def open_gate() -> Iterator[None]:
 
 
 def make_app(threads_max: int) -> App:
-    return App("mill", services=[mill], store="memory:", threads_max=threads_max)
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    return App("mill", services=[mill], store="memory:", threads_max=threads_max, clock=clock)
+
+
+async def let_time_out(app: App, name: str) -> None:
+    """Let the time of an attempt pass once its thread hangs; a slow machine lets none pass."""
+    async with asyncio.timeout(30):
+        while name not in ran:  # noqa: ASYNC110 - of a thread
+            await asyncio.sleep(0.001)
+    clock = app.node.clock
+    assert isinstance(clock, VirtualClock)
+    clock.move_to(clock.now() + 250_000)
 
 
 async def lose_thread(app: App, name: str) -> None:
+    execution = await app.start(hanging, name)
+    await let_time_out(app, name)
     with pytest.raises(ExecutionFailed, match=r"took longer than 0\.25 s"):
-        await app.run(hanging, name, timeout=30)
+        await execution.result(timeout=30)
 
 
 async def test_thread_that_hangs_is_counted_as_lost_and_others_go_on(
@@ -107,6 +122,7 @@ async def test_timeout_of_an_attempt_begins_when_it_has_a_thread() -> None:
     async with make_app(1) as app:
         hanging_one = await app.start(hanging, "a", id="a")
         queued = [await app.start(grinding, name, id=name) for name in ("b", "c")]
+        await let_time_out(app, "a")
         with pytest.raises(ExecutionFailed):
             await hanging_one.result(timeout=30)
         lost = app.health().threads_lost

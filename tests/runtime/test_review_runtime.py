@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from counterpoint import (
 from counterpoint.errors import StoreFullError
 from counterpoint.model.rows import Commit
 from counterpoint.stores.sqlite import SqliteStore
+from counterpoint.testing import VirtualClock
 
 shop = Service("shop")
 QUICK = Retry(max_attempts=2, first=timedelta(milliseconds=1))
@@ -104,22 +105,26 @@ def app_on(store: SqliteStore, **settings: Any) -> App:
 
 
 async def test_nothing_is_loaded_while_the_store_cannot_be_written(tmp_path: Path) -> None:
-    path = tmp_path / "shop.db"
-    async with app_on(SqliteStore(path)) as app:
+    path, clock = tmp_path / "shop.db", VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    async with app_on(SqliteStore(path), clock=clock) as app:
         await app.start(sleeps, 0.5, id="x")
         await app.idle(timeout=30)
     store = Flaky(path)
-    async with app_on(store) as app:
+    async with app_on(store, clock=clock) as app:
         store.full = True
         with pytest.raises(StoreError):
             await app.start(runs, "refused", 0.0)
-        done = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(0.8, done.set_result, None)
-        await done  # the timer came due meanwhile
+        for _ in range(8):  # the timer comes due meanwhile
+            clock.move_to(clock.now() + 100_000)
+            await asyncio.sleep(0.01)
 
         assert "x" not in app.node.residents
         store.full = False
-        assert await app.execution("x").result(timeout=30) == "after the sleep"
+        result = asyncio.ensure_future(app.execution("x").result(timeout=30))
+        while not result.done():
+            clock.move_to(clock.now() + 100_000)
+            await asyncio.wait([result], timeout=0.01)
+        assert await result == "after the sleep"
         assert [entry.seq for entry in await app.execution("x").journal()]
 
 
