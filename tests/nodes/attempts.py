@@ -4,10 +4,12 @@ Every function of the shop is wrapped in the process that runs it. The file of a
 appended to, each line with one write: what was written before a SIGKILL is there after it, whole.
 """
 
+import asyncio
 import functools
 import itertools
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -44,12 +46,18 @@ class Made(NamedTuple):
 
 
 class Attempts:
-    """Writes down the attempts of this process."""
+    """Writes down the attempts of this process.
 
-    def __init__(self, directory: Path, incarnation: Callable[[], int]) -> None:
+    Each takes at most *longer* seconds longer than it would, once it has had its effect.
+    """
+
+    def __init__(
+        self, directory: Path, incarnation: Callable[[], int], longer: float = 0.0
+    ) -> None:
         path = directory / FILES.replace("*", str(os.getpid()))
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._incarnation = incarnation
+        self._longer = longer
         self._tokens = itertools.count(1)
 
     def watch(self, services: Sequence[Service]) -> None:
@@ -66,21 +74,28 @@ class Attempts:
 
         @functools.wraps(function)
         async def waiting(*args: Any, **kwargs: Any) -> Any:
-            with self._attempt(work.name):
-                return await function(*args, **kwargs)
+            with self._attempt(work.name) as longer:
+                answer = await function(*args, **kwargs)
+                if longer:
+                    await asyncio.sleep(longer)
+                return answer
 
         @functools.wraps(function)
         def at_once(*args: Any, **kwargs: Any) -> Any:
-            with self._attempt(work.name):
-                return function(*args, **kwargs)
+            with self._attempt(work.name) as longer:
+                answer = function(*args, **kwargs)
+                if longer:
+                    time.sleep(longer)
+                return answer
 
         work.function = waiting if work.is_async else at_once
 
     @contextmanager
-    def _attempt(self, name: str) -> Generator[None]:
+    def _attempt(self, name: str) -> Generator[float]:
+        """Write down that an attempt begins and ends; yield how much longer it has to take."""
         info = activity.info()
         if info.activity != name:  # a reaction calls it as a function
-            yield
+            yield 0.0
             return
         token = next(self._tokens)
         event = info.event
@@ -97,7 +112,7 @@ class Attempts:
             began=now(),
         )
         try:
-            yield
+            yield random.uniform(0, self._longer)
         finally:
             self._write(token=token, ended=now())
 

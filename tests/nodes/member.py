@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import os
+import random
 import signal
 import time
 from collections import deque
@@ -43,6 +44,10 @@ SUBMITTERS = 8
 AGAIN_AFTER_SECONDS = 0.05
 LOOK_EVERY_SECONDS = 0.25
 COMMITS_WITHIN_SECONDS = 0.5
+LONGER_SECONDS = 0.2
+"""So much longer, at most, takes an attempt where it takes its time;"""
+WAY_SECONDS = 0.03
+"""so long a commit to the server, and as long its answer back."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Setting:
     url: str
     """Of the store, with its options."""
     form: Form = ORCHESTRATED
+    slow: bool = False
+    """Attempts and commits take their time: whatever happens often happens while some go on."""
 
 
 def make_app(setting: Setting, name: str, hosts: Sequence[str] = SERVICES) -> App:
@@ -83,10 +90,12 @@ def be_a_node(
         loop.add_signal_handler(signal.SIGTERM, told.set)
         loop.add_signal_handler(signal.SIGUSR2, lambda: say(f"cpu {time.process_time()}"))
         app = make_app(setting, name, hosts)
-        Attempts(setting.directory, lambda: _incarnation(app)).watch([orders, payments, inventory])
+        longer = LONGER_SECONDS if setting.slow else 0.0
+        attempts = Attempts(setting.directory, lambda: _incarnation(app), longer)
+        attempts.watch([orders, payments, inventory])
         try:
             async with app:
-                _stop_within_commits(app, say)
+                _meet_commits(app, setting, say)
                 say("ready")
                 drained = asyncio.create_task(_tell_when_drained(app, told))
                 submitting = asyncio.create_task(_submit_and_wait(app, setting.form, work, say))
@@ -197,19 +206,29 @@ async def _tell_when_drained(app: App, told: asyncio.Event) -> None:
     told.set()
 
 
-def _stop_within_commits(app: App, say: Say) -> None:
-    """Have SIGUSR1 stop this process (SIGSTOP) in a commit soon, before it reaches the server."""
+def _meet_commits(app: App, setting: Setting, say: Say) -> None:
+    """Have SIGUSR1 stop this process (SIGSTOP) in a commit soon, before it reaches the server.
+
+    If they take their time, each is under way for a while before and after.
+    """
     asked: list[float] = []
     kind: Any = type(app.node.store)
     commit: Any = kind.commit
 
-    async def stopping(self: Any, what: Any) -> Any:
+    async def travel() -> None:
+        if setting.slow:
+            await asyncio.sleep(random.uniform(0, WAY_SECONDS))
+
+    async def met(self: Any, what: Any) -> Any:
         if asked and time.monotonic() < asked.pop() + COMMITS_WITHIN_SECONDS:
             say(STOPS_ITSELF)
             os.kill(os.getpid(), signal.SIGSTOP)
-        return await commit(self, what)
+        await travel()
+        answer = await commit(self, what)
+        await travel()
+        return answer
 
-    patch.object(kind, "commit", stopping).start()
+    patch.object(kind, "commit", met).start()
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGUSR1, lambda: asked.append(time.monotonic())
     )

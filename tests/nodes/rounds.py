@@ -86,6 +86,7 @@ class Round:
             self.directory,
             self.server.url(schema=self.schema, lease=plan.lease),
             FORMS[plan.form],
+            slow=plan.trouble == DEPLOY,
         )
         self.orders = choose_orders(plan.orders)
         own = self.orders[::OWN_SHARE]

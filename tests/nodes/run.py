@@ -5,9 +5,9 @@ service of the shop each, or two, or all. The client and the nodes submit orders
 few seconds a node is killed (SIGKILL) or stands still (SIGSTOP) for less or longer than its lease,
 or the server is restarted, fast or immediately. In some rounds nothing fails, and there are
 deploys: every one to two seconds a node is told to stop, with SIGTERM or as `counterpoint drain`
-does, and another process takes its place; there nothing at all may be lost, or made twice. When
-nine tenths of the orders have ended, the trouble is over, and the rest has to end. `judge` says
-what must hold then.
+does, and another process takes its place. Attempts and commits take longer there, so that some are
+always under way, and nothing at all may be lost or made twice. When nine tenths of the orders have
+ended, the trouble is over, and the rest has to end. `judge` says what must hold then.
 
 Exit code 1 if anything does not. The files of a round that broke a promise stay in `var/nodes`:
 the books, the logs of the nodes, their attempts, what was done to them, and a dump of the store.
