@@ -159,7 +159,8 @@ class App(Client):
     async def idle(self, timeout: float | timedelta | None = None) -> None:
         """Wait until nothing runs, is ready to run, or waits for a retry; for tests and scripts.
 
-        Timers and waits for signals do not count.
+        Timers and waits for signals do not count. Calls of this node's executions that other nodes
+        look after do, also those that wait for a node that hosts them.
 
         Raises:
             TimeoutError: something still runs after *timeout* (seconds or a timedelta).

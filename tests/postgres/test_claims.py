@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.postgres.several import HOSTING, Several, call, offer, several, steps
+from tests.postgres.several import HOSTING, Several, call, offer, several, start, steps
 
 from counterpoint.model.cluster import CallRow, Calls, Limit
 from counterpoint.model.rows import Commit
@@ -270,3 +270,17 @@ async def test_calls_that_nobody_hosts_are_counted(shop: Several) -> None:
 
     assert hosted == [("x.y", 1, 5)]
     assert await client.unhosted_calls() == [(PAY, 2, 2), ("x.y", 1, 5)]
+
+
+async def test_a_node_knows_whether_calls_of_its_own_live_executions_are_out(shop: Several) -> None:
+    owner, other = await shop.nodes(2)
+    await start(owner, 1)
+    before = await owner.calls_out()
+    await offer(owner, call(1))
+
+    assert not before
+    assert (await owner.calls_out(), await other.calls_out()) == (True, False)
+    await other.claim(["orders.create"], [], 1)
+    assert await owner.calls_out()
+    await shop.sql("UPDATE {schema}.executions SET status = 'completed'")
+    assert not await owner.calls_out()

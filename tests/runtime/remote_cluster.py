@@ -309,5 +309,14 @@ class SharedStore(PassingStore):
     async def calls_of(self, execution_key: int) -> list[CallRow]:
         return [row for step, row in sorted(self.world.calls.items()) if step[0] == execution_key]
 
+    async def calls_out(self) -> bool:
+        mine = {row.key for row in self.world.shared.live() if row.owner == self.incarnation}
+        return any(row.execution_key in mine for row in self.world.calls.values())
+
     async def unhosted_calls(self) -> list[tuple[str, int, int]]:
-        return []
+        hosted = {name for store in self.world.nodes.values() for name in store.hosting.activities}
+        waiting: dict[str, list[int]] = {}
+        for row in self.world.calls.values():
+            if row.claimed_by is None and row.activity not in hosted:
+                waiting.setdefault(row.activity, []).append(row.offered_at)
+        return [(name, len(since), min(since)) for name, since in sorted(waiting.items())]

@@ -233,3 +233,38 @@ async def test_a_node_is_not_idle_while_another_one_runs_its_call() -> None:
         terminal.open.set()
 
         await here.idle(timeout=30)
+
+
+async def test_a_node_that_began_again_is_not_idle_while_its_call_is_out() -> None:
+    async with shop("orders", "payments") as (world, (here, _)):
+        terminal.open.clear()
+        await here.start(order_by_wire, "one", id="one")
+        await terminal.entered.wait()
+        await here.stop()
+        async with node(world, "orders") as again:
+            with pytest.raises(TimeoutError):
+                await again.idle(timeout=0.2)
+            in_memory = "one" in again.node.residents
+            terminal.open.set()
+            await again.idle(timeout=30)
+            status = (await again.execution("one").describe()).status
+
+        assert not in_memory
+        assert status == Status.COMPLETED
+
+
+async def test_health_names_the_calls_that_no_node_hosts() -> None:
+    async with shop("orders") as (world, (here,)):
+        await here.start(order_by_wire, "one", id="one")
+        await here.start(order_by_wire, "two", id="two")
+        await until(lambda: len(world.calls) == 2)
+        unhosted = here.node.remote.unhosted
+        assert unhosted is not None
+        await unhosted.look()
+        (problem,) = here.health().problems
+        async with node(world, "payments"):
+            await unhosted.look()
+            problems = here.health().problems
+
+        assert problem.startswith("no node hosts payments.wire: 2 calls wait since ")
+        assert problems == ()

@@ -165,6 +165,10 @@ class RemoteCalls(Protocol):
         """Return the calls of one execution, by step and attempt."""
         ...
 
+    async def calls_out(self) -> bool:
+        """Whether there are calls of live executions that this node owns, claimed or not."""
+        ...
+
     async def unhosted_calls(self) -> list[tuple[str, int, int]]:
         """Return activities that no living node hosts, with how many calls wait for each and since
         when the oldest does."""

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from counterpoint.runtime.description import time_of
+from counterpoint.runtime.doctor import unhosted_words
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal
+from counterpoint.runtime.unhosted import UnhostedWork, service_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ def health_of(node: Node) -> Health:
     elif node.threads.lost:
         problems.append(f"{node.threads.lost} threads hang in `def` activities that timed out")
     problems += [f"no service of this app has {what}" for what in sorted(node.unhosted.copy())]
+    problems += _unhosted_calls(node)
     damaged = dict(node.loading.damaged)
     problems += [f"execution {key} is left alone: {why}" for key, why in damaged.items()][:10]
     if len(damaged) > 10:
@@ -57,3 +61,16 @@ def health_of(node: Node) -> Health:
         threads_lost=node.threads.lost,
         commits=node.committer.commits,
     )
+
+
+def _unhosted_calls(node: Node) -> list[str]:
+    """Say which calls, of any execution of the store, no living node hosts."""
+    unhosted = node.remote.unhosted
+    if unhosted is None:
+        return []
+    return [
+        unhosted_words(
+            UnhostedWork("activity", name, service_of(node.registry, name), calls, time_of(since))
+        )
+        for name, calls, since in unhosted.found
+    ]

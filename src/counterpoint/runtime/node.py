@@ -185,7 +185,7 @@ class Node:
         parts = (self.committer, self.due, self.intake, self.maintenance, self.messaging.streams)
         runs = [part.run for part in parts]
         if self.membership is not None:
-            runs += [self.membership.run, self.remote.run]
+            runs += [self.membership.run, *self.remote.runs]
         if self.distant_results is not None:
             runs.append(self.distant_results.run)
         if self.messaging.sharing is not None:
@@ -298,7 +298,7 @@ class Node:
         """
         if self.fault is not None and is_fatal(self.fault):
             self.check_accepting()
-        await self.idlers.wait()
+        await self.idlers.wait(self.remote.any_out if self.cluster is not None else None)
 
     def check_idle(self) -> None:
         """Wake those who wait for the node to be idle, if it is."""

@@ -44,7 +44,8 @@ Safety argument:
    hangs keeps its lease, and its attempt's timeout; one that is frozen loses its lease.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from counterpoint.model.cluster import CallRow
 from counterpoint.model.outcomes import Outcome
@@ -60,6 +61,7 @@ from counterpoint.runtime.remote_call import Elsewhere
 from counterpoint.runtime.remote_calls import RemoteOffers
 from counterpoint.runtime.remote_claims import RemoteClaims
 from counterpoint.runtime.resident import Resident
+from counterpoint.runtime.unhosted_calls import UnhostedCalls
 
 
 class RemoteCalls:
@@ -70,9 +72,11 @@ class RemoteCalls:
         store = cluster_of(node.store)
         self.offers: RemoteOffers | None = None
         self.claims: RemoteClaims | None = None
+        self.unhosted: UnhostedCalls | None = None
         if store is not None:
             self.offers = RemoteOffers(node, store)
             self.claims = RemoteClaims(node, store)
+            self.unhosted = UnhostedCalls(node, store)
             node.committer.calls_of = self.offers.changes_by
 
     @property
@@ -102,10 +106,21 @@ class RemoteCalls:
         if self.claims is not None:
             self.claims.poke()
 
-    async def run(self) -> None:
-        """Claim whenever there may be something, until cancelled."""
-        if self.claims is not None:
-            await self.claims.run()
+    @property
+    def runs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs for as long as the node does."""
+        return [part.run for part in (self.claims, self.unhosted) if part is not None]
+
+    async def any_out(self) -> bool:
+        """Whether a call of any execution of this node is elsewhere, be it in memory or not.
+
+        A stopping node leaves them to others.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        offers = None if self.node.stopping else self.offers
+        return offers is not None and await offers.store.calls_out()
 
     def drop(self) -> None:
         """Cut off what was claimed: the store failed, or this node is not what it was."""

@@ -97,7 +97,7 @@ async def read_unhosted(
     found: list[UnhostedWork] = []
     if cluster is not None:
         for name, count, since in await cluster.unhosted_calls():
-            service = _service(registry, name)
+            service = service_of(registry, name)
             found.append(UnhostedWork("activity", name, service, count, time_of(since)))
     found += await _workflows(access, hosted, letters)
     found += [
@@ -125,7 +125,7 @@ async def _workflows(
         UnhostedWork(
             "workflow" if version is None else "version",
             name,
-            _service(access.registry, name),
+            service_of(access.registry, name),
             count,
             time_of(since),
             version,
@@ -155,7 +155,7 @@ def _started(letter: MailRow, codec: Codec) -> str | None:
     return mail.workflow if isinstance(mail, StartMail) else None
 
 
-def _service(registry: "Registry", name: str) -> str:
+def service_of(registry: "Registry", name: str) -> str:
     """Return the service of an activity or workflow; what the app does not have says it itself."""
     found = registry.activities.get(name) or registry.workflows.get(name)
     return name.partition(".")[0] if found is None else found.service

@@ -219,6 +219,10 @@ class PostgresCluster(ABC):
     async def calls_of(self, execution_key: int) -> list[CallRow]:
         return _calls(await self._rows(self._cluster["calls_of"], execution_key))
 
+    async def calls_out(self) -> bool:
+        ((out,),) = await self._rows(self._cluster["calls_out"], self._incarnation)
+        return bool(out)
+
     async def unhosted_calls(self) -> list[tuple[str, int, int]]:
         rows = await self._rows(self._cluster["unhosted_calls"])
         return [(activity, count, since) for activity, count, since in rows]

@@ -114,11 +114,21 @@ SELECT execution_key, step, attempt, execution_id, workflow, service, activity, 
   body, claimed_by, claimed_at, cancelled, ended
 FROM {schema}.calls WHERE execution_key = $1 ORDER BY step, attempt
 
+-- name: calls_out
+-- Tells whether calls of live executions of a node are there.
+SELECT EXISTS (
+  SELECT FROM {schema}.calls JOIN {schema}.executions ON executions.key = calls.execution_key
+  WHERE owner = $1 AND status IN ('running', 'compensating', 'incident')
+)
+
 -- name: unhosted_calls
 -- Counts the calls that wait for an activity that no living node hosts.
-SELECT activity, count(*), min(offered_at) FROM {schema}.calls
-WHERE claimed_by IS NULL AND NOT cancelled AND NOT EXISTS (
+SELECT activity, waiting, since FROM (
+  SELECT activity, count(*) AS waiting, min(offered_at) AS since FROM {schema}.calls
+  WHERE claimed_by IS NULL AND NOT cancelled GROUP BY activity
+) AS offered
+WHERE NOT EXISTS (
   SELECT FROM {schema}.nodes
   WHERE stopped_at IS NULL AND lost_at IS NULL AND activity = ANY (activities)
 )
-GROUP BY activity ORDER BY activity
+ORDER BY activity
