@@ -40,7 +40,7 @@ trip: install  ## book seven trips: people who answer or not, a pivot, an unknow
 crash: install  ## kill nodes in N rounds (N=200) of each style, in N/2 stop them, fill disks, cut the power
 	$(BIN)/python -m tests.crash.run --rounds $(N)
 
-nodes: install  ## kill, stop and continue three nodes on PostgreSQL in N rounds (N=50), restart its server
+nodes: install  ## kill, stop, continue and deploy three nodes on PostgreSQL in N rounds (N=50), restart its server
 	$(BIN)/python -m tests.nodes.run --rounds $(if $(filter file,$(origin N)),50,$(N)) $(NODES)
 
 failover: install  ## measure how long others take over from a killed node, and what an idle cluster costs

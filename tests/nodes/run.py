@@ -35,6 +35,8 @@ MIX = ("nodes", DEPLOY, "nodes", "server", "nodes", DEPLOY, "both")
 """The troubles of rounds in turn; with two forms and three layouts, each meets each."""
 DEPLOY_LEASE_SECONDS = 10.0
 """At least: no node may be declared lost there because the machine was busy for a moment."""
+DEPLOY_RATE = 30.0
+"""Orders a second, at most: there is time for many deploys in a round."""
 
 
 def main() -> int:
@@ -89,7 +91,7 @@ def choose(given: argparse.Namespace, number: int) -> Plan:
         turn(layouts, len(forms)),
         trouble,
         given.orders,
-        given.rate,
+        min(given.rate, DEPLOY_RATE) if trouble == DEPLOY else given.rate,
         max(given.lease, DEPLOY_LEASE_SECONDS) if trouble == DEPLOY else given.lease,
     )
 
