@@ -268,4 +268,26 @@ MUTANTS = (
         ),
         "An order is shipped because of the parcel of an earlier one.",
     ),
+    Mutant(
+        "forget-at-a-stop-how-reactions-failed",
+        "P3",
+        _DELIVERIES,
+        "            if self.node.fault is not None:\n                raise\n            (key,)",
+        "            if True:\n                raise\n            (key,)",
+        (
+            "tests/runtime/test_stop_in_reactions.py::test_failure_of_a_reaction_is_recorded_while_its_node_stops",
+        ),
+        "A deploy makes a failed attempt again that was over, and its policy does not count it.",
+    ),
+    Mutant(
+        "stop-before-failures-are-told",
+        "P3",
+        _DELIVERIES,
+        "            await asyncio.wait(self._errands)\n",
+        "            break\n",
+        (
+            "tests/runtime/test_stop_in_reactions.py::test_stop_waits_for_the_keys_under_which_failures_are_recorded",
+        ),
+        "A deploy makes a failed attempt again that was over, if the store is not fast.",
+    ),
 )
