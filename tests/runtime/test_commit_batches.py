@@ -13,7 +13,7 @@ from counterpoint.runtime import committer
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing.faults import FaultyStore
 
-SECONDS = 10
+SECONDS = 30
 POISON = b"poison"
 shop = Service("shop")
 log: list[str] = []

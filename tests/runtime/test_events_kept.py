@@ -21,7 +21,7 @@ from counterpoint import App, Retry, Service, activity, workflow
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing import Harness
 
-SECONDS = 10
+SECONDS = 30
 HOUR = timedelta(hours=1)
 
 

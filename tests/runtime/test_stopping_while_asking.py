@@ -39,4 +39,4 @@ async def test_an_event_whose_id_is_looked_up_while_the_node_stops_is_refused() 
     store.answers.set()
 
     with pytest.raises(NodeStoppedError):
-        await asyncio.wait_for(publishing, timeout=10)
+        await asyncio.wait_for(publishing, timeout=30)
