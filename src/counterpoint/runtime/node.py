@@ -356,6 +356,7 @@ class Node:
     def _give_up(self, resident: Resident, error: Exception) -> None:
         """A defect of the engine met one execution: drop it unwritten, go on with the others."""
         resident.execution.take_pending()
+        resident.taken, resident.changes = [], None  # they go with the records
         self._leave(resident)
         if resident.started is not None and not resident.started.done():
             resident.started.set_exception(CounterpointError("the engine failed; see the log"))

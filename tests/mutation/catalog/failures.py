@@ -133,4 +133,16 @@ MUTANTS = (
         ("tests/unit/runtime/test_turns.py::test_others_run_between_the_turns_of_a_crowd",),
         "Ten thousand timers of one moment block the loop for seconds.",
     ),
+    Mutant(
+        "delete-the-letters-of-what-is-given-up",
+        "P1",
+        "runtime/node.py",
+        "        resident.taken, resident.changes = [], None  # they go with the records\n",
+        "",
+        (
+            "tests/runtime/test_engine_defects.py"
+            "::test_a_letter_whose_effect_was_dropped_is_read_again",
+        ),
+        "A signal is gone that was acknowledged, because the engine failed at its execution.",
+    ),
 )
