@@ -141,8 +141,10 @@ def directory() -> Iterator[Path]:
         directory.chmod(0o777)
         if user == 0:
             os.seteuid(NOBODY)
-        yield directory
-        os.seteuid(user)
+        try:
+            yield directory
+        finally:
+            os.seteuid(user)
 
 
 async def test_file_that_becomes_read_only_stops_the_node_until_it_can_be_written(

@@ -162,6 +162,17 @@ async def test_a_limit_holds_while_many_claim_at_once(shop: Several) -> None:
     assert sum(map(len, claimed)) == 7
 
 
+async def test_who_counts_claims_waits_for_others_who_do(shop: Several) -> None:
+    node = await shop.node()
+    await offer(node, *(call(key) for key in range(1, 10)))
+    async with shop.back_door.transaction():
+        await shop.sql("SELECT pg_advisory_xact_lock({schema}.lock_class_v1('claims'), 0)")
+        claiming = asyncio.ensure_future(claim(node, 5, Limit(CREATE, 3, None)))
+        await shop.wait_until_blocked()
+
+    assert len(await claiming) == 3
+
+
 async def test_a_rate_lets_a_burst_begin_and_then_one_after_the_other(shop: Several) -> None:
     one, two = await shop.nodes(2)
     limit = Limit(CREATE, None, 0.001, 3)

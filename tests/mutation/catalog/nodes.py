@@ -140,7 +140,10 @@ MUTANTS = (
         _CALLS,
         "    PERFORM pg_advisory_xact_lock({schema}.lock_class_v1('claims'), 0);\n",
         "",
-        (_TESTS + "claims.py::test_a_limit_holds_while_many_claim_at_once",),
+        (
+            _TESTS + "claims.py::test_who_counts_claims_waits_for_others_who_do",
+            _TESTS + "claims.py::test_a_limit_holds_while_many_claim_at_once",
+        ),
         "A provider that allows seven calls at once gets more.",
     ),
     Mutant(

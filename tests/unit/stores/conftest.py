@@ -33,5 +33,7 @@ def ordinary_user(directory: Path) -> Iterator[None]:
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)
-    yield
-    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
