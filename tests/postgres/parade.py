@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -112,28 +112,22 @@ class Parade:
 
         The node is running, and may renew its lease at any moment: it is ended as often.
         """
-        cluster = app.node.cluster
-        assert cluster is not None
-        incarnation = cluster.incarnation
-
-        async def gone() -> bool:
-            await self._end_lease(incarnation)
-            return await self._is_lost(incarnation)
-
-        await until(gone)
+        await self._keep_ended(app, self._is_lost)
 
     async def lose(self, app: App, *, by: App) -> None:
         """Have a node declared lost by another one."""
-        cluster, other = app.node.cluster, by.node.cluster
-        assert cluster is not None
-        assert other is not None
-        incarnation = cluster.incarnation
+        assert by.node.cluster is not None
+        await self._keep_ended(app, by.node.cluster.declare_lost)
 
-        async def declared() -> bool:
+    async def _keep_ended(self, app: App, over: Callable[[int], Awaitable[bool]]) -> None:
+        assert app.node.cluster is not None
+        incarnation = app.node.cluster.incarnation
+
+        async def ended() -> bool:
             await self._end_lease(incarnation)
-            return await other.declare_lost(incarnation)
+            return await over(incarnation)
 
-        await until(declared)
+        await until(ended)
 
     async def _end_lease(self, incarnation: int) -> None:
         await self.sql(

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from counterpoint.runtime.description import time_of
 from counterpoint.runtime.doctor import unhosted_words
 from counterpoint.runtime.node import Node
 from counterpoint.runtime.recovery import is_fatal
-from counterpoint.runtime.unhosted import UnhostedWork, service_of
+from counterpoint.runtime.unhosted import calls_without_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,4 @@ def _unhosted_calls(node: Node) -> list[str]:
     unhosted = node.remote.unhosted
     if unhosted is None:
         return []
-    return [
-        unhosted_words(
-            UnhostedWork("activity", name, service_of(node.registry, name), calls, time_of(since))
-        )
-        for name, calls, since in unhosted.found
-    ]
+    return [unhosted_words(one) for one in calls_without_host(node.registry, unhosted.found)]

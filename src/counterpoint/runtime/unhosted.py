@@ -1,6 +1,6 @@
 """Work that waits because nobody hosts what it needs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -96,9 +96,7 @@ async def read_unhosted(
     hosted = _in_app(registry) if cluster is None else hosted_by(nodes)
     found: list[UnhostedWork] = []
     if cluster is not None:
-        for name, count, since in await cluster.unhosted_calls():
-            service = service_of(registry, name)
-            found.append(UnhostedWork("activity", name, service, count, time_of(since)))
+        found += calls_without_host(registry, await cluster.unhosted_calls())
     found += await _workflows(access, hosted, letters)
     found += [
         UnhostedWork("subscription", lag.name, lag.service, lag.behind, lag.since)
@@ -106,6 +104,16 @@ async def read_unhosted(
         if lag.since is not None and lag.name not in hosted.subscriptions
     ]
     return found
+
+
+def calls_without_host(
+    registry: "Registry", waiting: Iterable[tuple[str, int, int]]
+) -> list[UnhostedWork]:
+    """Return the calls that a store says no living node hosts; see `RemoteCalls.unhosted_calls`."""
+    return [
+        UnhostedWork("activity", name, _service(registry, name), count, time_of(since))
+        for name, count, since in waiting
+    ]
 
 
 async def _workflows(
@@ -125,7 +133,7 @@ async def _workflows(
         UnhostedWork(
             "workflow" if version is None else "version",
             name,
-            service_of(access.registry, name),
+            _service(access.registry, name),
             count,
             time_of(since),
             version,
@@ -155,7 +163,7 @@ def _started(letter: MailRow, codec: Codec) -> str | None:
     return mail.workflow if isinstance(mail, StartMail) else None
 
 
-def service_of(registry: "Registry", name: str) -> str:
+def _service(registry: "Registry", name: str) -> str:
     """Return the service of an activity or workflow; what the app does not have says it itself."""
     found = registry.activities.get(name) or registry.workflows.get(name)
     return name.partition(".")[0] if found is None else found.service
