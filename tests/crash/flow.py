@@ -192,7 +192,14 @@ def ledger() -> Ledger:
 
 def open_ledger(directory: Path, seed: str) -> None:
     """Begin another life of this process: what is in the ledger is known from before."""
+    close_ledger()
     _ledgers[:] = [Ledger(directory, seed)]
+
+
+def close_ledger() -> None:
+    """End the life of this process: what goes on in its threads does nothing any more."""
+    for ledger in _ledgers:
+        ledger.close()
 
 
 def make_app(directory: Path, seed: str) -> App:

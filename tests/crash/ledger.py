@@ -25,14 +25,22 @@ FILE = "ledger.jsonl"
 _tokens = itertools.count()
 
 
+class LifeIsOverError(RuntimeError):
+    """The process that this attempt was in is dead, as far as the proof is concerned."""
+
+
 class Ledger:
-    """Appends to a ledger, and knows what is in it; one process at a time has attempts in it."""
+    """Appends to a ledger, and knows what is in it; one process at a time has attempts in it.
+
+    A proof that lets its nodes die in one process closes the ledger of each before it looks at
+    the files: an attempt that goes on in a thread writes and does nothing any more.
+    """
 
     def __init__(self, directory: Path, seed: str) -> None:
         self.path = directory / FILE
         self.seed = seed
         self._lock = threading.Lock()
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.effects: dict[str, Line] = {}
         """What was done, by idempotency key: whoever comes with a key again gets the first."""
         self.attempts: Counter[str] = Counter()
@@ -41,10 +49,19 @@ class Ledger:
             self._count(line)
 
     def write(self, do: str, **facts: Any) -> Line:
-        """Append a line."""
+        """Append a line; raise `LifeIsOverError` once the ledger is closed."""
+        if self._file is None:
+            raise LifeIsOverError(self.seed)
         line = {"do": do, "at": time.monotonic_ns(), **facts}
         os.write(self._file, json.dumps(line).encode() + b"\n")
         return line
+
+    def close(self) -> None:
+        """Let nobody write any more."""
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     def begin(self, call: AttemptInfo) -> tuple[str, int]:
         """Note that an attempt begins; return what it is called, and how many were before it."""
@@ -58,6 +75,11 @@ class Ledger:
             life = f"{os.getpid()}/{id(self)}"
             self._count(self.write("begin", token=token, life=life, **facts))
         return token, before
+
+    def end(self, token: str, key: str, facts: Line) -> None:
+        """Note how an attempt ended."""
+        with self._lock:
+            self.write("end", token=token, key=key, **facts)
 
     def effect(self, key: str, what: str, **facts: Any) -> Line:
         """Have an effect unless the key had one; return the facts of the first one."""
@@ -114,7 +136,7 @@ class Attempt:
         trace: TracebackType | None,
     ) -> None:
         facts = {"error": kind.__name__} if kind is not None else {"gives": self.gives_events}
-        self.ledger.write("end", token=self.token, key=self.key, **facts)
+        self.ledger.end(self.token, self.key, facts)
 
     def dice(self, what: str) -> float:
         """Return a number in [0, 1) for one thing that may go wrong in this attempt."""

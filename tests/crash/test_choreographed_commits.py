@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.crash import flow, judge
 from tests.crash.evidence import Evidence, Seen
-from tests.crash.ledger import read_ledger
+from tests.crash.ledger import Ledger, LifeIsOverError, read_ledger
 from tests.crash.people import Person
 from tests.crash.plan import Batch, make_plan
 from tests.crash.stored import read_events
@@ -62,6 +62,7 @@ class Proof:
 
     async def begin_again(self) -> None:
         """Look at the files, and start the node again."""
+        flow.close_ledger()
         evidence = self.evidence()
         assert list(judge.check_restart(evidence, self.seen)) == []
         self.seen.append(Seen.of(evidence))
@@ -98,3 +99,15 @@ async def test_every_promise_holds_when_the_node_dies_at_commits(
     assert list(judge.check_end(evidence, proof.seen)) == []
     assert judge.figures(evidence)["dead letters redriven"]
     assert len(evidence.stored.executions) > len(proof.plan) / 4
+
+
+def test_what_goes_on_in_a_thread_of_a_dead_node_does_nothing_any_more(tmp_path: Path) -> None:
+    dead = Ledger(tmp_path, "0")
+    assert dead.reserve("key", "shoes", "o1", 1, stock=1)
+
+    dead.close()
+    with pytest.raises(LifeIsOverError):
+        dead.reserve("another key", "shoes", "o2", 1, stock=2)
+
+    again = Ledger(tmp_path, "0")
+    assert [line["order"] for line in again.effects.values()] == ["o1"]
