@@ -59,13 +59,28 @@ MUTANTS = (
         "A parent fails because its own child has the id of its child.",
     ),
     Mutant(
+        "offer-what-a-replaced-stream-reads",
+        "P5",
+        "runtime/messaging/streams.py",
+        "        if not self._serves(stream):\n            return False\n",
+        "",
+        (
+            "tests/unit/runtime/test_streams.py"
+            "::test_streams_that_a_failure_replaced_are_read_no_further",
+        ),
+        "What was read before the store failed is delivered beside what is read after it.",
+    ),
+    Mutant(
         "read-streams-that-were-replaced",
         "P10",
         "runtime/messaging/streams.py",
-        "                if generation != self.dispatcher.generation:\n",
-        "                if False:\n",
-        (f"{_READINGS}::test_streams_that_a_failure_replaced_are_read_no_further",),
-        "The node stays down after a failure that it had survived.",
+        "stream.backlog and self._serves(stream) and",
+        "stream.backlog and",
+        (
+            "tests/unit/runtime/test_streams.py"
+            "::test_streams_that_a_failure_replaced_are_read_no_further",
+        ),
+        "A node that has recovered fails again when what it does not need cannot be read.",
     ),
     Mutant(
         "go-round-until-a-start-is-written",

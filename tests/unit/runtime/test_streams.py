@@ -31,11 +31,14 @@ class Log:
         self.appending = 0
         """How many of the next readings are each followed by another event."""
         self.grew: Callable[[], None] = lambda: None
+        self.read: list[int] = []
+        """After which positions it was read."""
 
     async def last_position(self) -> int:
         return len(self.events_there)
 
     async def events(self, query: EventQuery) -> list[EventRow]:
+        self.read.append(query.after)
         until = query.until or 0
         found = [one for one in self.events_there if query.after < one.position <= until]
         if self.appending:
@@ -150,4 +153,20 @@ async def test_a_replay_that_is_ended_while_it_is_read_is_read_no_more() -> None
 
     await place.read()
 
+    assert place.dispatcher.offered == {}
+
+
+async def test_streams_that_a_failure_replaced_are_read_no_further() -> None:
+    log = Log(3 * PAGE)
+    place = Place(log, live_at=3 * PAGE, numbers=(1, 2))
+    place.arrives(PAGE, 2 * PAGE)
+
+    def fail() -> None:
+        place.streams.stop()
+        place.streams.begin(Stream(3 * PAGE, slots={}), [], 3 * PAGE)
+
+    log.appending, log.grew = 1, fail
+    await place.read()
+
+    assert log.read == [PAGE]
     assert place.dispatcher.offered == {}

@@ -137,23 +137,23 @@ class Streams:
                 self.node.check_idle()
 
     async def _read_all(self) -> None:
-        generation = self.dispatcher.generation
         progress = True
         while progress and self.ready:
             progress = False
             for stream in (self.live, *self.others):
-                if generation != self.dispatcher.generation:
-                    return  # the store failed meanwhile: there are other streams by now
                 if self.dispatcher.full:
                     self._without_room = True  # whoever makes room pokes
                     return
-                if stream.backlog and await self._read(stream):
+                if stream.backlog and self._serves(stream) and await self._read(stream):
                     progress = True
+
+    def _serves(self, stream: Stream) -> bool:
+        """Whether a stream is still there: a failure replaces all, and a replay may be ended."""
+        return stream is self.live or stream in self.others
 
     async def _read(self, stream: Stream) -> bool:
         """Offer the next page of a stream; return whether that is worth another look."""
         store, dispatcher = self.node.store, self.dispatcher
-        generation = dispatcher.generation
         if stream is self.live:
             self._grew = False
         until = await store.last_position()
@@ -166,10 +166,8 @@ class Streams:
         if stream is self.live and stream.slots is not None:
             types += [of for of in self.awaited() if of not in stream.routes]
         events, known = await page(store, types, numbers, stream.frontier, until, PAGE)
-        if generation != dispatcher.generation or not self.ready:
+        if not self._serves(stream):
             return False
-        if stream is not self.live and stream not in self.others:
-            return False  # its replay was ended meanwhile
         if stream is self.live and stream.slots is not None:
             self.met(events)
         for event in events:
