@@ -333,7 +333,7 @@ Its members are strings:
 | state | meaning |
 |---|---|
 | `alive` | it works |
-| `draining` | somebody has asked it to hand over and stop |
+| `draining` | it hands over and stops, or is asked to |
 | `late` | its lease is over; it goes on unless another node declares it lost |
 | `stopped` | it handed over and stopped by itself |
 | `lost` | another node declared it dead: it does not commit any more |

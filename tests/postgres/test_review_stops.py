@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.runtime.remote_shop import order_by_wire, orders, payments, terminal, until
 
-from counterpoint import App
+from counterpoint import App, NodeState
 from counterpoint.model.cluster import CallRow, Limit
 from counterpoint.stores.postgres import PostgresStore
 
@@ -87,3 +87,24 @@ async def test_health_names_the_calls_that_no_node_hosts(url: str) -> None:
 
         (problem,) = here.health().problems
         assert problem.startswith("no node hosts payments.wire: 1 call waits since ")
+
+
+async def test_others_see_that_a_node_stops_by_itself(url: str) -> None:
+    terminal.begin()
+    terminal.open.clear()
+    async with app(url, "orders") as here, app(url, "payments") as there:
+        await here.start(order_by_wire, "one")
+        await terminal.entered.wait()
+        stopping = asyncio.create_task(there.stop())
+        await until(lambda: there.node.stopping)
+        membership = there.node.membership
+        assert membership is not None
+        membership.poke()
+        async with asyncio.timeout(30):
+            while NodeState.DRAINING not in [one.state for one in await here.nodes()]:  # noqa: ASYNC110 - other nodes do
+                await asyncio.sleep(0)
+        terminal.open.set()
+        await stopping
+
+        states = {tuple(one.services): one.state for one in await here.nodes(all_of_them=True)}
+        assert states == {("orders",): NodeState.ALIVE, ("payments",): NodeState.STOPPED}

@@ -46,7 +46,7 @@ class NodeRow(NamedTuple):
     """When it last renewed its lease."""
     lease_until: int
     draining: bool
-    """Somebody has asked it to hand over and stop."""
+    """It hands over and stops, or is asked to."""
     stopped_at: int | None
     """It handed over and stopped by itself."""
     lost_at: int | None

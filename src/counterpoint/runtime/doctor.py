@@ -136,13 +136,13 @@ def orphans(survey: Survey) -> Iterator[Finding]:
 
 
 def handing_over(survey: Survey) -> Iterator[Finding]:
-    """Which nodes are asked to stop and have not yet."""
+    """Which nodes hand over, or are asked to, and have not stopped yet."""
     for node in survey.nodes:
         if node.state is NodeState.DRAINING:
             yield Finding(
                 Severity.NOTE,
                 "draining",
-                f"it is asked to stop, and owns {_count(node.executions, 'execution')} still",
+                f"it is to stop, and owns {_count(node.executions, 'execution')} still",
                 node.label,
                 f"it stops by itself; `counterpoint drain {node.incarnation}` waits for it",
             )

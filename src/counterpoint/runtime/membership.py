@@ -16,6 +16,9 @@ become lost attempts of those who called. Letters to the dead are routed again; 
 `messaging.shares`. Nothing of this keeps the node from renewing its own lease: each look does a
 part of it, and while the node opens or recovers, which may take long, the lease is renewed beside.
 
+*Going.* A node that stops, whoever asked for it, tells the others so at its next look: they show it
+as draining and count on it no more when slots are shared out.
+
 *Failure.* If the store cannot be reached, this is a failure of the store (`recovery`).
 """
 
@@ -166,7 +169,7 @@ class Membership:
         node, store = self.node, self.store
         self._stop_keeping()
         pulse = await store.beat()
-        if pulse.draining and not node.drained.is_set():
+        if pulse.draining and not (node.stopping or node.drained.is_set()):
             logger.warning("this node was asked to hand over and stop")
             node.drain()
         lost = await self._declare_lost(pulse.expired)
@@ -174,6 +177,8 @@ class Membership:
             return
         self._pass_on(pulse)
         if node.stopping:
+            if not pulse.draining:
+                await store.drain(store.incarnation)  # so that the others count on it no more
             return
         node.messaging.streams.reaches(pulse.last_position)
         if pulse.orphans or lost or self._more:

@@ -24,7 +24,7 @@ class NodeState(StrEnum):
 
     ALIVE = "alive"
     DRAINING = "draining"
-    """Somebody has asked it to hand over and stop."""
+    """It hands over and stops, or is asked to."""
     LATE = "late"
     """Its lease is over; it goes on unless another node declares it lost."""
     STOPPED = "stopped"

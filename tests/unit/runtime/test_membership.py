@@ -30,6 +30,7 @@ class Store:
         self.expired: Sequence[int] = ()
         self.orphans = 0
         """Executions of nodes that are gone."""
+        self.draining = False
         self.closed = False
 
     async def announce(self, _: Hosting) -> None: ...
@@ -41,7 +42,12 @@ class Store:
             raise StoreError("not open")
         self.did.append("beat")
         self.beaten.set()
-        return Pulse(expired=self.expired, orphans=self.orphans > 0)
+        return Pulse(draining=self.draining, expired=self.expired, orphans=self.orphans > 0)
+
+    async def drain(self, incarnation: int) -> bool:
+        self.did.append(f"drain {incarnation}")
+        self.draining = True
+        return True
 
     async def declare_lost(self, _: int) -> bool:
         """A frozen node's transaction is in the way."""
@@ -83,6 +89,9 @@ class Node:
     def spawn(self, _: object) -> None: ...
 
     def check_idle(self) -> None: ...
+
+    def drain(self) -> None:
+        raise AssertionError("it is stopping already")
 
     def keep(self, task: asyncio.Task[None]) -> None:
         self.tasks.append(task)
@@ -138,5 +147,21 @@ async def test_what_waits_for_events_is_looked_for_once_when_all_is_taken_over()
 
     assert (store.orphans, node.adopted) == (0, 1)
     assert store.did.count("beat") > 1
+    for task in node.tasks:
+        task.cancel()
+
+
+async def test_a_node_that_stops_by_itself_is_seen_to_drain_and_says_so_once() -> None:
+    node, store, members = member()
+    await members.open()
+    node.stopping = True
+    running = asyncio.create_task(members.run())
+
+    async with asyncio.timeout(30):
+        while store.did.count("beat") < 4:  # noqa: ASYNC110 - a few turns
+            await asyncio.sleep(0)
+    running.cancel()
+
+    assert [what for what in store.did if what != "beat"] == ["drain 1"]
     for task in node.tasks:
         task.cancel()
