@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from counterpoint import (
 from counterpoint.errors import StoreBusyError
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing import Harness, StuckError
+from counterpoint.testing import harness as harnesses
 
 service = Service("service")
 STEADY = Retry(max_attempts=3, first=timedelta(seconds=1), factor=1, jitter=0)
@@ -145,10 +147,26 @@ async def test_activity_that_really_waits_takes_its_real_time() -> None:
         assert harness.now == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-async def test_activity_that_really_waits_too_long_is_named() -> None:
-    async with Harness(services=[service], patience=timedelta(milliseconds=10)) as harness:
-        with pytest.raises(StuckError, match=r"service\.really_slow still runs.*harness\.hang"):
-            await harness.run(slow)
+async def test_activity_that_really_waits_too_long_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    still, passed = Service("still"), [0.0]  # real time, which passes in the activity alone
+    monkeypatch.setattr(harnesses, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+
+    @still.activity
+    async def stand() -> None:
+        while not harness.app.node.quiet:  # noqa: ASYNC110 - a few turns
+            await asyncio.sleep(0)
+        passed[0] = 11
+        await asyncio.Event().wait()
+
+    @still.workflow
+    async def stands() -> None:
+        await stand()
+
+    async with Harness(services=[still], patience=timedelta(seconds=10)) as harness:
+        with pytest.raises(StuckError, match=r"still\.stand still runs after 10 s.*harness\.hang"):
+            await harness.run(stands)
 
 
 async def test_jitter_is_the_same_in_every_run() -> None:
