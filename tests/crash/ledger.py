@@ -23,6 +23,7 @@ T = TypeVar("T")
 Line = dict[str, Any]
 FILE = "ledger.jsonl"
 _tokens = itertools.count()
+_lives = itertools.count()
 
 
 class LifeIsOverError(RuntimeError):
@@ -39,6 +40,7 @@ class Ledger:
     def __init__(self, directory: Path, seed: str) -> None:
         self.path = directory / FILE
         self.seed = seed
+        self.life = f"{os.getpid()}/{next(_lives)}"
         self._lock = threading.Lock()
         self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self.effects: dict[str, Line] = {}
@@ -66,14 +68,13 @@ class Ledger:
     def begin(self, call: AttemptInfo) -> tuple[str, int]:
         """Note that an attempt begins; return what it is called, and how many were before it."""
         key, event = call.idempotency_key, call.event
-        token = f"{os.getpid()}/{id(self)}/{next(_tokens)}"
+        token = f"{self.life}/{next(_tokens)}"
         facts: Line = {"name": call.activity, "key": key, "execution": call.execution_id}
         if event is not None:
             facts |= {"position": event.position, "event": event.id, "event_key": event.key}
         with self._lock:
             before = self.attempts[key]
-            life = f"{os.getpid()}/{id(self)}"
-            self._count(self.write("begin", token=token, life=life, **facts))
+            self._count(self.write("begin", token=token, life=self.life, **facts))
         return token, before
 
     def end(self, token: str, key: str, facts: Line) -> None:

@@ -23,6 +23,8 @@ from counterpoint.testing.faults import When
 LIVES = 4
 COMMITS_MAX = 30
 LOOKS_MAX = 20
+SEEDS = (0, 2, 3, 6)
+"""Of plans so long that something dies: what fails depends on ids, which are new each time."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Proof:
         await self.harness.restart()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_every_promise_holds_when_the_node_dies_at_commits(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
