@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -104,7 +105,12 @@ class Scene:
 
     def app(self) -> App:
         """Return the app of the scenes, with this store."""
-        return App("shop", services=[shop], store=f"sqlite:///{self.store}")
+        return App(
+            "shop",
+            services=[shop],
+            store=f"sqlite:///{self.store}",
+            block_warning=timedelta(0),  # a disk that is slow says nothing here
+        )
 
     def stored(self) -> list[str]:
         """Return the ids of all executions in the file, while nobody has it open."""
