@@ -1,5 +1,6 @@
 """Calls to other nodes of which the outcome is not waited for any more."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -97,7 +98,9 @@ async def test_a_person_can_state_the_outcome_of_a_call_that_does_not_end_elsewh
         execution = await here.start(order_stubbornly, "one")
         await terminal.entered.wait()
         await execution.cancel()
-        await until(lambda: here.node.residents[execution.id].execution.state.incidents)
+        async with asyncio.timeout(30):
+            while not (await execution.describe()).incidents:  # noqa: ASYNC110 - once it is written
+                await asyncio.sleep(0)
         await execution.resolve(1, error=ValueError("nothing was sent"))
         with pytest.raises(ExecutionFailed) as caught:
             await execution.result(timeout=30)
