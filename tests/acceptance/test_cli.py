@@ -329,7 +329,7 @@ def test_a_terminal_shows_what_the_node_does(shop: Path) -> None:
     while b"in memory" not in shown:
         shown += os.read(ours, 4096)
     process.send_signal(signal.SIGTERM)
-    while b"stopped; " not in shown:
+    while b"in the store: no executions" not in shown:
         shown += os.read(ours, 4096)
     code = process.wait(DEADLINE_SECONDS)
     os.close(ours)

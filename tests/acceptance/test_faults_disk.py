@@ -22,7 +22,7 @@ from counterpoint.errors import (
 from counterpoint.stores.migrate import MIGRATIONS
 from counterpoint.stores.sqlite import SqliteStore
 
-SECONDS = 15
+SECONDS = 60
 OPEN_AGAIN = "the store is open again"
 NOBODY = 65534
 shop = Service("shop")
@@ -250,7 +250,7 @@ async def test_file_whose_pages_are_overwritten_is_refused_or_reported_never_bel
         async with app:
             for number in range(200):
                 await app.execution(f"{number}").signal("go")
-                await app.execution(f"{number}").result(timeout=1)
+                await app.execution(f"{number}").result(timeout=SECONDS)
 
     with pytest.raises((StoreError, NodeStoppedError), match=r"damaged|cannot be"):
         await use()
