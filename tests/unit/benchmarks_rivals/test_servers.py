@@ -1,7 +1,9 @@
 """Servers of rivals are started, waited for, and gone afterwards."""
 
 import os
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ LISTEN = """
 import socket, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 print(child.pid, flush=True)
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+address = "127.0.0.1", int(sys.argv[1])
+with socket.create_server(address, reuse_port=True) as listener:
     while True:
         listener.accept()
 """
@@ -25,8 +28,19 @@ def is_there(pid: int) -> bool:
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_server_and_what_it_started_are_gone_when_the_block_ends(tmp_path: Path) -> None:
-    port, log = servers.free_port(), tmp_path / "server.log"
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that nobody gets before the server does: it is bound, and not listened on."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_a_server_and_what_it_started_are_gone_when_the_block_ends(
+    tmp_path: Path, port: int
+) -> None:
+    log = tmp_path / "server.log"
 
     with servers.process([sys.executable, "-c", LISTEN, str(port)], log, port) as pid:
         child = int(log.read_text())
@@ -37,12 +51,12 @@ def test_a_server_and_what_it_started_are_gone_when_the_block_ends(tmp_path: Pat
     assert not is_there(child)
 
 
-def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
+def test_a_server_that_ends_at_once_says_why(tmp_path: Path, port: int) -> None:
     command = [sys.executable, "-c", "raise SystemExit('no licence')"]
 
     with (
         pytest.raises(NotAvailableError, match=r"server did not start: .*no licence"),
-        servers.process(command, tmp_path / "server.log", servers.free_port()),
+        servers.process(command, tmp_path / "server.log", port),
     ):
         pass
 
