@@ -30,25 +30,26 @@ async def loan_ends(reader: str, book: str) -> str:
 
 async def main() -> None:
     async with App("library", services=[library], store="memory:") as app:
-        soon = timedelta(milliseconds=300)
-        moby = await app.start(loan_ends, "Ada", "Moby-Dick", id="moby", delay=soon)
-        emma = await app.start(loan_ends, "Alan", "Emma", id="emma", at=datetime.now(UTC) + soon)
-        await emma.cancel()  # brought back in time
+        friday = datetime.now(UTC) + timedelta(days=3)
+        emma = await app.start(loan_ends, "Alan", "Emma", id="emma", at=friday)
         await app.idle()  # what waits for its beginning does not count
-        print((await moby.describe()).waits_for[0].partition(" at ")[0])
-
-        print(await moby.result())
+        print((await emma.describe()).waits_for[0].partition(" at ")[0])
+        await emma.cancel()  # brought back in time
         try:
             await emma.result()
         except ExecutionFailed as failed:
             print(failed)
+
+        soon = timedelta(milliseconds=100)
+        moby = await app.start(loan_ends, "Ada", "Moby-Dick", id="moby", delay=soon)
+        print(await moby.result())
 
 
 asyncio.run(main())
 
 # Output:
 # its beginning
+# emma cancelled: asyncio.CancelledError: cancelled before it began
 # Ada, please bring back Moby-Dick
 # Ada, please bring back Moby-Dick
 # Moby-Dick is lost
-# emma cancelled: asyncio.CancelledError: cancelled before it began
