@@ -11,6 +11,7 @@ from counterpoint import (
     App,
     DefinitionError,
     ExecutionFailed,
+    NodeStoppedError,
     NonDeterminismError,
     Retry,
     Service,
@@ -451,7 +452,8 @@ async def test_commit_to_crash_at_is_counted_from_now() -> None:
         await harness.settle()
 
         assert not harness.running
-        await asyncio.wait([starting])
+        with pytest.raises(NodeStoppedError):
+            await starting
         await harness.restart()
         assert await harness.execution("two").result() == "milk"
 
