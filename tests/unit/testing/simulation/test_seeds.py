@@ -36,7 +36,7 @@ def test_another_process_with_other_hashes_runs_a_seed_alike() -> None:
     printed = subprocess.check_output(
         [sys.executable, "-c", PRINTED],
         cwd=ROOT,
-        env=os.environ | {"PYTHONHASHSEED": other, "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONHASHSEED": other, "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
     )
 
