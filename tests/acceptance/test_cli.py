@@ -180,16 +180,22 @@ async def test_a_signal_reaches_the_workflow_that_waits_for_it(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("counterpoint.cli.posting.PATIENCE_SECONDS", DEADLINE_SECONDS)
+    shown = ""
+
+    async def waits() -> bool:
+        nonlocal shown
+        _, shown, _ = await counterpoint("show", "a")
+        return "the signal 'approved'" in shown
+
     async with node() as running:
         await running.says("to go on with")
         await counterpoint("start", "approval", "o-1", "--id", "a")
-        shown = await counterpoint("show", "a")
+        await until(waits)  # that is written with the commit after the one that takes the start
         hosted = await plain("show", "a")
         sent = await plain("signal", "a", "approved", '"Ada"')
         waited = await counterpoint("start", "approval", "o-1", "--id", "a", "--wait")
 
-    assert "the signal 'approved'" in shown[1]
-    assert "no node hosts" not in shown[1]
+    assert "no node hosts" not in shown
     assert hosted["hosted_by"] == running.pid
     assert sent["id"] == "a"
     assert waited[1] == 'a: completed\n"by Ada"\n'
