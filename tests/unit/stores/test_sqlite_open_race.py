@@ -9,11 +9,12 @@ FILES = 25
 
 OPEN = """
 import asyncio, sys
+from datetime import timedelta
 from counterpoint.stores.sqlite import SqliteStore
 
 async def main():
     for path in sys.stdin:  # a line for each file, given to all processes at once
-        store = SqliteStore(path.strip())
+        store = SqliteStore(path.strip(), busy_timeout=timedelta(seconds=60))
         try:
             await store.open(node=False)
             said = f"{len(await store.counts())} executions"

@@ -28,11 +28,12 @@ asyncio.run(main())
 
 POST = """
 import asyncio, sys
+from datetime import timedelta
 from counterpoint.model.rows import Commit, MailRow
 from counterpoint.stores.sqlite import SqliteStore
 
-async def main():
-    store = SqliteStore(sys.argv[1])
+async def main():  # who waits for a file comes in any order: a slow disk needs patience
+    store = SqliteStore(sys.argv[1], busy_timeout=timedelta(seconds=60))
     await store.open(node=False)
     for count in range(int(sys.argv[3])):
         request = f"{sys.argv[2]}/{count}"
@@ -107,7 +108,7 @@ async def test_node_sees_the_mail_of_another_process(path: Path) -> None:
 async def test_processes_that_post_at_once_lose_no_mail_and_keep_their_order(path: Path) -> None:
     names = ["a", "b", "c"]
     processes = [posting(path, name, 50) for name in names]  # and create the file at once
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(90) for process in processes] == [0, 0, 0]
 
     store = SqliteStore(path)
     await store.open(node=True)
