@@ -209,7 +209,7 @@ class Injection:
 
     def abandon(self) -> None:
         """Let go of everything that still waits: the app has stopped."""
-        for parking in self._parked.values():
+        for parking in list(self._parked.values()):  # threads that are let go take theirs out
             parking.release(abandon=True)
         self._parked.clear()
 
@@ -281,11 +281,11 @@ class Injection:
             rule = self._enter(name, arguments)
             if isinstance(rule, Hold | _Delay):
                 parking = _Parking()
-                self._park(parking)
                 if isinstance(rule, Hold):
                     rule.parkings.append(parking)
                 else:
                     self._set_alarm(parking, rule.by)
+                self._park(parking)  # last: the harness goes on when it sees it
                 try:
                     parking.wait_in_thread()
                 finally:
