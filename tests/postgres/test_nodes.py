@@ -374,7 +374,7 @@ async def test_nodes_hear_what_concerns_them(shop: Several) -> None:
         await node.beat()
     await start(one, 1)
 
-    await listening(shop, 2)
+    await listening(shop, 3)  # the client does, too
     await client.drain(two.incarnation)
     await ear.wait_for(Heard.NODES)
     await post(client, letter("a", "execution-1"))

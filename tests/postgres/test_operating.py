@@ -17,6 +17,7 @@ from counterpoint.cli.main import cli
 pytestmark = pytest.mark.slow
 COMMAND = str(Path(sys.executable).with_name("counterpoint"))
 DEADLINE_SECONDS = 60
+HEARD_WITHIN = "counterpoint.stores.postgres_examination.HEARD_WITHIN_SECONDS"
 SHOP = """
 from counterpoint import App, Service, workflow
 
@@ -78,6 +79,7 @@ async def test_a_drained_node_ends_well_and_another_one_goes_on_with_its_work(
     (tmp_path / "shop.py").write_text(SHOP)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COUNTERPOINT_STORE", url)
+    monkeypatch.setattr(HEARD_WITHIN, DEADLINE_SECONDS)
     async with asyncio.timeout(DEADLINE_SECONDS), node(url) as first:
         await counterpoint("start", "orders.approval", "tea", "--id", "o-1", "--app", "shop:app")
         async with node(url) as second:
