@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 
+from counterpoint.errors import StoreBusyError
 from counterpoint.model.cluster import CallRow, Calls, Hosting
 from counterpoint.model.messages import Messages, SubscriptionRow
 from counterpoint.model.rows import Commit, MailRow
@@ -82,6 +83,13 @@ class Several:
             while not await by.declare_lost(incarnation):
                 assert node.incarnation == incarnation
                 await self.end_lease(node)
+
+    async def open_again(self, node: PostgresStore) -> None:
+        """Open a node again; its former sessions are ended by that, when they get to it."""
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(StoreBusyError):
+                    return await node.open(node=True)
 
     async def now(self) -> int:
         ((now,),) = await self.sql("SELECT {schema}.now_v1()")

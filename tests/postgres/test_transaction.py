@@ -173,11 +173,11 @@ async def test_open_transaction_holds_the_fence_that_whoever_declares_its_node_l
 
 
 async def test_transaction_that_outlived_its_store_does_not_break_the_one_opened_since(
-    node: PostgresStore,
+    nodes: Several, node: PostgresStore
 ) -> None:
     transaction = await node.begin()
     await node.close()
-    await node.open(node=True)
+    await nodes.open_again(node)
 
     with pytest.raises(StoreBrokenError):
         await transaction.commit(Commit(starts=[execution(1)]))
