@@ -34,7 +34,8 @@ class Server:
         self.data.mkdir()
         self._made = PostgresServer(self.data, cleanup_mode=None)
         self._made.ensure_pgdata_inited()
-        self._made.ensure_postgres_running()
+        self._control("start", "-l", str(self.log), "-o", f'-h "" -k {self.data}')
+        self._made.ensure_postgres_running()  # it would start it itself, within ten seconds
         self._uri = self._made.get_uri()
 
     def __enter__(self) -> Self:
