@@ -129,12 +129,15 @@ async def starts_decided(
 ) -> None:
     """Wait until the store has said of starts whether their ids are new.
 
-    What is in memory for them before that is not the execution of that id if it is refused.
+    What is in memory for them before that is not the execution of that id if it is refused. A
+    start that begins while another one is waited for is waited for, too.
     """
-    for execution_id in execution_ids:
-        start = starting.get(execution_id)
-        if start is not None:
-            await asyncio.wait([start])
+    while undecided := [
+        start
+        for id in execution_ids
+        if (start := starting.get(id)) is not None and not start.done()
+    ]:
+        await asyncio.wait(undecided)
 
 
 def no_longer_starting(

@@ -201,8 +201,12 @@ class Messaging:
         except EventExistsError as error:
             logger.warning("a posted event was not published: %s", error)
             self.node.committer.take(row.position)
-        except (NodeStoppedError, StoreError) as error:
+        except NodeStoppedError as error:
             logger.warning("a posted event is read again later: %s", error)
+        except StoreError as error:
+            logger.warning("a posted event is read again later: %s", error)
+            if self.node.fault is None:  # it was a read: who commits has said so already
+                self.node.store_failed(error)  # and all mail is read again afterwards
 
     # ---- positions ----------------------------------------------------------------------------
 
