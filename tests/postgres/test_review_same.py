@@ -5,7 +5,10 @@ import asyncio
 import pytest
 from tests.postgres.parade import Reserved, parade
 
+from counterpoint.model.messages import EventRow
 from counterpoint.runtime.batch import Note
+
+AT_ONCE = 4
 
 
 async def test_events_that_one_node_publishes_at_once_under_one_id_are_written_once(
@@ -14,15 +17,28 @@ async def test_events_that_one_node_publishes_at_once_under_one_id_are_written_o
     async with parade(url) as nodes:
         node = await nodes.node()
         written: list[Note] = []
-        add = node.node.committer.add
+        asked: list[str] = []
+        add, ask = node.node.committer.add, node.node.store.event
+        answered = asyncio.Barrier(AT_ONCE)
 
         def count(note: Note) -> None:
             written.extend([note] if note.events else [])
             add(note)
 
-        monkeypatch.setattr(node.node.committer, "add", count)
-        for number in range(10):
-            event = Reserved(key="a", number=number)
-            await asyncio.gather(*(node.publish(event, id=f"e-{number}") for _ in range(4)))
+        async def event(source: str, id: str) -> EventRow | None:
+            """Tell all who ask at first at one moment that it is not there."""
+            asked.append(id)
+            first = len(asked) <= AT_ONCE
+            found = await ask(source, id)
+            if first:
+                await answered.wait()
+            return found
 
-        assert len(written) == 10
+        monkeypatch.setattr(node.node.committer, "add", count)
+        monkeypatch.setattr(node.node.store, "event", event)
+        async with asyncio.timeout(30):
+            one = Reserved(key="a", number=1)
+            await asyncio.gather(*(node.publish(one, id="e") for _ in range(AT_ONCE)))
+
+        assert len(written) == 1
+        assert len(asked) > AT_ONCE
