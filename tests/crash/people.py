@@ -15,7 +15,7 @@ from counterpoint.ports.store import Store
 from counterpoint.runtime.mail import (
     EVENTS,
     DiscardMail,
-    EventMail,
+    EventAct,
     RedriveMail,
     ReplayMail,
     mail_row,
@@ -79,7 +79,7 @@ class Person:
         query = EventQuery(after=place - 1, until=place, limit=1)
         (event,) = await self.store.events(query)
         where = letter.subscription, place
-        mail: EventMail
+        mail: EventAct
         if not replay and self.ledger.chance(letter.name, place, "discarded") < DISCARDED:
             mail = DiscardMail(*where, actor="crash test")
         else:
@@ -98,7 +98,7 @@ class Person:
     async def _say(
         self,
         subject: str,
-        mail: EventMail,
+        mail: EventAct,
         *,
         name: str,
         position: int,

@@ -11,12 +11,20 @@ import msgspec
 import pytest
 
 from counterpoint import Event, NodeStoppedError, Service, workflow
-from counterpoint.errors import StoreBrokenError, StoreBusyError, StoreError
+from counterpoint.errors import StoreBrokenError, StoreBusyError, StoreCorruptError, StoreError
 from counterpoint.model import records as r
 from counterpoint.model.messages import EventQuery, EventRow
 from counterpoint.model.rows import ExecutionRow
 from counterpoint.runtime import inputs
-from counterpoint.runtime.mail import ChildLink, SignalMail, StartMail, mail_row
+from counterpoint.runtime.mail import (
+    EVENTS,
+    ChildLink,
+    PublishMail,
+    SignalMail,
+    StartMail,
+    mail_row,
+)
+from counterpoint.runtime.messaging.publishing import posted
 from counterpoint.stores.memory import MemoryStore
 from counterpoint.testing import Harness
 
@@ -179,6 +187,26 @@ async def test_streams_that_a_failure_replaced_are_read_no_further(store: Gated)
         assert sorted(taken) == sorted(
             [*(f"ship {n}" for n in range(3)), *(f"thank {n}" for n in range(4))]
         )
+
+
+async def test_a_posted_event_waits_when_what_was_published_under_its_id_is_damaged(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(source: str, id: str) -> EventRow | None:
+        raise StoreCorruptError(f"the event {id} of {source} is damaged")
+
+    async with Harness(services=[shop], store=store, rehearse=False) as harness:
+        await harness.publish(Paid(order="1"), id="there")
+        (row,) = await store.events(EventQuery(limit=10))
+        node = harness.app.node
+        monkeypatch.setattr(node.store, "event", damaged)
+        mail = PublishMail([posted(row, node.codec)], given_ids=True)
+        await node.post(mail_row(EVENTS, mail, node.clock.now(), node.codec))
+        await harness.settle()
+
+        assert node.fault is None
+        assert [letter.kind for letter in await store.mail(after=0, limit=10)] == ["publish"]
+        await harness.publish(Paid(order="2"))
 
 
 async def test_load_that_meets_a_start_under_way_waits_for_it_without_going_round(

@@ -18,7 +18,7 @@ from counterpoint.runtime.activities import Activities
 from counterpoint.runtime.attempt import Attempt
 from counterpoint.runtime.committer import Committer
 from counterpoint.runtime.due import DueScan
-from counterpoint.runtime.mail import AttemptMail, EventMail
+from counterpoint.runtime.mail import AttemptMail, EventAct, PublishMail
 from counterpoint.runtime.remote_call import Elsewhere
 from counterpoint.runtime.resident import Finished, Resident
 from counterpoint.runtime.results import Results
@@ -31,7 +31,8 @@ class EventDesk(Protocol):
     def awaited(
         self, resident: Resident, record: EventAwaited, after: int | None = None
     ) -> None: ...
-    async def take(self, row: MailRow, mail: EventMail) -> str | None: ...
+    async def take(self, row: MailRow, mail: EventAct) -> str | None: ...
+    async def publish(self, row: MailRow, mail: PublishMail) -> None: ...
 
 
 class RemoteDesk(Protocol):

@@ -15,6 +15,8 @@ on with what it had read before could hand over a letter a second time.
 
 import asyncio
 import functools
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
@@ -35,8 +37,9 @@ from counterpoint.runtime.mail import (
     ChildEndedMail,
     ChildUndoneMail,
     ContinueMail,
-    EventMail,
+    EventAct,
     Mail,
+    PublishMail,
     ResetMail,
     RetryMail,
     StartMail,
@@ -190,7 +193,7 @@ class Intake:
                 elif after > last:
                     return
                 if only in (None, row.execution_id) and not self._is_put_off(row):
-                    await self._take_safely(row)
+                    await self._safely(row, self._take(row))
             if len(rows) < PAGE:
                 return
             await asyncio.sleep(0)  # what was taken is written meanwhile
@@ -200,12 +203,12 @@ class Intake:
         first = self._again.get(row.execution_id)
         return first is not None and first <= row.position
 
-    async def _take_safely(self, row: MailRow) -> None:
+    async def _safely(self, row: MailRow, taking: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._take(row)
+            await taking
         except StoreError as error:
             if is_damage(error):
-                self._leave(row, f"its execution cannot be read: {error}")
+                self._leave(row, f"what it is about cannot be read: {error}")
             else:
                 self.node.store_failed(error)  # and the letter is read again afterwards
 
@@ -222,7 +225,10 @@ class Intake:
         except msgspec.MsgspecError as error:
             self._discard(row, f"its body cannot be read: {error}")
             return
-        if isinstance(mail, EventMail):
+        if isinstance(mail, PublishMail):  # later letters do not wait until its events are written
+            node.spawn(self._safely(row, node.messaging.publish(row, mail)))
+            return
+        if isinstance(mail, EventAct):
             why = await node.messaging.take(row, mail)
         else:
             why = await self._take_for_execution(row, mail)

@@ -225,8 +225,8 @@ class UnsubscribeMail(msgspec.Struct, frozen=True, tag="unsubscribe"):
     reason: str | None = None
 
 
-EventMail: TypeAlias = PublishMail | RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
-"""Letters that are about events, not about one execution."""
+EventAct: TypeAlias = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
+"""What people ask for about events, not about one execution."""
 AttemptMail: TypeAlias = AttemptEndedMail | AttemptBeatMail
 """Letters from nodes that have claimed a call to the execution that made it."""
 Mail: TypeAlias = (
@@ -242,7 +242,8 @@ Mail: TypeAlias = (
     | UndoMail
     | ChildUndoneMail
     | AttemptMail
-    | EventMail
+    | PublishMail
+    | EventAct
 )
 
 _decoder = msgspec.json.Decoder(Mail)

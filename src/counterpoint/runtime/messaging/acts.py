@@ -30,7 +30,13 @@ from counterpoint.runtime.batch import Note
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.journals import journal_records, journal_row
 from counterpoint.runtime.log import logger
-from counterpoint.runtime.mail import DiscardMail, RedriveMail, ReplayMail, UnsubscribeMail
+from counterpoint.runtime.mail import (
+    DiscardMail,
+    EventAct,
+    RedriveMail,
+    ReplayMail,
+    UnsubscribeMail,
+)
 from counterpoint.runtime.messaging import writing
 from counterpoint.runtime.messaging.dispatcher import Dispatcher
 from counterpoint.runtime.messaging.queues import Subscription
@@ -42,7 +48,6 @@ from counterpoint.runtime.messaging.targets import (
     target_of,
 )
 
-EventAct = RedriveMail | DiscardMail | ReplayMail | UnsubscribeMail
 Place = tuple[int, int]
 HOLDS_PAGE = 1_000
 

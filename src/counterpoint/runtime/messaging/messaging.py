@@ -13,7 +13,7 @@ from counterpoint.runtime.batch import Note
 from counterpoint.runtime.cluster import cluster_of
 from counterpoint.runtime.host import Host
 from counterpoint.runtime.log import logger
-from counterpoint.runtime.mail import EventMail, PublishMail
+from counterpoint.runtime.mail import EventAct, PublishMail
 from counterpoint.runtime.messaging.acts import EventActs
 from counterpoint.runtime.messaging.contracts import ContractBook
 from counterpoint.runtime.messaging.dispatcher import PENDING_MAX, Dispatcher
@@ -186,14 +186,16 @@ class Messaging:
         """A wait for an event is durable; it is about what is above *after*."""
         self.waits.awaited(resident, record, record.position if after is None else after)
 
-    async def take(self, row: MailRow, mail: EventMail) -> str | None:
-        """Take over a letter about events; return why it has to wait, if it has."""
-        if not isinstance(mail, PublishMail):
-            return await self.acts.take(row, mail)
-        self.node.spawn(self._publish_posted(row, mail))
-        return None
+    async def take(self, row: MailRow, mail: EventAct) -> str | None:
+        """Take over what somebody has asked about events; return why it has to wait, if it has."""
+        return await self.acts.take(row, mail)
 
-    async def _publish_posted(self, row: MailRow, mail: PublishMail) -> None:
+    async def publish(self, row: MailRow, mail: PublishMail) -> None:
+        """Publish what a client has posted.
+
+        Raises:
+            StoreError: it may not have been published, and is still in the mailbox.
+        """
         now, codec = self.node.clock.now(), self.node.codec
         events = [posted_row(event, now, codec) for event in mail.events]
         try:
@@ -203,10 +205,6 @@ class Messaging:
             self.node.committer.take(row.position)
         except NodeStoppedError as error:
             logger.warning("a posted event is read again later: %s", error)
-        except StoreError as error:
-            logger.warning("a posted event is read again later: %s", error)
-            if self.node.fault is None:  # it was a read: who commits has said so already
-                self.node.store_failed(error)  # and all mail is read again afterwards
 
     # ---- positions ----------------------------------------------------------------------------
 
